@@ -1,0 +1,129 @@
+# Muster's house-keeping. `make` alone lists the targets.
+# Needs: make and Python 3.11+. Everything else is installed into .venv/ from the hashed locks in requirements/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+VENV ?= .venv
+# Two workers: what the project's machines have. pytest takes TESTS="tests/gateway -k spool" and ARGS="-x".
+JOBS ?= 2
+TESTS ?= tests
+ARGS ?=
+# Set UPGRADE=1 with `make lock` to take newer versions; without it only what pyproject.toml changed moves.
+UPGRADE ?=
+
+BIN := $(VENV)/bin
+# The first interpreter that runs and is 3.11 or newer; PYTHON=/path/to/python overrides it.
+PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+
+VENV_MADE := $(VENV)/pyvenv.cfg
+DEMO_MADE := $(VENV)/.installed-demo
+DEV_MADE := $(VENV)/.installed-dev
+TYPINGS_MADE := typings/.installed
+
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade)
+
+.PHONY: help setup debian demo test test-only check lint bench fix lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: debian $(DEV_MADE) $(TYPINGS_MADE) ## Everything `make test` needs: .venv, typings, Debian's packages
+
+demo: $(DEMO_MADE) ## The whole line on this machine, till Ctrl-C; ARGS="--check --json" for a bounded run
+	@$(BIN)/python muster.py demo $(ARGS)
+
+test: setup lint ## Checks and all tests (set-up included)
+	$(BIN)/python -m pytest -n $(JOBS) $(TESTS) $(ARGS)
+
+test-only: $(DEV_MADE) ## Tests without the checks: TESTS="tests/gateway" ARGS="-x -k spool"
+	$(BIN)/python -m pytest -n $(JOBS) $(TESTS) $(ARGS)
+
+check: lint ## Lint, types, imports, and the tests of the house and its docs
+	$(BIN)/python -m pytest -q tests/project
+
+lint: $(DEV_MADE) $(TYPINGS_MADE)
+	@failed=0; run() { echo "$$*"; "$$@" || failed=1; }; \
+	run $(BIN)/ruff check .; \
+	run $(BIN)/ruff format --check .; \
+	run $(BIN)/pyright --pythonpath $(BIN)/python; \
+	run $(BIN)/pyright -p pyrightconfig.micropython.json; \
+	run $(BIN)/lint-imports --no-cache; \
+	[ $$failed = 0 ] || { echo "make: the checks above failed (make fix mends formatting)" >&2; exit 1; }
+
+fix: $(DEV_MADE) ## Format, and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV_MADE) ## The measured numbers of the line: a bounded demo that prints them as JSON
+	$(BIN)/python muster.py demo --check --readers 6 --students 300 --swipes 1500 --seed 7 --json $(ARGS)
+
+lock: $(DEV_MADE) ## Remake the hashed locks from pyproject.toml (UPGRADE=1 for newer versions)
+	$(BIN)/$(LOCK) --all-extras --group dev --output-file requirements/dev.lock pyproject.toml
+	$(BIN)/$(LOCK) --extra server --extra gateway --extra simulator --constraint requirements/dev.lock \
+		--output-file requirements/demo.lock pyproject.toml
+	$(BIN)/$(LOCK) --no-deps --output-file requirements/typings.lock requirements/typings.in
+
+clean: ## Remove what make made (not what Muster stored)
+	rm -rf $(VENV) typings build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A bare Debian keeps venv in a package of its own: said, not guessed.
+$(VENV_MADE):
+	@[ -n "$(PYTHON)" ] || { echo "make: no Python 3.11 or newer found. Install one, or say PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory .debian-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(DEMO_MADE): requirements/demo.lock pyproject.toml $(VENV_MADE)
+	@if [ ! -e $(DEV_MADE) ] || [ requirements/demo.lock -nt $(DEV_MADE) ]; then \
+		echo "Installing what the demo needs into $(VENV) ..."; \
+		$(BIN)/python -m pip install --quiet --require-hashes -r requirements/demo.lock; fi
+	@touch $@
+
+# The last line puts the command `muster` in the venv; hatchling is in the lock, so nothing unhashed is fetched for it.
+# pyright runs on the node that comes with it (pyright[nodejs]); it is run once here so that a copy which wants to fetch
+# something does so now, and not in the middle of a check.
+$(DEV_MADE): requirements/dev.lock pyproject.toml $(VENV_MADE)
+	@echo "Installing from requirements/dev.lock into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@$(BIN)/pyright --version
+	@touch $@
+
+$(TYPINGS_MADE): requirements/typings.lock $(DEV_MADE)
+	@rm -rf typings
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target typings -r requirements/typings.lock
+	@touch $@
+
+# apt-get as root or through a sudo that asks nothing; otherwise the names are said and the tests say what they skip.
+define APT
+missing() { \
+	PATH="$$PATH:/usr/sbin"; \
+	command -v mosquitto >/dev/null || echo mosquitto; \
+	command -v mosquitto_pub >/dev/null || echo mosquitto-clients; \
+	command -v chromium >/dev/null || echo chromium; \
+	command -v strace >/dev/null || echo strace; \
+	command -v socat >/dev/null || echo socat; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql; }; \
+install() { \
+	command -v apt-get >/dev/null || return 1; \
+	as=""; [ "$$(id -u)" = 0 ] || { sudo -n true 2>/dev/null || return 1; as="sudo -n"; }; \
+	$$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$@" >/dev/null; }
+endef
+
+debian:
+	@$(APT); want=$$(missing); [ -z "$$want" ] && exit 0; \
+	echo "Installing from Debian's packages:" $$want; install $$want || true; \
+	want=$$(missing); [ -z "$$want" ] || printf '%s\n' \
+		"make setup could not install: $$(echo $$want)" \
+		"  Install them by hand. Until then the tests that need them are skipped, and named at the end of the run."
+
+.PHONY: .debian-venv
+.debian-venv:
+	@$(APT); install python3-venv || { echo "make: $(PYTHON) has no venv. Install Debian's python3-venv, or say PYTHON=" >&2; exit 1; }

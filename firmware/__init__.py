@@ -1,0 +1,1 @@
+"""What runs at the door: contract, codecs, reader, and the two boards."""

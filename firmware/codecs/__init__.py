@@ -1,0 +1,1 @@
+"""Bytes to records and back: the chips' frames. No I/O."""

@@ -1,0 +1,1 @@
+"""The reader on a Raspberry Pi, under CPython."""

@@ -1,0 +1,1 @@
+"""MQTT in, spooled, forwarded to the store; rosters and receipts out."""

@@ -1,0 +1,103 @@
+"""The command `muster`: one table of sub-commands, of which only the one that runs is imported.
+
+Each sub-command is a function `main(argv: list[str]) -> int` in the package it belongs to; its exit status is the
+process's. This module imports nothing of ours at the top, so that `muster reader` on a small board never loads the
+store, and a copy with only some extras installed still runs what it can.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+OK, FAILED, USAGE = 0, 1, 2
+
+
+class Command(NamedTuple):
+    """One sub-command: where its function stands, which extra brings what it needs, and one line of help."""
+
+    #: `module:function`, imported only when the sub-command runs.
+    target: str
+    #: The extra in pyproject.toml with its third-party packages.
+    extra: str
+    #: One line, without a full stop.
+    help: str
+
+
+#: A name is one word, or two where the second word belongs to another package than the first alone.
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "simulator.demo:main", "simulator", "The whole line on this machine, with a campus of people in it"
+    ),
+    "server": Command("server.main:main", "server", "The store, its API and its pages"),
+    "gateway": Command("gateway.main:main", "gateway", "MQTT in, spooled, forwarded to the store"),
+    "gateway add": Command("server.gateways.command:main", "server", "Make a gateway's token"),
+    "reader": Command("server.readers.command:main", "server", "Make a reader, its key and its configuration"),
+    "staff": Command("server.staff.command:main", "server", "Make or change a staff account"),
+    "import": Command("server.imports.command:main", "server", "Read OneRoster files or a timetable into the store"),
+    "door": Command("simulator.door:main", "simulator", "One emulated door: the real firmware with an emulated board"),
+    "pi": Command("firmware.pi.main:main", "pi", "The reader on a Raspberry Pi"),
+}
+
+#: Import names of the packages in this repository: a missing module among them is our fault, not a missing extra.
+OURS = ("firmware", "gateway", "server", "simulator")
+
+
+def usage() -> str:
+    """The help text: how to call it, and a line for each sub-command."""
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        ["usage: muster COMMAND [ARGUMENT ...]", "", *lines, "", "`muster COMMAND --help` says what each one takes."]
+    )
+
+
+def load(command: Command) -> Callable[[list[str]], int]:
+    """The sub-command's function. Raises ModuleNotFoundError where a package is missing, AttributeError never."""
+    module, _, function = command.target.partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the sub-command that `argv` names (default: the process's arguments). Returns the exit status.
+
+    0: done. 1: a package that it needs is not installed. 2: no such sub-command. Anything else is the sub-command's.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return OK if arguments else USAGE
+    if arguments[0] == "--version":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"muster {version('muster')}")
+        except PackageNotFoundError:
+            print("muster, run from a copy that is not installed")
+        return OK
+    words = 2 if " ".join(arguments[:2]) in COMMANDS else 1
+    name, rest = " ".join(arguments[:words]), arguments[words:]
+    command = COMMANDS.get(name)
+    if command is None:
+        print(f"muster: no such command: {name}\n\n{usage()}", file=sys.stderr)
+        return USAGE
+    try:
+        run = load(command)
+    except ModuleNotFoundError as error:
+        missing = error.name or "?"
+        if missing.partition(".")[0] in OURS:
+            print(f"muster {name}: this copy of Muster lacks {missing}. Is the clone complete?", file=sys.stderr)
+        else:
+            print(
+                f"muster {name}: needs the package of {missing!r}, which is not installed. "
+                f"Run `make setup`, or install the extra {command.extra!r}.",
+                file=sys.stderr,
+            )
+        return FAILED
+    return run(rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

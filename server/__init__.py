@@ -1,0 +1,1 @@
+"""The store, its API, its pages, its rules."""
