@@ -1,0 +1,90 @@
+"""Which session a swipe belongs to: the one function that reader, gateway and store all use.
+
+All times are UTC epoch milliseconds. A window is closed at both ends: a swipe at the very end still counts, a swipe
+one second later does not (PORT-2). Nothing here tells late from on time (PORT-5, LOUGH-16).
+"""
+
+from collections import namedtuple
+
+#: within this time at one door a tap repeats the answer and credits nothing new
+REPEAT_MS = 120_000
+
+#: A session as a window. id: the store's number. opens..closes: when the door takes swipes for it (PORT-2).
+Window = namedtuple("Window", ("id", "opens_ms", "starts_ms", "ends_ms", "closes_ms"))
+#: A green answer given before at this door to this person: the session it named, and when it was first given.
+Answer = namedtuple("Answer", ("session", "at_ms"))
+#: What a swipe is worth. session: id or None. credits: whether it records something new. sure: False where the
+#: uncertainty of its time would change the outcome, and then session is None and a person must look.
+Worth = namedtuple("Worth", ("session", "credits", "sure"))
+
+NOTHING = Worth(None, False, True)
+UNSURE = Worth(None, False, False)
+
+
+def is_open(window: "Window", at_ms: int) -> bool:
+    """Whether marking is open for this session: the blue light (PORT-2)."""
+    return window.opens_ms <= at_ms <= window.closes_ms
+
+
+def worth(windows: list, recorded, answer, at_ms: int, uncertainty_ms: int = 0) -> "Worth":
+    """What one swipe of one person at one door is worth.
+
+    windows: those of the person's own sessions at this door (PORT-6), in any order. recorded: ids of the sessions the
+    person is recorded for already, at any door. answer: the last green `Answer` to this person at this door, or None.
+    at_ms: when, known to `uncertainty_ms` either way. A repeat is judged by the time between two taps, which one clock
+    measured, so no uncertainty touches it. For the rest the outcome must be the same at every millisecond of the
+    interval, or a person must look.
+
+    The running session that is not yet recorded, else the next, else one that has just ended and whose window is still
+    open. If all are recorded, the same order among them: the answer is repeated and credits nothing.
+    """
+    found = _worth(windows, recorded, answer, at_ms)
+    if uncertainty_ms and not _repeats(answer, at_ms):
+        for other_ms in _turns(windows, answer, at_ms - uncertainty_ms, at_ms + uncertainty_ms):
+            if _worth(windows, recorded, answer, other_ms) != found:
+                return UNSURE
+    return found
+
+
+def _repeats(answer, at_ms):
+    return answer is not None and 0 <= at_ms - answer.at_ms < REPEAT_MS
+
+
+def _worth(windows, recorded, answer, at_ms):
+    if _repeats(answer, at_ms):
+        return Worth(answer.session, False, True)
+    best = again = None
+    best_rank = again_rank = ()
+    for window in windows:
+        if not is_open(window, at_ms):
+            continue
+        rank = _rank(window, at_ms)
+        if window.id in recorded:
+            if again is None or rank < again_rank:
+                again, again_rank = window, rank
+        elif best is None or rank < best_rank:
+            best, best_rank = window, rank
+    if best is not None:
+        return Worth(best.id, True, True)
+    if again is not None:
+        return Worth(again.id, False, True)
+    return NOTHING
+
+
+def _rank(window, at_ms):
+    # Among running sessions the one that began last: at the minute where one ends and the next begins, it is the next.
+    if window.starts_ms <= at_ms <= window.ends_ms:
+        return (0, -window.starts_ms, window.id)
+    if at_ms < window.starts_ms:
+        return (1, window.starts_ms, window.id)
+    return (2, -window.ends_ms, window.id)
+
+
+def _turns(windows, answer, first_ms, last_ms):
+    # The outcome is constant between these moments: the first, and each one at which something begins or has ended.
+    edges = [first_ms]
+    for window in windows:
+        edges += [window.opens_ms, window.starts_ms, window.ends_ms + 1, window.closes_ms + 1]
+    if answer is not None:
+        edges += [answer.at_ms, answer.at_ms + REPEAT_MS]
+    return [edge for edge in edges if first_ms <= edge <= last_ms]

@@ -1,0 +1,221 @@
+"""Statements: everything a reader or the store says that somebody else must believe.
+
+A statement is one line of printable ASCII: its fields joined by `|`. The MAC covers exactly these bytes, is fixed when
+the statement is made, and travels behind them as one more field of 32 hex digits. *The same* means the same bytes.
+`FIELDS` is the only place where a field's name and position are written. An absent value is `-`.
+
+    1|swipe|a-101|1|9f8e7d6c5b4a3210|7|t1:0a1b2c3d4e5f6071|125000|1790000000000|sync|12|green|4711|1790000000000
+
+Numbered statements (`open`, `swipe`, `clock`) are journal records: identified by (reader, journal, seq).
+"""
+
+from collections import namedtuple
+
+from firmware.contract.errors import Malformed, Misuse
+from firmware.contract.mac import MAC_BYTES, TOKEN_BYTES
+from firmware.contract.topics import is_name
+from firmware.contract.verdict import VERDICTS
+
+VERSION = "1"
+LINE_MAX = 4096  #: bytes of the longest line, MAC included: a hello that lists some 80 journals
+NUMBER_MAX = 0x7FFFFFFFFFFFFFFF
+CLOCK_STATES = ("sync", "hold", "none")  #: synced; holding, with growing uncertainty; unset
+
+# A letter says what may stand in the field: n number, N number or absent, j journal id, J journal id or absent,
+# h 16 hex digits (a nonce), c clock state, v verdict, e evidence, w word, l list of journals.
+FIELDS = {
+    # the first record of a journal names the previous journal and its last seq
+    "open": (("journal", "j"), ("seq", "n"), ("before", "J"), ("before_seq", "N"), ("firmware", "w")),
+    "swipe": (
+        ("journal", "j"),
+        ("seq", "n"),
+        ("evidence", "e"),  # kind and bytes of the evidence: tokens with their key ids
+        ("boot_ms", "n"),  # milliseconds since boot
+        ("wall_ms", "N"),  # wall estimate, UTC epoch
+        ("clock", "c"),
+        ("uncertainty_ms", "N"),
+        ("verdict", "v"),  # what was shown
+        ("session", "N"),  # the session it was shown for
+        ("roster", "N"),  # the roster version used
+    ),
+    # pairs this boot's monotonic time with the epoch, so that swipes taken without a clock are placed
+    "clock": (("journal", "j"), ("seq", "n"), ("boot_ms", "n"), ("wall_ms", "n"), ("uncertainty_ms", "n")),
+    "hello": (("nonce", "h"), ("boot_ms", "n"), ("roster", "N"), ("firmware", "w"), ("journals", "l")),
+    "head": (
+        ("nonce", "h"),
+        ("boot_ms", "n"),
+        ("wall_ms", "N"),
+        ("clock", "c"),
+        ("uncertainty_ms", "N"),
+        ("able", "w"),  # ok, or what keeps the reader from taking swipes: chip, full, storage
+        ("journals", "l"),
+    ),
+    # store to reader; `nonce` is that of the reader's last hello (for `time`: of the hello or head it answers)
+    "receipt": (("nonce", "h"), ("journal", "j"), ("up_to", "n")),
+    "again": (("nonce", "h"), ("journal", "j"), ("first", "n"), ("last", "n")),
+    "time": (("nonce", "h"), ("wall_ms", "n")),
+    "command": (("counter", "n"), ("name", "w"), ("argument", "w")),
+}
+NUMBERED = ("open", "swipe", "clock")
+KINDS = tuple(sorted(FIELDS))
+
+Statement = namedtuple("Statement", ("kind", "reader", "key", "values", "text", "mac"))
+Token = namedtuple("Token", ("key", "token"))
+#: one journal in a hello: oldest seq kept, freed up to (-1: nothing, written `-`), highest seq. In a head only `head`
+#: says something.
+Held = namedtuple("Held", ("journal", "oldest", "freed", "head"))
+
+
+def say(kind: str, reader: str, key: int, values: dict) -> str:
+    """The line to be MACed. `values`: field name -> value as in `FIELDS`; raises Misuse where one does not fit."""
+    parts = [VERSION, kind, reader, str(key)]
+    for name, sort in FIELDS[kind]:
+        value = values[name]
+        try:
+            text = _write(sort, value)
+            _read(sort, text)
+        except (Malformed, ValueError, TypeError, AttributeError):
+            raise Misuse("statement-value", f"{kind}.{name} cannot be {value!r}")
+        parts.append(text)
+    if not is_name(reader) or not 1 <= key <= 255:
+        raise Misuse("statement-value", "a statement names its reader and a key id of 1 to 255")
+    line = "|".join(parts)
+    if len(line) + 1 + 2 * MAC_BYTES > LINE_MAX:
+        raise Misuse("statement-length", "this statement is longer than a line may be")
+    return line
+
+
+def seal(text: str, mac: bytes) -> str:
+    """The line as it travels: the MACed text and the MAC behind it."""
+    return text + "|" + mac.hex()
+
+
+def read(line: str) -> "Statement":
+    """A sealed line's statement. Says nothing about whether the MAC is right: that needs the key.
+
+    Raises Malformed with code `statement-length`, `statement-version`, `statement-kind` or `statement-field`.
+    """
+    if len(line) > LINE_MAX:
+        raise Malformed("statement-length", "the line is longer than a statement may be")
+    if not _is_printable(line):
+        raise Malformed("statement-field", "a statement is printable ASCII")
+    parts = line.split("|")
+    if parts[0] != VERSION:
+        raise Malformed("statement-version", "this statement has a format version that is not known here")
+    if len(parts) < 5 or parts[1] not in FIELDS:
+        raise Malformed("statement-kind", "there is no such kind of statement")
+    kind = parts[1]
+    fields = FIELDS[kind]
+    if len(parts) != 5 + len(fields):
+        raise Malformed("statement-field", f"a {kind} has {5 + len(fields)} fields, not {len(parts)}")
+    if not is_name(parts[2]):
+        raise Malformed("statement-field", "the reader's name is not one")
+    key = _number(parts[3])
+    if not 1 <= key <= 255:
+        raise Malformed("statement-field", "a key id is 1 to 255")
+    values = {}
+    for (name, sort), text in zip(fields, parts[4:]):
+        values[name] = _read(sort, text)
+    mac = parts[-1]
+    if not _is_hex(mac, 2 * MAC_BYTES):
+        raise Malformed("statement-field", "a MAC is 32 hex digits")
+    return Statement(kind, parts[2], key, values, line[: -2 * MAC_BYTES - 1], bytes.fromhex(mac))
+
+
+def tokens(evidence: str) -> list:
+    """The tokens in a swipe's evidence, as `Token`s. Evidence: `t` and, joined by commas, key id, colon, 16 hex digits.
+
+    Raises Malformed(`statement-field`) for any other kind of evidence.
+    """
+    if evidence[:1] != "t":
+        raise Malformed("statement-field", "this kind of evidence is not known here")
+    found = []
+    for part in evidence[1:].split(","):
+        key, colon, token = part.partition(":")
+        if not colon or not _is_hex(token, 2 * TOKEN_BYTES) or not 1 <= _number(key) <= 255:
+            raise Malformed("statement-field", "a token is a key id, a colon and 16 hex digits")
+        found.append(Token(int(key), bytes.fromhex(token)))
+    if len(found) > 2:
+        raise Malformed("statement-field", "a swipe carries one token, or two during a rotation")
+    return found
+
+
+def evidence_of(found: list) -> str:
+    """The evidence field for one or two `Token`s."""
+    return "t" + ",".join([f"{t.key}:{t.token.hex()}" for t in found])
+
+
+def _write(sort: str, value) -> str:
+    if value is None:
+        return "-"
+    if sort == "l":
+        return ",".join([f"{h.journal}:{h.oldest}:{'-' if h.freed == -1 else h.freed}:{h.head}" for h in value]) or "-"
+    return str(value)
+
+
+def _read(sort: str, text: str):
+    if sort in "nN":
+        return None if sort == "N" and text == "-" else _number(text)
+    if sort in "jJh":
+        if sort == "J" and text == "-":
+            return None
+        if not _is_hex(text, 16):
+            raise Malformed("statement-field", "a journal id or nonce is 16 hex digits")
+        return text
+    if sort == "c" and text not in CLOCK_STATES:
+        raise Malformed("statement-field", "a clock is sync, hold or none")
+    if sort == "v" and text not in VERDICTS:
+        raise Malformed("statement-field", "this verdict is not one a reader shows")
+    if sort == "e":
+        tokens(text)
+    if sort == "l":
+        return _journals(text)
+    if not text or "|" in text or len(text) > 64 or (sort == "w" and not _is_printable(text)):
+        raise Malformed("statement-field", "a word has 1 to 64 printable ASCII characters and no bar")
+    return text
+
+
+def _journals(text: str) -> list:
+    held = []
+    if text == "-":
+        return held
+    for part in text.split(","):
+        fields = part.split(":")
+        if len(fields) != 4 or not _is_hex(fields[0], 16):
+            raise Malformed("statement-field", "a journal is listed as id:oldest:freed:head")
+        freed = -1 if fields[2] == "-" else _number(fields[2])
+        held.append(Held(fields[0], _number(fields[1]), freed, _number(fields[3])))
+    return held
+
+
+def _number(text: str) -> int:
+    # No sign, no blank, no leading zero: one number has one spelling, so one statement has one text.
+    if not text or len(text) > 19 or not _is_digits(text) or (text[0] == "0" and len(text) > 1):
+        raise Malformed("statement-field", "a number is written in plain decimal digits")
+    value = int(text)
+    if value > NUMBER_MAX:
+        raise Malformed("statement-field", "this number is larger than any can be")
+    return value
+
+
+def _is_printable(text: str) -> bool:
+    for c in text:
+        if not " " <= c <= "~":
+            return False
+    return True
+
+
+def _is_digits(text: str) -> bool:
+    for c in text:
+        if not "0" <= c <= "9":
+            return False
+    return True
+
+
+def _is_hex(text: str, length: int) -> bool:
+    if len(text) != length:
+        return False
+    for c in text:
+        if c not in "0123456789abcdef":
+            return False
+    return True
