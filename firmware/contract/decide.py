@@ -40,8 +40,8 @@ def worth(windows: list, recorded, answer, at_ms: int, uncertainty_ms: int = 0) 
     """
     found = _worth(windows, recorded, answer, at_ms)
     if uncertainty_ms and not _repeats(answer, at_ms):
-        for other_ms in _turns(windows, answer, at_ms - uncertainty_ms, at_ms + uncertainty_ms):
-            if _worth(windows, recorded, answer, other_ms) != found:
+        for other_ms in _turns(windows, at_ms - uncertainty_ms, at_ms + uncertainty_ms):
+            if _worth(windows, recorded, None, other_ms) != found:
                 return UNSURE
     return found
 
@@ -80,11 +80,9 @@ def _rank(window, at_ms):
     return (2, -window.ends_ms, window.id)
 
 
-def _turns(windows, answer, first_ms, last_ms):
+def _turns(windows, first_ms, last_ms):
     # The outcome is constant between these moments: the first, and each one at which something begins or has ended.
     edges = [first_ms]
     for window in windows:
         edges += [window.opens_ms, window.starts_ms, window.ends_ms + 1, window.closes_ms + 1]
-    if answer is not None:
-        edges += [answer.at_ms, answer.at_ms + REPEAT_MS]
     return [edge for edge in edges if first_ms <= edge <= last_ms]

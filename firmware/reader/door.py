@@ -10,9 +10,9 @@ from collections import namedtuple
 from firmware.contract import decide, verdict
 from firmware.contract.roster import Roster
 
-#: answers remembered: two minutes of a tap a second. Past it the oldest is forgotten, and the store, which forgets none,
-#: still credits nothing twice
-ANSWERS_MAX = 128
+#: answers remembered, some 6 KB on a Pico: two minutes of a tap every two seconds. Past it the oldest is forgotten, and
+#: the store, which forgets none, still credits nothing twice
+ANSWERS_MAX = 64
 
 Judged = namedtuple("Judged", ("verdict", "session"))
 _Remembered = namedtuple("_Remembered", ("token", "session", "at_ms"))

@@ -43,8 +43,12 @@ class Journal:
         return self._append("clock", values)
 
     def lines(self, journal: str, first: int, limit: int) -> list:
-        """Sealed lines of a journal from seq `first` on."""
-        return self._storage.read(journal, first, limit)
+        """Sealed lines of a journal from seq `first` on. [] where storage fails: then a head tells so."""
+        try:
+            return self._storage.read(journal, first, limit)
+        except StorageFailed:
+            self.trouble = "storage"
+            return []
 
     def receipted(self, journal: str, up_to: int) -> bool:
         """A receipt came. False where it cannot be true: for an unknown journal, or beyond the head."""

@@ -105,9 +105,14 @@ class Reader:
 
     def idle(self) -> bool:
         """Housekeeping between taps: at most one slow step (an erase). Returns whether it did one."""
-        worked = self._storage.idle()
-        if worked:
-            self.journal.refresh()
+        try:
+            worked = self._storage.idle()
+            if worked:
+                self.journal.refresh()
+        except ReaderError as error:
+            self.journal.trouble = error.code
+            self._count(error.code)
+            return False
         return worked
 
     def light(self, now_ms: int) -> tuple:
@@ -123,7 +128,7 @@ class Reader:
         """The link is down."""
         self.uplink.unlinked()
 
-    def next(self, now_ms: int) -> "Out":
+    def next(self, now_ms: int) -> "Out | None":
         """What to publish now, or None."""
         out = self.uplink.next(now_ms)
         if out is None and self.uplink.up and now_ms >= self._health_at_ms:

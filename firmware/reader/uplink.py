@@ -81,7 +81,7 @@ class Uplink:
         """State a head at the next chance: a session has ended."""
         self._head_at_ms = now_ms
 
-    def next(self, now_ms: int) -> "Out":
+    def next(self, now_ms: int) -> "Out | None":
         """What to publish now, or None. Each call hands out something new: publish it."""
         if not self.up:
             return None
