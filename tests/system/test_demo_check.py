@@ -1,0 +1,44 @@
+"""The whole line in real processes, as `make demo ARGS="--check …"` runs it: its own JSON is what is judged."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def check(repo, *arguments):
+    done = subprocess.run(
+        [sys.executable, "muster.py", "demo", "--check", "--json", *arguments],
+        cwd=repo, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    print(done.stderr[-4000:])
+    assert done.stdout, "the demo printed no result"
+    result = json.loads(done.stdout.splitlines()[-1])
+    print(json.dumps(result, indent=1))
+    return done.returncode, result
+
+
+@pytest.mark.needs("micropython")
+def test_every_green_is_in_the_store_once_and_credited_rightly(repo, seed):
+    status, result = check(repo, "--readers", "3", "--students", "60", "--swipes", "150", "--seed", str(seed))
+    assert status == 0
+    assert result["micropython_readers"] == 3
+    assert result["lost"] == result["duplicated"] == result["miscredited"] == result["given_up"] == 0
+    assert result["green"] > 60
+    assert result["red"] > 5
+    assert result["stored"] == result["swipes"]
+
+
+@pytest.mark.needs("micropython")
+def test_with_mosquitto_postgresql_two_gateways_and_faults_nothing_is_lost(repo, seed, mosquitto, postgres_url):
+    status, result = check(
+        repo, "--readers", "4", "--micropython", "2", "--students", "80", "--swipes", "240", "--seed", str(seed),
+        "--broker", mosquitto.url, "--database", postgres_url, "--gateways", "2", "--faults", "--fault-every", "2",
+    )  # fmt: skip
+    assert status == 0
+    assert result["database"] == "postgresql"
+    assert result["lost"] == result["duplicated"] == result["miscredited"] == 0
+    assert sum(result["faults"].values()) >= 5
