@@ -1,0 +1,172 @@
+"""The spool on real SQLite: over aiosqlite as in service, and inline as in the tests with virtual time."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from gateway.arrival import arrivals
+from gateway.errors import SpoolError
+from gateway.spool import Spool
+from gateway.testing import InlineConnection, inline_spool
+
+LANE = "main/a-101/9f8e7d6c5b4a3210"
+
+
+@pytest.fixture(params=["aiosqlite", "inline"])
+async def spool(request, tmp_path):
+    made = Spool.at(tmp_path / "s") if request.param == "aiosqlite" else inline_spool(tmp_path / "s")
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def put(lines):
+    async def put(spool, *seqs, reader="a-101", at_ms=1000):
+        found = [arrivals(lines.topic(reader), lines.message(lines.swipe(reader, seq)), at_ms)[0] for seq in seqs]
+        return await spool.put([(a, "matched") for a in found], at_ms)
+
+    return put
+
+
+async def test_what_was_put_is_there_after_opening_it_again(tmp_path, put, lines):
+    first = Spool.at(tmp_path / "s")
+    await first.open()
+    await put(first, 0, 1)
+    await first.close()
+    second = Spool.at(tmp_path / "s")
+    await second.open()
+    rows = await second.oldest([LANE], 10, 1, ())
+    await second.close()
+    assert [(row.line, row.seq, row.judged) for row in rows] == [(lines.swipe(seq=n), n, "matched") for n in (0, 1)]
+
+
+async def test_the_same_again_is_one_row(spool, put):
+    assert await put(spool, 0, 1) == 2
+    assert await put(spool, 0, 1, at_ms=5) == 0
+    assert (await spool.depth()).pending == 2
+
+
+async def test_what_comes_again_after_it_was_forwarded_is_pending_again(spool, put):
+    await put(spool, 0)
+    [row] = await spool.oldest([LANE], 10, 1, ())
+    await spool.done([row.n], 7)
+    assert (await spool.depth()).pending == 0
+    await put(spool, 0)
+    assert (await spool.depth()).pending == 1
+
+
+async def test_only_the_newest_hellos_and_statuses_wait_and_none_is_kept(spool, lines):
+    for n in range(40):
+        hello = arrivals(lines.topic(kind="hello"), lines.message(lines.hello(nonce=f"{n:016x}")), n)
+        status = arrivals(lines.topic(kind="status"), b'{"v":1,"state":"online"}', n)
+        await spool.put([(a, None) for a in hello + status], n)
+    rows = await spool.passing(100, 1, ())
+    assert [row.kind for row in rows].count("status") == 1
+    assert [row.line for row in rows if row.kind == "hello"] == [
+        lines.hello(nonce=f"{n:016x}") for n in range(39, 23, -1)
+    ]
+    await spool.done([row.n for row in rows], 1)
+    assert ((await spool.depth()).pending, await spool.kept()) == (0, 0)
+
+
+async def test_a_replay_queues_exactly_the_range_that_was_asked_for(spool, put):
+    await put(spool, *range(10))
+    rows = await spool.oldest([LANE], 10, 1, ())
+    await spool.done([row.n for row in rows], 7)
+    assert await spool.again(LANE, 3, 5) == 3
+    assert [row.seq for row in await spool.oldest([LANE], 10, 1, ())] == [3, 4, 5]
+
+
+async def test_pruning_takes_forwarded_rows_of_that_age_only(spool, put):
+    await put(spool, 0, 1, 2)
+    rows = await spool.oldest([LANE], 2, 1, ())
+    await spool.done([rows[0].n], 100)
+    await spool.done([rows[1].n], 200)
+    assert await spool.prune(150) == 1
+    assert ((await spool.depth()).pending, await spool.kept()) == (1, 1)
+
+
+async def test_a_refused_row_is_kept_seen_and_due_again_later(spool, put):
+    await put(spool, 0)
+    [row] = await spool.oldest([LANE], 1, 1, ())
+    await spool.later([row.n], 500, "store-refused-400")
+    assert await spool.oldest([LANE], 1, 499, ()) == []
+    assert (await spool.depth()).refused == 1
+    assert [r.tries for r in await spool.oldest([LANE], 1, 500, ())] == [1]
+    await spool.done([row.n], 500)
+    assert (await spool.depth()).refused == 0
+
+
+async def test_lanes_are_found_without_reading_their_backlog_and_rows_in_flight_are_left_out(spool, put):
+    await put(spool, *range(30))
+    await put(spool, 0, reader="b-202")
+    lanes = await spool.lanes()
+    assert [name for name, _ in lanes] == [LANE, "main/b-202/9f8e7d6c5b4a3210"]
+    rows = await spool.oldest([LANE], 2, 1, ())
+    more = await spool.oldest([LANE], 2, 1, [row.n for row in rows])
+    assert [row.seq for row in rows + more] == [0, 1, 2, 3]
+    assert [row.seq for row in await spool.newest([LANE], 2, 1, (), 0)] == [28, 29]
+    assert await spool.newest([LANE], 2, 1, (), 1001) == []
+
+
+async def test_writes_that_come_together_are_one_commit(tmp_path, put):
+    connections = []
+    spool = inline_spool(tmp_path / "s", connections.append)
+    await spool.open()
+    commits = []
+    connections[0]._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    async with spool._lock:  # a commit is under way
+        tasks = [asyncio.create_task(put(spool, n)) for n in range(20)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert len(commits) == 1
+    assert (await spool.depth()).pending == 20
+    await spool.close()
+
+
+async def test_a_commit_that_fails_leaves_nothing_and_the_next_goes_through(tmp_path, put):
+    connections = []
+    spool = inline_spool(tmp_path / "s", connections.append)
+    await spool.open()
+    connections[0].broken = sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(SpoolError, match="disk"):
+        await put(spool, 0)
+    assert await put(spool, 0) == 1
+    assert (await spool.depth()).pending == 1
+    await spool.close()
+
+
+async def test_a_write_that_is_cancelled_leaves_the_others_alone(spool, put):
+    tasks = [asyncio.create_task(put(spool, n)) for n in range(5)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for n in range(5):
+        await put(spool, n)
+    assert (await spool.depth()).pending == 5
+
+
+async def test_a_spool_that_is_not_durable_is_refused_by_code(tmp_path):
+    class Careless(InlineConnection):
+        # A build of SQLite that does not do what it is told.
+        async def execute_fetchall(self, sql, parameters=None):
+            return [(1,)] if sql == "PRAGMA synchronous" else await super().execute_fetchall(sql, parameters)
+
+    async def connect():
+        return Careless(tmp_path / "s")
+
+    with pytest.raises(SpoolError) as caught:
+        await Spool(connect).open()
+    assert caught.value.code == "spool-not-durable"
+
+
+async def test_a_folder_that_is_not_there_and_a_damaged_file_are_said_by_code(tmp_path):
+    with pytest.raises(SpoolError) as caught:
+        await Spool.at(tmp_path / "none" / "s").open()
+    assert caught.value.code == "spool-unopenable"
+    (tmp_path / "bad").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(SpoolError) as caught:
+        await Spool.at(tmp_path / "bad").open()
+    assert caught.value.code == "spool-corrupt"
