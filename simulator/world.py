@@ -69,7 +69,11 @@ class World:
             await asyncio.sleep(0.3)
 
     async def _queue(self, room: str, taps: list[Tap], wait_until: Callable[[int], Awaitable[None]] | None) -> None:
+        before = b""
         for tap in taps:
+            if tap.uid == before:
+                await asyncio.sleep(0.4)  # nobody takes a card away and brings it back faster
+            before = tap.uid
             if wait_until is not None and tap.at_ms:
                 await wait_until(tap.at_ms)
             await self.tap(tap)

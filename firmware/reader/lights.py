@@ -17,7 +17,7 @@ IDLE_WAITING = "waiting"  #: blue, slow breathing: cards are taken and will be c
 IDLE_BROKEN = "broken"  #: red, slow pulse: the reader needs a technician
 
 BREATH_MS = 4000
-GAP_MS = 40  #: dark before a flash that follows another at once, so that the second person sees a light of their own
+GAP_MS = 30  #: dark before a flash that follows another at once, so that the second person sees a light of their own
 PULSE_MS = 2000
 
 FLASHES = {
