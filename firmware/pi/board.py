@@ -1,0 +1,207 @@
+"""The Pi around the reader: chip events in, light out, journal housekeeping, and the link. One TaskGroup, named tasks.
+
+The order of a tap is the promise's: `Reader.tap` appends and syncs, and the light is set in the same step, with no
+await in between. Everything else waits.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from firmware.contract import topics
+from firmware.pi.chip import CardArrived, CardUnreadable, Chip, ChipLost, ChipReady, Event
+from firmware.pi.lamp import Lamp
+from firmware.pi.link import Broker, Link
+from firmware.pi.systemd import Systemd
+from firmware.reader.errors import StorageFailed
+from firmware.reader.lights import FLASHES
+from firmware.reader.reader import Reader
+from firmware.reader.uplink import OFFLINE
+
+LAMP_S = 0.02
+TICK_S = 0.2
+#: The deliverer looks for what has come due at least so often; a tap wakes it at once.
+LOOK_S = 0.1
+#: An append that took longer than this has eaten into its flash.
+SLOW_MS = 100
+#: After a read of the journal failed.
+READ_AGAIN_S = 5.0
+
+
+class Keeper(Protocol):
+    """What the board asks of the storage beyond docs/wire.md."""
+
+    #: codes for the technician
+    alarms: list[str]
+
+    @property
+    def failed(self) -> str | None:
+        """What failed for good, or None."""
+
+
+class Board:
+    """One reader on a Pi. `log(event, **fields)` must not block; nothing about persons is handed to it."""
+
+    def __init__(
+        self,
+        *,
+        reader: Reader,
+        storage: Keeper,
+        shelf_alarms: list[str],
+        lamp: Lamp,
+        chip_path: str,
+        now_ms: Callable[[], int],
+        log: Callable[..., None],
+        on_light: Callable[[tuple[int, int, int], int], None] = lambda rgb, now_ms: None,
+        systemd: Systemd | None = None,
+    ) -> None:
+        settings = reader.settings
+        self._reader = reader
+        self._storage = storage
+        self._shelf_alarms = shelf_alarms
+        self._lamp = lamp
+        self._now_ms = now_ms
+        self._log = log
+        self._on_light = on_light
+        self._systemd = systemd or Systemd("")
+        self._chip_path = chip_path
+        self._site, self._name = settings.site, settings.reader
+        self._wake = asyncio.Event()
+        self._link = Link(
+            broker=Broker(
+                host=settings.broker["host"],
+                port=settings.broker["port"],
+                client_id=f"{settings.site}-{settings.reader}",
+                user=settings.broker.get("user"),
+                password=settings.broker.get("password"),
+            ),
+            will=(self._topic("status"), OFFLINE),
+            subscriptions=[self._topic(kind) for kind in topics.DOWN],
+            on_up=self._deliver,
+            on_down=lambda code: log("link-down", code=code),
+            on_message=self._received,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set; then say goodbye to the broker, and put the chip to sleep."""
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[Event] = asyncio.Queue()
+
+        def report(event: Event) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended before the chip's thread
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        chip = Chip(self._chip_path, report)
+        # Until the chip answers for the first time it is not able: a reader without a chip is red from the start.
+        self._reader.chip(False, self._now_ms())
+        chip.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                jobs = {
+                    "chip": self._taps(events),
+                    "lamp": self._light(),
+                    "tick": self._tick(),
+                    "housekeeping": self._idle(),
+                    "link": self._link.run(),
+                }
+                tasks = [group.create_task(job, name=name) for name, job in jobs.items()]
+                self._systemd.ready()
+                await stop.wait()
+                await self._link.leave()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await asyncio.to_thread(chip.stop)
+
+    async def _taps(self, events: "asyncio.Queue[Event]") -> None:
+        while True:
+            event = await events.get()
+            if isinstance(event, CardArrived):
+                began_ms = self._now_ms()
+                shown = self._reader.tap(event.uid, began_ms)
+                if shown in FLASHES and self._now_ms() - began_ms > SLOW_MS:
+                    # An SD card may take longer to sync than a flash lasts: then it begins when the swipe is kept.
+                    self._reader.lights.flash(shown, self._now_ms())
+                self._show()
+                self._lamp.beep(shown, self._now_ms())
+                self._wake.set()
+            elif isinstance(event, CardUnreadable):
+                self._reader.unreadable(self._now_ms())
+                self._show()
+            elif isinstance(event, ChipLost):
+                self._reader.chip(False, self._now_ms())
+                self._log("chip-lost", why=event.why)
+            elif isinstance(event, ChipReady):
+                self._reader.chip(True, self._now_ms())
+                self._log("chip-ready")
+
+    async def _light(self) -> None:
+        while True:
+            self._show()
+            self._lamp.tick(self._now_ms())
+            await asyncio.sleep(LAMP_S)
+
+    def _show(self) -> None:
+        now_ms = self._now_ms()
+        rgb = self._reader.light(now_ms)
+        if self._lamp.show(rgb):
+            self._on_light(rgb, now_ms)
+
+    async def _tick(self) -> None:
+        while True:
+            self._reader.tick(self._now_ms())
+            for name in self._reader.commands:
+                self._log("command-unknown", name=name)
+            self._reader.commands.clear()
+            self._systemd.alive()
+            await asyncio.sleep(TICK_S)
+
+    async def _idle(self) -> None:
+        said = None
+        while True:
+            self._reader.idle()
+            if self._storage.failed:
+                # It may have failed between taps: the light must tell before the next card does.
+                self._reader.journal.trouble = "storage"
+            if self._reader.journal.trouble != said:
+                said = self._reader.journal.trouble
+                self._log("journal-trouble" if said else "journal-well", code=said, what=self._storage.failed)
+            await asyncio.sleep(TICK_S)
+
+    async def _deliver(self) -> None:
+        """Publish what the reader has to say, for as long as the link is up."""
+        self._log("link-up")
+        self._reader.linked(self._now_ms())
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    out = self._reader.next(self._now_ms())
+                except StorageFailed:
+                    self._log("journal-unreadable", what=self._storage.failed)
+                    await asyncio.sleep(READ_AGAIN_S)
+                    continue
+                if out is not None:
+                    payload = self._with_alarms(out.payload) if out.kind == "health" else out.payload
+                    await self._link.publish(self._topic(out.kind), payload, retain=out.retain)
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._wake.wait()
+        finally:
+            self._reader.unlinked(self._now_ms())
+
+    def _received(self, topic: str, payload: bytes) -> None:
+        self._reader.received(topics.parse(topic).kind, payload, self._now_ms())
+        self._wake.set()
+
+    def _with_alarms(self, payload: bytes) -> bytes:
+        health: dict[str, Any] = json.loads(payload)
+        health["alarms"] = [*self._storage.alarms, *self._shelf_alarms]
+        health["unhandled"] = self._link.unhandled
+        return json.dumps(health).encode()
+
+    def _topic(self, kind: str) -> str:
+        return topics.topic(self._site, self._name, kind)

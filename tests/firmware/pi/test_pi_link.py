@@ -1,0 +1,181 @@
+"""The link by paho against a real Mosquitto, and against brokers that hang or hang up."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from firmware.pi.link import Broker, Link, LinkDown
+
+WILL = ("muster/v1/main/a-101/status", b"gone")
+
+
+class End:
+    """A link with what it told."""
+
+    def __init__(self, port: int, **more) -> None:
+        self.downs = []
+        self.messages = []
+        self.ups = 0
+        self.up = asyncio.Event()
+        answer_s = more.pop("answer_s", 10.0)
+        broker = Broker(host="127.0.0.1", port=port, client_id=more.pop("client_id", "a"), **more)
+        self.link = Link(
+            broker=broker,
+            will=WILL,
+            subscriptions=["to/a"],
+            on_up=self._on_up,
+            on_down=self._on_down,
+            on_message=lambda topic, payload: self.messages.append((topic, payload)),
+            uniform=lambda low, high: low / 10,
+            answer_s=answer_s,
+        )
+
+    async def _on_up(self) -> None:
+        self.ups += 1
+        self.up.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.up.clear()
+
+    def _on_down(self, code: str) -> None:
+        self.downs.append(code)
+
+    async def __aenter__(self) -> "End":
+        self._task = asyncio.create_task(self.link.run())
+        return self
+
+    async def __aexit__(self, *error) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task}, timeout=5)
+        assert self._task.cancelled(), "the link did not end when it was cancelled"
+
+    async def until(self, what, timeout_s: float = 15.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not what():
+            assert time.monotonic() < deadline, (self.downs, self.ups, self.messages)
+            await asyncio.sleep(0.005)
+
+
+async def test_what_is_published_arrives_and_a_puback_was_awaited(mosquitto):
+    async with End(mosquitto.port, client_id="b") as out, End(mosquitto.port) as end:
+        await end.up.wait()
+        await out.up.wait()
+        big = bytes(range(256)) * 240  # a roster's size
+        await out.link.publish("to/a", b"one")
+        await out.link.publish("to/a", big)
+        await end.until(lambda: end.messages == [("to/a", b"one"), ("to/a", big)])
+
+
+async def test_the_broker_says_the_will_when_the_link_breaks_and_not_after_leave(mosquitto):
+    async with End(mosquitto.port, client_id="b") as out:
+        await out.up.wait()
+        out.link._client.subscribe(WILL[0], 1)
+        async with End(mosquitto.port) as end:
+            await end.up.wait()
+        await out.until(lambda: out.messages == [WILL])
+        async with End(mosquitto.port) as end:
+            await end.up.wait()
+            await end.link.leave()
+        await out.until(lambda: len(out.messages) == 2)
+        await asyncio.sleep(0.3)
+        assert out.messages == [WILL, WILL]
+
+
+async def test_a_broker_that_dies_is_told_once_and_found_again(mosquitto):
+    async with End(mosquitto.port) as end:
+        await end.up.wait()
+        mosquitto.kill()
+        await end.until(lambda: end.downs[-1:] == ["link-unreachable"])
+        with pytest.raises(LinkDown, match="by itself"):
+            await end.link.publish("x", b"")
+        await asyncio.sleep(0.5)
+        # The connection was lost, then nobody was there: each is told once, however often it was tried.
+        assert end.downs in (["link-lost", "link-unreachable"], ["link-unreachable"])
+        mosquitto.start()
+        await end.until(lambda: end.ups == 2)
+        await end.link.publish("x", b"")
+
+
+async def test_wrong_passwords_are_told_as_that(start_mosquitto):
+    broker = start_mosquitto(lines=["allow_anonymous false"])
+    async with End(broker.port, user="a", password="b") as end:
+        await end.until(lambda: end.downs == ["link-refused"])
+        assert end.ups == 0
+
+
+@pytest.mark.parametrize("answers", [b"", b"\x20\x02\x00\x00"])
+async def test_a_broker_that_hangs_is_left_at_its_deadline(answers):
+    taken = []
+
+    async def serve(reader, writer):
+        taken.append(writer)
+        await reader.read(100)
+        writer.write(answers)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with End(server.sockets[0].getsockname()[1], answer_s=0.3) as end:
+        await end.until(lambda: end.downs == ["link-silent"])
+        await end.until(lambda: len(taken) >= 2)
+        assert end.ups == 0
+    server.close()
+
+
+@pytest.mark.parametrize("answers", [b"\xff" * 50, b"\x20\x02\x00\x05", b"\x90\x03\x00\x01\x80"])
+async def test_a_broker_that_talks_nonsense_does_not_end_the_link(answers):
+    taken = []
+
+    async def serve(reader, writer):
+        taken.append(1)
+        await reader.read(100)
+        writer.write(answers)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with End(server.sockets[0].getsockname()[1]) as end:
+        await end.until(lambda: len(taken) >= 3)
+        assert end.ups == 0
+        assert end.downs
+    server.close()
+
+
+async def test_it_ends_when_cancelled_in_whatever_moment():
+    async def serve(reader, writer):
+        await reader.read(100)
+        writer.write(b"\x20\x02\x00\x05")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    for step in range(60):
+        async with End(server.sockets[0].getsockname()[1]):
+            # Counted in turns of the loop as well as in time: each stops it at another step.
+            for _ in range(step):
+                await asyncio.sleep(0 if step % 2 else 0.0005)
+    server.close()
+
+
+async def test_the_loop_is_never_stopped_by_a_connect_that_hangs():
+    # A listener whose queue is full: TCP connects to it hang.
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+            fillers.append(filler)
+        async with End(port):
+            worst_s = 0.0
+            for _ in range(30):
+                began_s = time.monotonic()
+                await asyncio.sleep(0.01)
+                worst_s = max(worst_s, time.monotonic() - began_s)
+            for filler in fillers:
+                filler.close()
+            assert worst_s < 0.5

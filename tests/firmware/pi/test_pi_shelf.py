@@ -1,0 +1,103 @@
+"""The Pi's roster shelf: whole or not at all, at every cut."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firmware.contract import roster
+from firmware.contract.decide import Window
+from firmware.contract.mac import Key
+from firmware.pi.shelf import BEFORE, BESIDE, NEWEST, RosterShelf
+
+CALLS = ("write", "fsync", "rename")
+
+
+def blob(version: int) -> bytes:
+    window = Window(1, 1000, 2000, 3000, 4000)
+    tokens = [n.to_bytes(8, "big") for n in range(200)]
+    return roster.encode("a-101", Key(1, bytes(32)), version, 0, 1000, [(window, tokens)])
+
+
+OLD, NEW = blob(1), blob(2)
+
+
+def test_what_was_kept_is_loaded_by_the_next_shelf(tmp_path):
+    shelf = RosterShelf(tmp_path / "data")
+    assert shelf.load() is None
+    for each in (OLD, NEW):
+        shelf.keep(each)
+        assert RosterShelf(tmp_path / "data").load() == each
+    assert shelf.alarms == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 99, NEW[:-1], NEW[:500] + bytes([NEW[500] ^ 1]) + NEW[501:]])
+def test_a_damaged_roster_gives_way_to_the_one_before(tmp_path, damage):
+    shelf = RosterShelf(tmp_path)
+    shelf.keep(OLD)
+    shelf.keep(NEW)
+    (tmp_path / NEWEST).write_bytes(damage)
+    assert shelf.load() == OLD
+    (tmp_path / BEFORE).write_bytes(damage)
+    assert shelf.load() is None
+
+
+def test_a_roster_that_cannot_be_written_is_said_so_and_the_last_one_stays(tmp_path):
+    shelf = RosterShelf(tmp_path)
+    shelf.keep(OLD)
+    (tmp_path / BESIDE).mkdir()
+    shelf.keep(NEW)
+    assert shelf.alarms == ["roster-not-kept"]
+    assert shelf.load() == OLD
+    (tmp_path / BESIDE).rmdir()
+    shelf.keep(NEW)
+    assert (shelf.alarms, shelf.load()) == ([], NEW)
+
+
+KEEP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from firmware.pi.shelf import RosterShelf
+blob = Path(sys.argv[3]).read_bytes()
+if sys.argv[4] == "in-place":
+    for name in ("roster", "roster.before"):
+        file = open(Path(sys.argv[2]) / name, "wb", buffering=0)
+        for at in range(0, len(blob), 500):
+            file.write(blob[at : at + 500])
+else:
+    RosterShelf(Path(sys.argv[2])).keep(blob)
+"""
+
+
+def cuts(strace: str, repo: Path, tmp_path: Path, how: str) -> list:
+    """What is loaded after a SIGKILL at each write, sync and rename of keeping NEW over OLD."""
+    new = tmp_path / "new"
+    new.write_bytes(NEW)
+    loaded = []
+    for call in CALLS:
+        for n in range(1, 20):
+            folder = tmp_path / f"{how}-{call}-{n}"
+            RosterShelf(folder).keep(OLD)
+            command = [strace, "-f", "-o", os.devnull, f"-etrace={call}", f"-einject={call}:signal=KILL:when={n}"]
+            command += [sys.executable, "-B", "-I", "-S", "-c", KEEP, str(repo), str(folder), str(new), how]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+            if done.returncode == 0:
+                break
+            if done.returncode not in (137, -9):
+                reason = f"needs strace to trace here, which this machine forbids: {done.stderr.strip()[-200:]}"
+                pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+            loaded.append(RosterShelf(folder).load())
+    return loaded
+
+
+def test_a_cut_at_any_write_sync_or_rename_leaves_a_whole_roster(need, repo, tmp_path):
+    loaded = cuts(need("strace"), repo, tmp_path, "shelf")
+    assert len(loaded) >= 5
+    assert set(loaded) == {OLD, NEW}
+
+
+def test_the_cuts_catch_a_shelf_that_writes_in_place(need, repo, tmp_path):
+    assert None in cuts(need("strace"), repo, tmp_path, "in-place")
