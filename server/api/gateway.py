@@ -1,0 +1,101 @@
+"""What gateways call (docs/wire.md): deliveries in, rosters out."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from server import deliveries
+from server.api.signed_in import bearer
+from server.errors import NotSignedIn, TooMuch
+from server.store import logins, rosters
+from server.store.engine import reading, writing
+
+router = APIRouter(prefix="/api/gateway/v1", tags=["gateway"])
+
+
+class Item(BaseModel):
+    """One thing that the gateway received."""
+
+    model_config = ConfigDict(extra="ignore")
+    id: str = Field(max_length=128)
+    site: str = ""
+    reader: str = ""
+    kind: str
+    line: str = ""
+    received_ms: int = 0
+    judged: str | None = None
+    topic: str = ""
+    raw_b64: str = ""
+
+
+class Delivery(BaseModel):
+    """At most 500 items."""
+
+    items: list[Item]
+
+
+def gateway(request: Request) -> Any:
+    """The gateway that calls. Raises NotSignedIn(`gateway-token`)."""
+    token = bearer(request)
+    if token is not None:
+        with reading(request.app.state.engine) as connection:
+            found = logins.find_gateway(connection, token)
+        if found is not None:
+            return found
+    raise NotSignedIn("gateway-token", "this is no gateway's token: `muster gateway add NAME` makes one")
+
+
+@router.post("/deliveries")
+def deliver(request: Request, delivery: Delivery, caller: Annotated[Any, Depends(gateway)]) -> dict[str, Any]:
+    """Take a batch. The answer comes after the commit: what it names in `done` is held, or in quarantine."""
+    if len(delivery.items) > deliveries.ITEMS_MAX:
+        raise TooMuch("too-many-items", f"at most {deliveries.ITEMS_MAX} items at once")
+    state = request.app.state
+    items = [
+        deliveries.Item(
+            id=item.id,
+            site=item.site,
+            reader=item.reader,
+            kind=item.kind,
+            line=item.line,
+            received_ms=item.received_ms,
+            topic=item.topic,
+            raw_b64=item.raw_b64,
+        )
+        for item in delivery.items
+    ]
+    with writing(state.engine) as connection:
+        answer = deliveries.deliver(
+            connection,
+            state.ring,
+            items,
+            institution_id=caller.institution_id,
+            gateway_id=caller.id,
+            now_ms=state.clock.now_ms(),
+        )
+    state.counters.delivered(answer)
+    state.wake()
+    return {"done": answer.done, "down": answer.down, "replay": answer.replay}
+
+
+@router.get("/rosters")
+def changed(request: Request, caller: Annotated[Any, Depends(gateway)], after: str = "") -> dict[str, Any]:
+    """The rosters that changed since the cursor; all without one, or with one that is not ours."""
+    with reading(request.app.state.engine) as connection:
+        rows = rosters.after(connection, caller.institution_id, int(after) if after.isdecimal() else 0)
+    return {
+        "cursor": str(max((row.change_no for row in rows), default=int(after) if after.isdecimal() else 0)),
+        "rosters": [
+            {
+                "site": row.site,
+                "reader": row.name,
+                "version_ms": row.version_ms,
+                "payload_b64": base64.b64encode(row.payload).decode(),
+            }
+            for row in rows
+        ],
+    }

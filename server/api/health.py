@@ -1,0 +1,79 @@
+"""/healthz and /metrics: for machines that look after the server. No person and no card is in them."""
+
+from __future__ import annotations
+
+import threading
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from server.api.errors import shaped
+from server.deliveries import Answer
+from server.errors import StoreError
+from server.store import alarms, due, institutions, quarantines, swipes
+from server.store.engine import reading
+
+router = APIRouter(tags=["health"])
+
+
+class Counters:
+    """What this process did since its start."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.batches = self.new = self.same = self.suspect = 0
+
+    def delivered(self, answer: Answer) -> None:
+        """Count a committed delivery."""
+        with self._lock:
+            self.batches += 1
+            self.new += answer.new
+            self.same += answer.same
+            self.suspect += answer.suspect
+
+
+@router.get("/healthz")
+def healthz(request: Request) -> JSONResponse:
+    """200 where the database answers; 503 in the errors' shape where it does not."""
+    try:
+        with reading(request.app.state.engine) as connection:
+            institutions.every(connection)
+    except StoreError as error:
+        return shaped(503, error.code, str(error))
+    return JSONResponse({"ok": True})
+
+
+@router.get("/metrics")
+def metrics(request: Request) -> PlainTextResponse:
+    """Prometheus text format."""
+    state = request.app.state
+    counters, jobs = state.counters, state.jobs
+    lines = [
+        ("muster_deliveries_total", "counter", "", counters.batches),
+        ("muster_records_total", "counter", '{outcome="new"}', counters.new),
+        ("muster_records_total", "counter", '{outcome="same"}', counters.same),
+        ("muster_suspects_total", "counter", "", counters.suspect),
+        ("muster_derived_persons_total", "counter", "", jobs.derived),
+        ("muster_credits_total", "counter", "", jobs.credited),
+        ("muster_registers_released_total", "counter", "", jobs.released),
+        ("muster_rosters_issued_total", "counter", "", jobs.issued),
+        ("muster_job_failures_total", "counter", "", jobs.failures),
+    ]
+    with reading(state.engine) as connection:
+        for found in institutions.every(connection):
+            here = f'institution="{found.name}"'
+            lines.append(("muster_due_persons", "gauge", f"{{{here}}}", due.waiting(connection, found.id)))
+            lines.append(("muster_swipes_unplaced", "gauge", f"{{{here}}}", swipes.unplaced(connection, found.id)))
+            lines.append(("muster_swipes_differing", "gauge", f"{{{here}}}", swipes.differing(connection, found.id)))
+            lines.append(("muster_alarms", "gauge", f"{{{here}}}", len(alarms.open_alarms(connection, found.id))))
+            lines += [
+                ("muster_quarantine", "gauge", f'{{{here},code="{code}"}}', count)
+                for code, count in quarantines.counts(connection, found.id).items()
+            ]
+    text, said = [], set()
+    for name, sort, labels, value in lines:
+        if name not in said:
+            text.append(f"# TYPE {name} {sort}")
+            said.add(name)
+        text.append(f"{name}{labels} {value}")
+    return PlainTextResponse("\n".join(text) + "\n", media_type="text/plain; version=0.0.4")

@@ -1,0 +1,174 @@
+"""The JSON API for staff and programs. Every answer is what the caller's scope may see (server/scope.py)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from server.api.signed_in import Signed
+from server.errors import NotFound, StoreError
+from server.scope import Scope
+from server.store import alarms, doors, due, institutions, listings, quarantines, registers, sessions
+from server.store import swipes as swipes_
+from server.store.engine import Connection, reading, writing
+
+router = APIRouter(prefix="/api/v1", tags=["v1"])
+
+
+def day_of(connection: Connection, scope: Scope, day: str, now_ms: int) -> tuple[int, int]:
+    """A local date (ISO; '' for today) as UTC [from, to). Raises StoreError(`day`)."""
+    zone = ZoneInfo(institutions.one(connection, scope.institution_id).time_zone)
+    try:
+        local = date.fromisoformat(day) if day else datetime.fromtimestamp(now_ms / 1000, zone).date()
+        begins = datetime.combine(local, time.min, zone)
+        ends = datetime.combine(local + timedelta(days=1), time.min, zone)
+    except (ValueError, OverflowError):
+        raise StoreError("day", f"a day is written 2026-10-05, not {day!r}") from None
+    return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
+
+
+@router.get("/me")
+def me(scope: Signed) -> dict[str, Any]:
+    """Who is signed in."""
+    return {"account_id": scope.account_id, "person_id": scope.person_id, "role": scope.role}
+
+
+@router.get("/sessions")
+def of_day(request: Request, scope: Signed, day: str = "") -> dict[str, Any]:
+    """The sessions of a local day that the caller may see, by start."""
+    with reading(request.app.state.engine) as connection:
+        from_ms, to_ms = day_of(connection, scope, day, request.app.state.clock.now_ms())
+        found = sessions.today(connection, scope, from_ms, to_ms)
+    return {"from_ms": from_ms, "to_ms": to_ms, "sessions": [asdict(one) for one in found]}
+
+
+@router.get("/sessions/{session_id}/register")
+def register(request: Request, scope: Signed, session_id: int) -> dict[str, Any]:
+    """A session's students with their marks."""
+    with reading(request.app.state.engine) as connection:
+        found = registers.register_of(connection, scope, session_id, request.app.state.profiles)
+    return asdict(found)
+
+
+@router.get("/sessions/{session_id}/version")
+def version(request: Request, scope: Signed, session_id: int) -> dict[str, int]:
+    """A number that changes with the register: cheap to ask for often."""
+    with reading(request.app.state.engine) as connection:
+        return {"version": registers.version(connection, scope, session_id)}
+
+
+class SetMark(BaseModel):
+    """A mark by hand. code null: takes the mark away."""
+
+    code: str | None
+    late_min: int | None = None
+    early_min: int | None = None
+    remark: str = ""
+
+
+@router.put("/sessions/{session_id}/marks/{person_id}")
+def set_mark(request: Request, scope: Signed, session_id: int, person_id: int, said: SetMark) -> dict[str, int]:
+    """Set a mark: appended to its history. Answers the register's new version."""
+    state = request.app.state
+    with writing(state.engine) as connection:
+        registers.set_mark(
+            connection,
+            scope,
+            state.profiles,
+            session_id,
+            person_id,
+            code=said.code,
+            late_min=said.late_min,
+            early_min=said.early_min,
+            remark=said.remark,
+            now_ms=state.clock.now_ms(),
+        )
+        return {"version": registers.version(connection, scope, session_id)}
+
+
+@router.post("/sessions/{session_id}/verify")
+def verify(request: Request, scope: Signed, session_id: int) -> dict[str, int]:
+    """Save the register: its marks are verified (STEP-18). Answers how many were new, and the new version."""
+    state = request.app.state
+    with writing(state.engine) as connection:
+        done = registers.verify(connection, scope, session_id, state.clock.now_ms())
+        return {"verified": done, "version": registers.version(connection, scope, session_id)}
+
+
+@router.get("/swipes")
+def swipes(
+    request: Request,
+    scope: Signed,
+    after: int = 0,
+    limit: Annotated[int, Query(ge=1, le=listings.PAGE_MAX)] = 200,
+    reader: str | None = None,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+    person: str | None = None,
+    session_id: int | None = None,
+    verdict: str | None = None,
+    differs: bool | None = None,
+) -> dict[str, Any]:
+    """Swipes by number, a page at a time; for administrators. `next` is the next page's `after`; null at the end."""
+    with reading(request.app.state.engine) as connection:
+        found = listings.swipes(
+            connection,
+            scope,
+            after=after,
+            limit=limit,
+            reader_name=reader,
+            from_ms=from_ms,
+            to_ms=to_ms,
+            person=person,
+            session_id=session_id,
+            verdict=verdict,
+            differs=differs,
+        )
+    return {"swipes": [asdict(one) for one in found], "next": found[-1].id if len(found) == limit else None}
+
+
+@router.get("/doors")
+def every_door(request: Request, scope: Signed) -> dict[str, Any]:
+    """Every reader with its light, backlog, last seen, alarms."""
+    with reading(request.app.state.engine) as connection:
+        found = doors.doors(connection, scope, request.app.state.clock.now_ms())
+    return {"doors": [asdict(one) for one in found]}
+
+
+@router.get("/alarms")
+def every_alarm(request: Request, scope: Signed) -> dict[str, Any]:
+    """The open alarms, newest first."""
+    scope.need_doors()
+    with reading(request.app.state.engine) as connection:
+        return {"alarms": [asdict(one) for one in alarms.open_alarms(connection, scope.institution_id)]}
+
+
+@router.post("/alarms/{alarm_id}/close")
+def close_alarm(request: Request, scope: Signed, alarm_id: int) -> dict[str, bool]:
+    """Close an alarm."""
+    scope.need_tending()
+    state = request.app.state
+    with writing(state.engine) as connection:
+        if not alarms.close(connection, scope.institution_id, alarm_id, scope.account_id, state.clock.now_ms()):
+            raise NotFound("alarm", "there is no such open alarm")
+    return {"closed": True}
+
+
+@router.get("/counts")
+def counts(request: Request, scope: Signed) -> dict[str, Any]:
+    """What waits and what is odd: quarantine by code, swipes held, unplaced, judged otherwise than shown, due."""
+    scope.need_doors()
+    with reading(request.app.state.engine) as connection:
+        here = scope.institution_id
+        return {
+            "quarantine": quarantines.counts(connection, here),
+            "swipes": listings.total(connection, here),
+            "unplaced": swipes_.unplaced(connection, here),
+            "differs": swipes_.differing(connection, here),
+            "due": due.waiting(connection, here),
+        }

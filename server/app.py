@@ -1,0 +1,68 @@
+"""Wiring: the server's parts put together. Nothing is decided here."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from server.api import errors, gateway, health, v1
+from server.clock import Clock
+from server.jobs import Jobs
+from server.policy import profile
+from server.settings import Settings
+from server.store.engine import Engine
+from server.store.readers import KeyRing
+from server.vault import Vault
+
+TITLE = "Muster"
+
+
+def make_app(
+    settings: Settings,
+    engine: Engine,
+    clock: Clock,
+    vault: Vault,
+    *,
+    hasher: PasswordHasher | None = None,
+    work: bool = True,
+) -> FastAPI:
+    """The server as an ASGI app. work: run the background jobs while it lives (a test may do them itself)."""
+    ring = KeyRing(vault)
+    profiles = profile.read_all()
+    jobs = Jobs(engine, ring, profiles, clock)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if work:
+            jobs.start()
+        yield
+        if work:
+            jobs.stop()
+
+    app = FastAPI(title=TITLE, version="0.1.0", lifespan=lifespan)
+    state = app.state
+    state.settings, state.engine, state.clock, state.vault, state.ring = settings, engine, clock, vault, ring
+    state.profiles, state.jobs, state.wake = profiles, jobs, jobs.wake
+    state.hasher = hasher or PasswordHasher()
+    state.counters = health.Counters()
+    errors.install(app)
+    app.include_router(gateway.router)
+    app.include_router(v1.router)
+    app.include_router(health.router)
+    if importlib.util.find_spec("server.pages") is not None:
+        pages = importlib.import_module("server.pages")
+        static = Path(__file__).parent / "pages" / "static"
+        if static.is_dir():
+            app.mount("/static", StaticFiles(directory=static), name="static")
+        if hasattr(pages, "install"):
+            pages.install(app)
+        elif hasattr(pages, "router"):
+            app.include_router(pages.router)
+    return app

@@ -1,0 +1,58 @@
+"""What every command of the store begins with: its settings, and how a refusal is said."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from server import clock as clocks
+from server import settings as settings_
+from server.errors import StoreError
+from server.settings import Settings
+from server.store import institutions, migrations
+from server.store.engine import Connection, Engine, open_engine
+from server.vault import Vault
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+class Store:
+    """What every command needs: settings, clock, an engine with the newest schema, the vault."""
+
+    def __init__(self, made: Settings) -> None:
+        self.settings = made
+        self.clock = clocks.from_setting(made.clock)
+        self.engine: Engine = open_engine(made.database_url)
+
+    def ready(self) -> Store:
+        """Raises StoreError(`schema-old`) where `muster server migrate` was not run."""
+        if not migrations.is_current(self.engine):
+            raise StoreError("schema-old", "the database has no schema or an old one: run `muster server migrate`")
+        return self
+
+    @property
+    def vault(self) -> Vault:
+        """The vault under the server key; the key is made at first use."""
+        return Vault.from_file(self.settings.server_key_file)
+
+    def institution(self, connection: Connection) -> institutions.Institution:
+        """The institution that commands act on."""
+        made = self.settings
+        return institutions.ensure(connection, made.institution, made.time_zone, self.clock.now_ms())
+
+
+def run(work: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """Do the work. What it refuses is said on standard error, with its code, and the exit status is 1."""
+    try:
+        return work(arguments)
+    except StoreError as error:
+        print(f"muster: {error} [{error.code}]", file=sys.stderr)
+        return FAILED
+
+
+def open_store() -> Store:
+    """The store that `muster.toml` in the working folder and the environment name."""
+    return Store(settings_.load(os.environ, Path.cwd()))

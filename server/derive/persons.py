@@ -1,0 +1,363 @@
+"""Derives the marks of persons whose swipes, lists, rooms or cards changed. Facts come in by store/derivations.py.
+
+Never changes a mark that a person set or verified: it raises a proposal. A green is never withdrawn silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from firmware.contract.decide import Window
+from server.derive.credits import Candidate, Judged, Tap, fold, span
+from server.policy.marking import Decision, Evidence, from_silence, from_tap
+from server.policy.profile import Profile
+from server.store import alarms, derivations, due, swipes
+from server.store.engine import Connection
+
+#: looked at around what is due before anything wider
+MARGIN_MS = 12 * 3_600_000
+BATCH = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one batch did."""
+
+    persons: int
+    credited: int
+    marked: int
+
+
+def derive_due(connection: Connection, profiles: Mapping[str, Profile], now_ms: int, *, limit: int = BATCH) -> Result:
+    """Derive the persons that wait longest, at most `limit`. persons == 0: nobody waits."""
+    taken = due.take(connection, limit)
+    credited = marked = 0
+    for institution_id in sorted({row.institution_id for row in taken}):
+        mine = [row for row in taken if row.institution_id == institution_id]
+        batch = _Batch(connection, profiles, institution_id, now_ms)
+        batch.load({row.person_id: (row.from_ms, row.to_ms) for row in mine})
+        batch.judge()
+        batch.write()
+        credited += batch.credited
+        marked += batch.marked
+    return Result(persons=len(taken), credited=credited, marked=marked)
+
+
+def anybody_due(connection: Connection) -> bool:
+    """Whether anybody waits to be derived."""
+    return due.anybody(connection)
+
+
+@dataclass(kw_only=True)
+class _Session:
+    window: Window
+    profile: Profile
+    rooms: frozenset[int]
+
+
+class _Batch:
+    """One batch of one institution's persons: load, judge, write."""
+
+    def __init__(
+        self, connection: Connection, profiles: Mapping[str, Profile], institution_id: int, now_ms: int
+    ) -> None:
+        self.connection, self.profiles, self.institution_id, self.now_ms = connection, profiles, institution_id, now_ms
+        self.credited = self.marked = 0
+
+    def load(self, wanted: dict[int, tuple[int, int]]) -> None:
+        """Read everything that can bear on what is due of these persons."""
+        self.persons = sorted(wanted)
+        margin = MARGIN_MS
+        while True:
+            lo = min(begins for begins, _ in wanted.values()) - margin
+            hi = max(ends for _, ends in wanted.values()) + margin
+            rows = derivations.sessions_of(self.connection, self.persons, lo, hi)
+            windows: dict[int, dict[int, Window]] = {}
+            for row in rows:
+                windows.setdefault(row.person_id, {})[row.id] = Window(
+                    row.id, row.opens_ms, row.starts_ms, row.ends_ms, row.closes_ms
+                )
+            self.spans = {person: span(*wanted[person], windows.get(person, {}).values()) for person in self.persons}
+            # Windows that chain on to one another past what was read: read wider.
+            if all(lo < begins and ends < hi for begins, ends in self.spans.values()):
+                break
+            margin *= 4
+        taps = derivations.taps_of(self.connection, self.persons, lo, hi)
+        held = derivations.credits_of(self.connection, self.persons, lo, hi)
+        rooms = derivations.rooms_of(self.connection, {row.id for row in rows})
+        self.sessions = {
+            row.id: _Session(
+                window=windows[row.person_id][row.id],
+                profile=self.profiles[row.profile],
+                rooms=frozenset(rooms.get(row.id, ())),
+            )
+            for row in rows
+        }
+        self.member: dict[tuple[int, int], list[tuple[int, int | None]]] = {}
+        for row in rows:
+            begins = max(row.from_ms, row.class_from_ms)
+            ends = min((end for end in (row.to_ms, row.class_to_ms) if end is not None), default=None)
+            if ends is None or ends > begins:
+                self.member.setdefault((row.person_id, row.id), []).append((begins, ends))
+        self.taps: dict[int, list[Tap]] = {person: [] for person in self.persons}
+        for row in taps:
+            begins, ends = self.spans[row.person_id]
+            if begins <= row.at_ms <= ends:
+                self.taps[row.person_id].append(_tap(row))
+        #: (person, session) where a swipe of the person, at a reader of the session, has no time yet
+        self.unplaced = derivations.unplaced_at(self.connection, self.persons, list(self.sessions))
+        self.credits: dict[tuple[int, int], Any] = {}
+        for row in held:
+            begins, ends = self.spans[row.person_id]
+            if begins <= row.at_ms <= ends or (row.closes_ms >= begins and row.opens_ms <= ends):
+                self.credits[row.session_id, row.person_id] = row
+        self.open_at: dict[int, list[Window]] = {}
+        times = [tap.at_ms for mine in self.taps.values() for tap in mine]
+        if times:
+            there = {tap.room_id for mine in self.taps.values() for tap in mine if tap.room_id is not None}
+            for row in derivations.at_rooms(self.connection, there, min(times), max(times)):
+                self.open_at.setdefault(row.room_id, []).append(
+                    Window(row.id, row.opens_ms, row.starts_ms, row.ends_ms, row.closes_ms)
+                )
+
+    def judge(self) -> None:
+        """Fold each person's taps; what they are worth is written."""
+        self.judged: dict[int, list[Judged]] = {}
+        for person in self.persons:
+            candidates = [
+                Candidate(window=one.window, rooms=one.rooms, member=tuple(self.member[person, session]))
+                for session, one in self.sessions.items()
+                if (person, session) in self.member
+            ]
+            self.judged[person] = fold(self.taps[person], candidates, self.open_at)
+        swipes.judge(
+            self.connection,
+            [
+                {
+                    "swipe": one.tap.swipe_id,
+                    "worth": one.verdict,
+                    "session": one.session,
+                    "new": one.credits,
+                    "other": one.differs,
+                }
+                for person in self.persons
+                for one in self.judged[person]
+            ],
+        )
+
+    def write(self) -> None:
+        """Credits, then marks, of every session that the spans touch."""
+        won = {
+            (one.session, person): one.tap
+            for person in self.persons
+            for one in self.judged[person]
+            if one.credits and one.session is not None
+        }
+        touched = {
+            (session, person)
+            for (person, session) in self.member
+            if self._touches(person, self.sessions[session].window)
+        }
+        touched |= set(won) | set(self.credits)
+        registers = derivations.lock_registers(
+            self.connection,
+            self.institution_id,
+            {session for session, _ in touched if session in self.sessions} | {session for session, _ in self.credits},
+        )
+        marks = derivations.marks_of(self.connection, registers, self.persons)
+        touched |= {key for key in marks if key[0] in registers}
+        # What holds already, with the same swipe at the same time, stays: nothing is written twice.
+        stays = {
+            key
+            for key, row in self.credits.items()
+            if key in won
+            and (won[key].swipe_id, won[key].at_ms, won[key].uncertainty_ms)
+            == (row.swipe_id, row.at_ms, row.uncertainty_ms)
+        }
+        derivations.supersede(
+            self.connection, [row.id for key, row in self.credits.items() if key not in stays], self.now_ms
+        )
+        credit_ids = {key: self.credits[key].id for key in stays}
+        credit_ids |= derivations.add_credits(
+            self.connection,
+            [
+                {
+                    "institution_id": self.institution_id,
+                    "person_id": key[1],
+                    "session_id": key[0],
+                    "swipe_id": tap.swipe_id,
+                    "at_ms": tap.at_ms,
+                    "uncertainty_ms": tap.uncertainty_ms,
+                    "created_ms": self.now_ms,
+                }
+                for key, tap in won.items()
+                if key not in stays
+            ],
+        )
+        self.credited = len(won) - len(stays)
+        self._mark(touched, won, credit_ids, registers, marks)
+
+    def _touches(self, person: int, window: Window) -> bool:
+        begins, ends = self.spans[person]
+        return window.opens_ms <= ends and window.closes_ms >= begins
+
+    def _mark(
+        self,
+        touched: set[tuple[int, int]],
+        won: dict[tuple[int, int], Tap],
+        credit_ids: dict[tuple[int, int], int],
+        registers: dict[int, Any],
+        marks: dict[tuple[int, int], Any],
+    ) -> None:
+        decisions: dict[tuple[int, int], Decision | None] = {}
+        for key in touched:
+            session = self.sessions.get(key[0])
+            if session is not None and key in won:
+                tap = won[key]
+                decisions[key] = from_tap(
+                    session.profile,
+                    starts_ms=session.window.starts_ms,
+                    at_ms=tap.at_ms,
+                    uncertainty_ms=tap.uncertainty_ms,
+                )
+            elif session is not None and self._listed(key, session):
+                row = registers.get(key[0])
+                state = Evidence(state=row.evidence, rule=f"evidence.{row.evidence}") if row is not None else None
+                decisions[key] = from_silence(session.profile, state) if state is not None else None
+                # An unsure swipe is not silence: a person must look.
+                if decisions[key] is not None and self._unsure(key, session):
+                    decisions[key] = Decision(code=None, rule="evidence.unsure-swipe", flag="time_unsure")
+            else:
+                decisions[key] = None
+        ledgers = {
+            key: self.sessions[key[0]].profile.ledgers(found.code) if found and key[0] in self.sessions else ""
+            for key, found in decisions.items()
+        }
+        self.marked = len(
+            apply(
+                self.connection,
+                self.institution_id,
+                decisions,
+                current=marks,
+                credit_ids=credit_ids,
+                ledgers=ledgers,
+                now_ms=self.now_ms,
+            )
+        )
+
+    def _listed(self, key: tuple[int, int], session: _Session) -> bool:
+        member = self.member.get((key[1], key[0]), [])
+        start = session.window.starts_ms
+        return any(begins <= start and (ends is None or start < ends) for begins, ends in member)
+
+    def _unsure(self, key: tuple[int, int], session: _Session) -> bool:
+        if (key[1], key[0]) in self.unplaced:
+            return True
+        return any(
+            one.verdict == "unsure"
+            and one.tap.room_id in session.rooms
+            and one.tap.at_ms + one.tap.uncertainty_ms >= session.window.opens_ms
+            and one.tap.at_ms - one.tap.uncertainty_ms <= session.window.closes_ms
+            for one in self.judged.get(key[1], ())
+        )
+
+
+def _tap(row: Any) -> Tap:
+    return Tap(
+        swipe_id=row.swipe_id,
+        reader_id=row.reader_id,
+        room_id=row.room_id,
+        at_ms=row.at_ms,
+        uncertainty_ms=row.uncertainty_ms,
+        shown=row.shown,
+        session_shown=row.session_shown,
+    )
+
+
+def apply(
+    connection: Connection,
+    institution_id: int,
+    decisions: Mapping[tuple[int, int], Decision | None],
+    *,
+    current: Mapping[tuple[int, int], Any],
+    credit_ids: Mapping[tuple[int, int], int],
+    ledgers: Mapping[tuple[int, int], str],
+    now_ms: int,
+) -> set[int]:
+    """Bring marks to these decisions, keyed (session, person); None: nothing is said. Returns the sessions changed.
+
+    The registers are locked by the caller. What a person set or verified stays: a proposal says what would be.
+    """
+    proposals = derivations.open_proposals(connection, {key[0] for key in decisions})
+    rows, proposed, overtaken, changed = [], [], [], set()
+    for key, decision in sorted(decisions.items()):
+        there = current.get(key)
+        said = decision or Decision(code=None, rule="derive.nothing")
+        outcome = (said.code, said.late_min, said.flag)
+        if there is None and outcome == (None, None, None):
+            continue
+        waiting = proposals.get(key)
+        if there is not None and (there.source in ("person", "import") or there.verified):
+            # Silence proposes nothing: that somebody did not tap is no reason to doubt what a person saw.
+            agrees = (there.code, there.late_min) == outcome[:2] or key not in credit_ids
+            if waiting is not None and (agrees or (waiting.code, waiting.late_min) != outcome[:2]):
+                overtaken.append(waiting.id)
+                waiting = None
+                changed.add(key[0])
+            if not agrees and waiting is None:
+                proposed.append(_proposal(institution_id, key, said, there.id, credit_ids.get(key), now_ms))
+                changed.add(key[0])
+            continue
+        credit_id = credit_ids.get(key)
+        if there is not None and (there.code, there.late_min, there.flag, there.credit_id) == (*outcome, credit_id):
+            continue
+        if there is not None and there.credit_id is not None and credit_id is None:
+            alarms.raise_(
+                connection,
+                institution_id,
+                "green-withdrawn",
+                f"session {key[0]}",
+                "a student was credited with this session and is not any more: a list, room, card or time changed",
+                now_ms,
+            )
+        rows.append(
+            {
+                "institution_id": institution_id,
+                "session_id": key[0],
+                "person_id": key[1],
+                "code": said.code,
+                "late_min": said.late_min,
+                "source": "swipe" if credit_id is not None else "absence",
+                "verified": False,
+                "rule": said.rule,
+                "ledgers": ledgers.get(key, ""),
+                "flag": said.flag,
+                "credit_id": credit_id,
+                "created_ms": now_ms,
+            }
+        )
+        changed.add(key[0])
+    derivations.add_marks(connection, rows)
+    derivations.close_proposals(connection, overtaken, "overtaken", now_ms)
+    derivations.add_proposals(connection, proposed)
+    derivations.touch(connection, changed)
+    return changed
+
+
+def _proposal(
+    institution_id: int, key: tuple[int, int], said: Decision, mark_id: int, credit_id: int | None, now_ms: int
+) -> dict[str, Any]:
+    return {
+        "institution_id": institution_id,
+        "session_id": key[0],
+        "person_id": key[1],
+        "mark_id": mark_id,
+        "code": said.code,
+        "late_min": said.late_min,
+        "rule": said.rule,
+        "flag": said.flag,
+        "credit_id": credit_id,
+        "created_ms": now_ms,
+    }

@@ -1,0 +1,98 @@
+"""Releases registers when their evidence is complete, or its deadline has passed. Then silence can be judged.
+
+It only says what is known of the doors. What follows for each student is derived like everything else, in
+derive/persons.py: everybody on the list becomes due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from server.derive.doors import outages
+from server.policy import marking
+from server.policy.profile import Profile
+from server.store import derivations, due, evidence, heads, registers
+from server.store.engine import Connection
+from server.store.institutions import Institution
+
+BATCH = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Releasable:
+    """A register that can be released now."""
+
+    session: Any
+    #: complete or incomplete
+    state: str
+    doors: tuple[marking.DoorFacts, ...]
+
+
+def releasable(
+    connection: Connection,
+    found: Institution,
+    profiles: Mapping[str, Profile],
+    now_ms: int,
+    *,
+    state: str = marking.PENDING,
+    after: int = 0,
+) -> tuple[list[Releasable], int | None]:
+    """Look at one batch of closed sessions whose evidence is in that state (pending; or incomplete, which what arrives
+    late may still complete). Returns those that can leave it, and where to go on (None: at the end)."""
+    sessions = evidence.closed(connection, found.id, now_ms, state, BATCH, after)
+    doors = evidence.doors_of(connection, [row.id for row in sessions])
+    busy = evidence.waiting(connection, [row.id for row in sessions])
+    zone = ZoneInfo(found.time_zone)
+    ready = []
+    for row in sessions:
+        if row.id in busy:
+            continue
+        deadline_ms = marking.deadline_ms(profiles[row.profile], row.ends_ms, zone)
+        facts = door_facts(connection, row, doors.get(row.id, []), late=now_ms > deadline_ms)
+        judged = marking.evidence(facts, deadline_ms=deadline_ms, now_ms=now_ms)
+        if judged.state not in (marking.PENDING, state):
+            ready.append(Releasable(session=row, state=judged.state, doors=tuple(facts)))
+    return ready, sessions[-1].id if len(sessions) == BATCH else None
+
+
+def release(connection: Connection, institution_id: int, one: Releasable, now_ms: int) -> None:
+    """Release a register: everybody on its list becomes due."""
+    session = one.session
+    derivations.lock_registers(connection, institution_id, [session.id])
+    gaps = [(door.reader_id, *gap) for door in one.doors for gap in door.outages]
+    evidence.set_outages(connection, institution_id, session.id, gaps, now_ms)
+    evidence.release(connection, session.id, one.state, now_ms)
+    listed = registers.members(connection, session.id)
+    due.persons(connection, institution_id, listed, session.opens_ms, session.closes_ms, now_ms)
+
+
+def door_facts(
+    connection: Connection,
+    session: Any,
+    doors: list[Any],
+    *,
+    late: bool,
+) -> list[marking.DoorFacts]:
+    """What is known of each door of a session, for the part of the window in which it was the session's.
+
+    late: the deadline has passed. Outages are looked up only where they can matter.
+    """
+    facts = []
+    every = all(door.known_until_ms is not None and door.known_until_ms >= session.closes_ms for door in doors)
+    for door in doors:
+        begins = max(door.from_ms, session.opens_ms)
+        ends = session.closes_ms if door.to_ms is None else min(door.to_ms, session.closes_ms)
+        stated = heads.stated(connection, door.reader_id, begins, ends) if every or late else []
+        facts.append(
+            marking.DoorFacts(
+                reader_id=door.reader_id,
+                from_ms=begins,
+                to_ms=ends,
+                known_until_ms=door.known_until_ms,
+                outages=outages(stated, begins, ends) if every or late else (),
+            )
+        )
+    return facts

@@ -1,0 +1,113 @@
+"""Builds the rosters: the class lists of each door's coming sessions. A new one only where the content changed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from firmware.contract import roster as wire
+from firmware.contract.decide import Window
+from firmware.contract.errors import Misuse
+from server.store import alarms, readers, rosters
+from server.store.engine import Connection
+
+HOUR_MS = 3_600_000
+#: how far ahead, and how far at least where the lists are too long
+HORIZONS_H = (96, 72, 48, 36, 24)
+#: tokens that a reader surely holds
+TOKENS_MAX = 4_000
+#: a roster is issued again when it is older, or would be valid for less, so that it never grows stale
+AGE_MS, LEFT_MS = 12 * HOUR_MS, 72 * HOUR_MS
+
+Listed = tuple[Window, set[bytes]]
+
+
+def build(connection: Connection, ring: readers.KeyRing, institution_id: int, now_ms: int) -> int:
+    """Issue a roster to each placed reader whose content changed or has become old. Returns how many."""
+    until_ms = now_ms + HORIZONS_H[0] * HOUR_MS
+    placed = rosters.placed(connection, institution_id, now_ms, until_ms)
+    coming = rosters.coming(connection, institution_id, now_ms, until_ms)
+    tokens = rosters.tokens(connection, institution_id, [row.id for row in coming], now_ms)
+    by_room: dict[int, list[Any]] = {}
+    for row in coming:
+        by_room.setdefault(row.room_id, []).append(row)
+    at_door: dict[tuple[int, str], dict[int, Listed]] = {}
+    for place in placed:
+        here = at_door.setdefault((place.reader_id, place.name), {})
+        for row in by_room.get(place.room_id, ()):
+            if row.opens_ms < (place.to_ms or until_ms) and row.closes_ms >= place.from_ms:
+                window = Window(row.id, row.opens_ms, row.starts_ms, row.ends_ms, row.closes_ms)
+                here[row.id] = (window, tokens.get(row.id, set()))
+    found = readers.by_name(connection, [name for _, name in at_door])
+    keys = readers.keys(connection, ring, found.values())
+    issued, said = rosters.issued(connection, institution_id), rosters.said(connection, institution_id)
+    new = []
+    for (reader_id, name), listed in sorted(at_door.items()):
+        hours, sessions = _fitting(list(listed.values()), now_ms)
+        if hours < HORIZONS_H[0]:
+            alarms.raise_(
+                connection,
+                institution_id,
+                "roster-large",
+                name,
+                f"{name}: the class lists of {HORIZONS_H[0]} hours are more than a reader holds; it gets {hours} hours",
+                now_ms,
+                reader_id=reader_id,
+            )
+        digest, old = _digest(sessions), issued.get(reader_id)
+        version_ms = max(now_ms, (old.version_ms if old else 0) + 1, said.get(reader_id, 0) + 1)
+        if (
+            old is not None
+            and old.digest == digest
+            and now_ms - old.built_ms < AGE_MS
+            and old.valid_until_ms - now_ms >= min(LEFT_MS, hours * HOUR_MS // 2)
+            and old.version_ms >= said.get(reader_id, 0)
+        ):
+            continue
+        key = max((key for (one, _), key in keys.items() if one == reader_id), key=lambda key: key.id)
+        valid_until_ms = now_ms + hours * HOUR_MS
+        payload = _encode(name, key, version_ms, now_ms, valid_until_ms, sessions)
+        if payload is None:
+            continue
+        new.append(
+            {
+                "reader_id": reader_id,
+                "institution_id": institution_id,
+                "version_ms": version_ms,
+                "valid_until_ms": valid_until_ms,
+                "digest": digest,
+                "payload": payload,
+                "built_ms": now_ms,
+            }
+        )
+    rosters.issue(connection, new)
+    return len(new)
+
+
+def _fitting(sessions: list[Listed], now_ms: int) -> tuple[int, list[Listed]]:
+    near: list[Listed] = []
+    for hours in HORIZONS_H:
+        near = [one for one in sessions if one[0].opens_ms <= now_ms + hours * HOUR_MS]
+        if sum(len(tokens) for _, tokens in near) <= TOKENS_MAX:
+            return hours, near
+    return HORIZONS_H[-1], near
+
+
+def _digest(sessions: list[Listed]) -> str:
+    made = hashlib.sha256()
+    for window, tokens in sorted(sessions, key=lambda one: one[0].id):
+        made.update(repr(tuple(window)).encode())
+        made.update(b"".join(sorted(tokens)))
+    return made.hexdigest()
+
+
+def _encode(name: str, key: Any, version_ms: int, from_ms: int, until_ms: int, sessions: list[Listed]) -> bytes | None:
+    nearest = sorted(sessions, key=lambda one: one[0].opens_ms)
+    while True:
+        try:
+            return wire.encode(name, key, version_ms, from_ms, until_ms, nearest)
+        except Misuse:
+            # Past what any message carries, the farthest sessions stay out until they are nearer.
+            if not nearest:
+                return None
+            nearest.pop()

@@ -1,0 +1,59 @@
+"""The store's errors: one tree, stable codes, and texts that say what to do next.
+
+An error that reaches the API leaves as `{"error": {"code", "text"}}` with its `status` (api/errors.py).
+"""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of the tree. `code` is stable and for machines, the text is for the person who has to act."""
+
+    #: HTTP status that the API answers with
+    status = 400
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class NotFound(StoreError):
+    """There is no such thing, or not for whoever asks."""
+
+    status = 404
+
+
+class Refused(StoreError):
+    """Understood, and not done: it would break a rule."""
+
+    status = 409
+
+
+class NotSignedIn(StoreError):
+    """Nobody is signed in, or the token is not one."""
+
+    status = 401
+
+
+class NotAllowed(StoreError):
+    """Signed in, and not allowed this."""
+
+    status = 403
+
+
+class TooMuch(StoreError):
+    """More at once than is taken."""
+
+    status = 413
+
+
+class Unwritable(StoreError):
+    """The database cannot be written or reached now: read-only, full, locked, gone. Try again later."""
+
+    status = 503
+
+
+class BadSetting(StoreError):
+    """A setting that cannot be used."""
+
+    status = 500

@@ -1,0 +1,180 @@
+"""Enrolments as they are wanted, compared with what is held. Each is dated; none is deleted. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from server.imports.badrows import BadRows, quoted
+from server.imports.bundle import BULK
+from server.imports.oneroster import TEACHER, Enrolment, Roster
+from server.imports.summary import Summary
+from server.store.imported import Changes, Held
+
+Row = dict[str, Any]
+
+
+def usable(one: Enrolment, roster: Roster, held: Held, bad: BadRows) -> bool:
+    """Whether the enrolment's class and user are known; where not, that is a bad row.
+
+    Codes: enrolment-class, enrolment-user.
+    """
+    if not one.active:
+        return True
+    found = True
+    for sid, name, here, there, code in (
+        (one.class_sid, "classes", roster.classes, held.classes, "enrolment-class"),
+        (one.user_sid, "users", roster.users, held.persons, "enrolment-user"),
+    ):
+        if sid in here or (roster.modes[name] != BULK and sid in there):
+            continue
+        found = False
+        if roster.lacks(name, sid):
+            word = "class" if name == "classes" else "user"
+            bad.add("enrollments.csv", one.line, code, f"there is no {word} {quoted(sid)}")
+    return found
+
+
+def plan(
+    wanted: Iterable[Enrolment],
+    roster: Roster,
+    held: Held,
+    changes: Changes,
+    summary: Summary,
+    *,
+    over: Callable[[str, str], bool],
+    term_of: Callable[[str], tuple[int, int] | None],
+    now_ms: int,
+) -> None:
+    """Fill `changes`. over: whether a class or user is at an end; term_of: from when to when a class's terms last."""
+    _Plan(wanted, roster, held, changes, summary, over, term_of, now_ms).run()
+
+
+class _Plan:
+    """Works out one plan."""
+
+    def __init__(
+        self,
+        wanted: Iterable[Enrolment],
+        roster: Roster,
+        held: Held,
+        changes: Changes,
+        summary: Summary,
+        over: Callable[[str, str], bool],
+        term_of: Callable[[str], tuple[int, int] | None],
+        now_ms: int,
+    ) -> None:
+        self._wanted = {one.sid: one for one in wanted}
+        self._bulk = roster.modes["enrollments"] == BULK
+        self._held, self._now_ms, self._over, self._term_of = held, now_ms, over, term_of
+        self.changes, self.summary = changes, summary
+
+    def run(self) -> None:
+        """Every enrolment of the file, then those that it does not name."""
+        held = self._held.enrolments
+        open_rows = [row for row in held if row["to_ms"] is None or row["to_ms"] > self._now_ms]
+        self.summary.before["enrolments"] = len(open_rows)
+        by_sid: dict[str, list[Row]] = {}
+        for row in held:
+            by_sid.setdefault(row["source_id"] or "", []).append(row)
+        skipped = 0
+        # The same person in the same class under a new sourcedId is the same enrolment.
+        loose: dict[tuple[str, str, str], list[Row]] = {}
+        for row in open_rows:
+            if self._bulk and row["source_id"] not in self._wanted:
+                loose.setdefault((row["class_sid"], row["user_sid"], row["role"]), []).append(row)
+        done: set[int] = set()
+        for one in self._wanted.values():
+            rows = by_sid.get(one.sid, [])
+            rows = [row for row in rows if self._same(row, one)]
+            if not rows and (same := loose.get((one.class_sid, one.user_sid, one.role))):
+                rows = [same.pop(0)]
+            done.update(row["id"] for row in rows)
+            if not one.active:
+                for row in rows[-1:]:
+                    self._end_enrolment(row, "is to be deleted")
+            elif self._over(one.class_sid, one.user_sid):
+                skipped += 1
+                for row in rows[-1:]:
+                    self._end_enrolment(row, "is of a class or a person that ended")
+            elif rows:
+                self._keep_enrolment(one, rows)
+            else:
+                self._new_enrolment(one)
+        for row in open_rows:
+            if row["id"] in done:
+                continue
+            if self._over(row["class_sid"], row["user_sid"]):
+                self._end_enrolment(row, "is of a class or a person that ended")
+            elif self._bulk:
+                self._end_enrolment(row, "is not in enrollments.csv any more")
+        if skipped:
+            self.summary.notes.append(f"left out: {skipped} enrolments of a class or a person that ended")
+
+    @staticmethod
+    def _same(row: Row, one: Enrolment) -> bool:
+        """A sourcedId that comes to mean another person, class or role is another enrolment; the old one ends."""
+        if not one.active and not one.class_sid and not one.user_sid:
+            return True
+        return (row["class_sid"], row["user_sid"], row["role"]) == (one.class_sid, one.user_sid, one.role)
+
+    def _touch(self, class_sid: str, role: str) -> None:
+        self.changes.lists.add(class_sid)
+        if role == TEACHER:
+            self.changes.teachers.add(class_sid)
+
+    def _new_enrolment(self, one: Enrolment, from_ms: int | None = None) -> None:
+        begins = one.begins_ms if from_ms is None else from_ms
+        if begins is None:
+            begins = self._now_ms
+            if one.class_sid not in self._held.classes:
+                # A new class: its list holds from the start of its term. A late starter has no such past.
+                span = self._term_of(one.class_sid)
+                begins = span[0] if span else 0
+        ends = one.ends_ms if one.ends_ms is None or one.ends_ms >= begins else begins
+        self.changes.new_enrolments.append(
+            {
+                "class_sid": one.class_sid,
+                "user_sid": one.user_sid,
+                "role": one.role,
+                "source_id": one.sid,
+                "from_ms": begins,
+                "to_ms": ends,
+            }
+        )
+        self._touch(one.class_sid, one.role)
+        self.summary.add("enrolments", "added", f"enrolment {one.sid}: {one.role} {one.user_sid} in {one.class_sid}")
+
+    def _keep_enrolment(self, one: Enrolment, rows: list[Row]) -> None:
+        last = rows[-1]
+        over = last["to_ms"] is not None and last["to_ms"] <= self._now_ms
+        still = one.ends_ms is None or one.ends_ms > self._now_ms
+        if over and still and not (one.begins_ms is not None and one.ends_ms is not None):
+            # Back after an end that the file says nothing of: the time between stays a gap.
+            self._new_enrolment(one, self._now_ms)
+            return
+        begins = last["from_ms"]
+        if len(rows) == 1 and one.begins_ms is not None:
+            begins = one.begins_ms
+        ends = one.ends_ms if one.ends_ms is None or one.ends_ms >= begins else begins
+        if (begins, ends, one.sid) == (last["from_ms"], last["to_ms"], last["source_id"]):
+            return
+        self.changes.enrolments.append({"id": last["id"], "source_id": one.sid, "from_ms": begins, "to_ms": ends})
+        ended = ends is not None and ends <= self._now_ms and not over
+        if (begins, ends) != (last["from_ms"], last["to_ms"]):
+            self._touch(last["class_sid"], last["role"])
+        self.summary.add("enrolments", "ended" if ended else "changed", f"enrolment {one.sid}: its dates or id")
+
+    def _end_enrolment(self, row: Row, why: str) -> None:
+        if row["to_ms"] is not None and row["to_ms"] <= self._now_ms:
+            return
+        # One that has not begun yet never holds.
+        ends = max(self._now_ms, row["from_ms"])
+        if row["to_ms"] == ends:
+            return
+        self.changes.enrolments.append(
+            {"id": row["id"], "source_id": row["source_id"], "from_ms": row["from_ms"], "to_ms": ends}
+        )
+        self._touch(row["class_sid"], row["role"])
+        text = f"enrolment {row['source_id']}: {row['role']} {row['user_sid']} in {row['class_sid']} {why}"
+        self.summary.add("enrolments", "ended", text)

@@ -1,0 +1,285 @@
+"""One import, whole: read, compare, and then either everything or nothing. The only place here that has the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from server.clock import Clock
+from server.imports import bundle, cardlist, icsfile, matching, occurrences, oneroster, roster_plan, timetable_plan
+from server.imports.badrows import BadRows, ImportRefused, NeedsConfirmation, RowsRefused, quoted
+from server.imports.occurrences import Occurrence
+from server.imports.progress import Progress
+from server.imports.rules import SKIP, Rules, plain, zone_named
+from server.imports.summary import Summary
+from server.imports.timetable_plan import WantedSession
+from server.store import cards, engine, imported, imported_cards, imported_sessions
+from server.store.engine import Connection, Engine
+from server.store.institutions import Institution
+from server.vault import Vault
+
+#: more unmatched events than this are told together
+_MOST_SKIPPED_TOLD = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """What an import needs of the store."""
+
+    engine: Engine
+    clock: Clock
+    vault: Vault
+    institution: Institution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How an import went. applied: something was changed."""
+
+    summary: Summary
+    applied: bool
+    #: what would stop it without --confirm; only in a dry run
+    stops: list[str]
+
+
+def import_oneroster(
+    store: Store,
+    path: Path,
+    *,
+    cards_file: Path | None = None,
+    source: str = "oneroster",
+    dry: bool = False,
+    confirm: bool = False,
+    progress: Progress | None = None,
+    step: Callable[[Connection, str], None] | None = None,
+) -> Done:
+    """Import a OneRoster package. cards_file: a cards CSV in whose rows alone cards change.
+
+    step: called before each part of the writing, for tests. Raises RowsRefused, NeedsConfirmation, ImportRefused.
+    """
+    tell = progress or Progress(None)
+    started_ms = store.clock.now_ms()
+    bad = BadRows()
+    tell.step("reading the files")
+    package = bundle.read(path, bad)
+    roster = oneroster.read(package, zone_named(store.institution.time_zone), bad)
+    card_rows = list(roster.cards)
+    if cards_file is not None:
+        card_rows += cardlist.in_file(cards_file.name, _bytes(cards_file), bad)
+    complete = roster.cards_complete
+
+    def work(connection: Connection, now_ms: int) -> tuple[Summary, Callable[[imported.Step], None] | None]:
+        tell.step("comparing with what is held")
+        held = imported.held(connection, store.institution.id, source)
+        held_cards = imported_cards.held_cards(connection, store.institution.id, source)
+        keys = cards.current_keys(connection, store.vault, store.institution.id, now_ms) if card_rows else []
+        wanted_cards = cardlist.read(
+            card_rows,
+            lambda sid: roster_plan.has_user(roster, held, sid),
+            lambda uid: cards.token_for(uid, keys),
+            complete=complete,
+            bad=bad,
+        )
+        changes, summary = roster_plan.plan(roster, wanted_cards, held, held_cards, now_ms, bad)
+        if not changes.any():
+            return summary, None
+        return summary, lambda each: imported.apply(
+            connection, store.institution.id, source, held, changes, now_ms, each
+        )
+
+    return _run(store, "oneroster", source, package.digest, started_ms, work, bad, dry, confirm, tell, step)
+
+
+def import_timetable(
+    store: Store,
+    path: Path,
+    rules: Rules,
+    *,
+    zone: str = "",
+    dry: bool = False,
+    confirm: bool = False,
+    progress: Progress | None = None,
+    step: Callable[[Connection, str], None] | None = None,
+) -> Done:
+    """Import an iCalendar file. zone: of starts that name none, before the rules' and the file's own word.
+
+    Raises RowsRefused, NeedsConfirmation, ImportRefused.
+    """
+    tell = progress or Progress(None)
+    started_ms = store.clock.now_ms()
+    bad = BadRows()
+    tell.step("reading the calendar")
+    data = _bytes(path)
+    calendar = icsfile.read(path.name, data, bad)
+    name, why = occurrences.floating_zone(calendar, zone or rules.zone, store.institution.time_zone)
+    found = occurrences.read(calendar, zone_named(name), started_ms, bad)
+    if not bad and not calendar.events:
+        raise ImportRefused("timetable-empty", f"{path.name} holds no event: nothing was changed")
+    method = calendar.properties.get("METHOD", "").strip().upper()
+    notes = [f"line {line}: {text}" for line, text in calendar.passed]
+    if found.floating:
+        notes.append(f"{found.floating} events name no time zone: read as {name} ({why})")
+    if found.all_day:
+        notes.append(f"{len(found.all_day)} all-day events are no sessions: left out")
+
+    def work(connection: Connection, now_ms: int) -> tuple[Summary, Callable[[imported.Step], None] | None]:
+        tell.step("comparing with what is held")
+        held = imported_sessions.held_timetable(connection, store.institution.id, rules.source)
+        wanted = _wanted(found.events, rules, held, method == "CANCEL", calendar.name, bad, notes, tell)
+        changes, summary = timetable_plan.plan(
+            wanted,
+            held,
+            whole=method in ("", "PUBLISH"),
+            now_ms=now_ms,
+            zone=zone_named(store.institution.time_zone),
+        )
+        summary.notes[:0] = notes
+        if not changes.any():
+            return summary, None
+        return summary, lambda each: imported_sessions.apply_sessions(
+            connection, store.institution.id, rules.source, held, changes, now_ms, each
+        )
+
+    digest = bundle.digest_of({path.name: data})
+    return _run(store, "timetable", rules.source, digest, started_ms, work, bad, dry, confirm, tell, step)
+
+
+def _run(
+    store: Store,
+    kind: str,
+    source: str,
+    digest: str,
+    started_ms: int,
+    work: Callable[[Connection, int], tuple[Summary, Callable[[imported.Step], None] | None]],
+    bad: BadRows,
+    dry: bool,
+    confirm: bool,
+    tell: Progress,
+    step: Callable[[Connection, str], None] | None,
+) -> Done:
+    """Compare and write in one transaction, so that nothing comes between; leave by an exception, and nothing stays."""
+    done: Done | None = None
+    try:
+        with engine.writing(store.engine) as connection:
+            imported.lock(connection, store.institution.id)
+            now_ms = store.clock.now_ms()
+            summary, apply = work(connection, now_ms)
+            if bad:
+                raise RowsRefused(bad)
+            stops = summary.stops
+            done = Done(summary=summary, applied=apply is not None and not dry, stops=[] if confirm else stops)
+            if dry or apply is None:
+                raise _Enough
+            if stops and not confirm:
+                raise NeedsConfirmation(stops, summary)
+
+            def each(word: str) -> None:
+                tell.step(f"writing {word}")
+                if step is not None:
+                    step(connection, word)
+
+            apply(each)
+            counts: dict[str, Any] = {what: dict(of) for what, of in summary.counts.items()}
+            imported.finish(
+                connection, store.institution.id, kind, source, digest, counts, started_ms, store.clock.now_ms()
+            )
+            each("the end")
+    except _Enough:
+        pass
+    finally:
+        tell.end()
+    assert done is not None
+    return done
+
+
+class _Enough(Exception):
+    """Rolls back what a dry run looked at."""
+
+
+def _wanted(
+    events: list[Occurrence],
+    rules: Rules,
+    held: imported_sessions.HeldTimetable,
+    all_cancelled: bool,
+    file: str,
+    bad: BadRows,
+    notes: list[str],
+    tell: Progress,
+) -> list[WantedSession]:
+    codes = matching.Codes(held.classes)
+    spelled = {plain(code): code for code in held.rooms}
+    known = {(one.uid, one.recurrence_id) for one in held.sessions}
+    wanted: list[WantedSession] = []
+    skipped: list[int] = []
+    ignored = 0
+    for number, event in enumerate(events):
+        if not number % 500:
+            tell.step("matching", number, len(events))
+        if matching.ignored(event, rules):
+            ignored += 1
+            continue
+        cancelled = event.cancelled or all_cancelled
+        found = matching.classes(event, rules, codes)
+        ids = [class_id for code in found for class_id in held.classes[code]]
+        rooms = matching.rooms(event, rules)
+        if not cancelled:
+            problems = _problems(event, found, rooms, held)
+            if not found and rules.unmatched == SKIP:
+                skipped.append(event.line)
+                continue
+            for code, text in problems:
+                bad.add(file, event.line, code, text)
+            if problems:
+                continue
+        elif (event.uid, event.recurrence_id) not in known and not ids:
+            continue
+        wanted.append(
+            WantedSession(
+                line=event.line,
+                uid=event.uid,
+                recurrence_id=event.recurrence_id,
+                title=" ".join(event.summary.split()) or ", ".join(found) or "Session",
+                kind=rules.kind,
+                starts_ms=event.starts_ms,
+                ends_ms=event.ends_ms,
+                cancelled=cancelled,
+                classes=frozenset(ids),
+                # The spelling that we know already, where only case or blanks differ.
+                rooms=frozenset(spelled.setdefault(plain(room), room) for room in rooms),
+            )
+        )
+    if ignored:
+        notes.append(f"{ignored} events are ignored by the rules")
+    if skipped:
+        lines = ", ".join(map(str, sorted(set(skipped))[:_MOST_SKIPPED_TOLD]))
+        notes.append(f"{len(skipped)} events name no class that is known: left out (lines {lines}, …)")
+    return wanted
+
+
+def _problems(
+    event: Occurrence, found: list[str], rooms: list[str], held: imported_sessions.HeldTimetable
+) -> list[tuple[str, str]]:
+    problems = []
+    if not found:
+        text = f"names no class that is known ({quoted(event.summary)}); import the classes first, or write a rule"
+        problems.append(("event-class", text))
+    problems += [
+        ("event-class-ambiguous", f"names {quoted(code)}, and {len(held.classes[code])} classes have that code")
+        for code in found
+        if len(held.classes[code]) > 1
+    ]
+    problems += [
+        ("event-room", f"has a room with more than {matching.LONGEST_ROOM} characters: {quoted(room)}")
+        for room in rooms
+        if len(room) > matching.LONGEST_ROOM
+    ]
+    return problems
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImportRefused("import-path", f"{path.name} cannot be read: {error.strerror}") from error

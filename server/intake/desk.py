@@ -1,0 +1,106 @@
+"""What one delivery works on: its items as values, and the desk that its steps share."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Any
+
+from firmware.contract import statement
+from firmware.contract.mac import Key
+from server.store import alarms, journals, readers
+from server.store.engine import Connection
+from server.store.quarantines import Suspect
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One thing as the gateway had it. line: for all kinds but raw. raw_b64, topic: for raw."""
+
+    id: str
+    site: str
+    reader: str
+    kind: str
+    line: str = ""
+    received_ms: int = 0
+    topic: str = ""
+    raw_b64: str = ""
+
+
+@dataclass(kw_only=True)
+class Answer:
+    """What the gateway is told after the commit. Lists of the wire's own objects."""
+
+    done: list[str] = field(default_factory=list)
+    down: list[dict[str, Any]] = field(default_factory=list)
+    replay: list[dict[str, Any]] = field(default_factory=list)
+    #: for the metrics: records by what became of them
+    new: int = 0
+    same: int = 0
+    suspect: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """An authentic record. said: None where its form is not known here."""
+
+    item: Item
+    reader: readers.Reader
+    journal: str
+    seq: int
+    text: str
+    mac: bytes
+    said: statement.Statement | None
+
+
+class Desk:
+    """One request's state. The steps read and fill it; deliveries.py writes what they leave in it."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        ring: readers.KeyRing,
+        *,
+        institution_id: int,
+        gateway_id: int | None,
+        now_ms: int,
+    ) -> None:
+        self.connection, self.ring = connection, ring
+        self.institution_id, self.gateway_id, self.now_ms = institution_id, gateway_id, now_ms
+        self.answer = Answer()
+        self.suspects: list[Suspect] = []
+        #: the readers that the items name, by name and by id, and their keys by (reader id, key id)
+        self.known: dict[str, readers.Reader] = {}
+        self.by_id: dict[int, readers.Reader] = {}
+        self.keys: dict[tuple[int, int], Key] = {}
+        #: readers of which something authentic came
+        self.seen: set[int] = set()
+        #: reader id -> what is to be noted of it
+        self.notes: dict[int, dict[str, Any]] = {}
+        #: journals to be written back, by id
+        self.changed: dict[int, journals.Journal] = {}
+
+    def suspect(self, item: Item, code: str, *, authentic: bool = False) -> None:
+        """This item goes to quarantine."""
+        content = item.line.encode("utf-8", "surrogatepass")
+        if item.kind == "raw":
+            try:
+                content = base64.b64decode(item.raw_b64, validate=True)
+            except (binascii.Error, ValueError):
+                content = item.raw_b64.encode("utf-8", "surrogatepass")
+        self.suspects.append(
+            Suspect(
+                code=code,
+                kind=item.kind[:16],
+                site=item.site,
+                reader=item.reader,
+                topic=item.topic,
+                content=content,
+                authentic=authentic,
+            )
+        )
+
+    def alarm(self, found: readers.Reader, code: str, subject: str, text: str) -> None:
+        """Raise an alarm about a reader."""
+        alarms.raise_(self.connection, found.institution_id, code, subject, text, self.now_ms, reader_id=found.id)

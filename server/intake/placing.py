@@ -1,0 +1,179 @@
+"""When, where and who a swipe was: from facts only, so that it is the same in whatever order they came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from firmware.contract import statement
+from server.intake.desk import Desk, Record
+from server.store import cards, due, journals, swipes
+
+
+class Placing:
+    """Reads new records: pairs clocks, and places swipes in time, at a room, with a person."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def read(self, new: list[tuple[int, Record]], held: dict[tuple[int, str], journals.Journal]) -> None:
+        """Open new journals, pair clocks, and place new swipes in time, at a room, with a person."""
+        facts: list[dict[str, Any]] = []
+        pairs: list[dict[str, Any]] = []
+        repaired: set[int] = set()
+        for row_id, made in new:
+            journal = held[made.reader.id, made.journal]
+            if made.said is None:
+                continue
+            values = made.said.values
+            if made.said.kind == "open":
+                continue
+            elif made.said.kind == "clock":
+                repaired.add(journal.id)
+                pairs.append(
+                    {
+                        "record_id": row_id,
+                        "institution_id": made.reader.institution_id,
+                        "journal_id": journal.id,
+                        **{name: values[name] for name in ("boot_ms", "wall_ms", "uncertainty_ms")},
+                    }
+                )
+            else:
+                facts.append(self._fact(row_id, made, journal))
+        journals.add_clock_pairs(self.desk.connection, pairs)
+        old = swipes.without_clock(self.desk.connection, repaired)
+        if not facts and not old:
+            return
+        clockless = {fact["journal_id"] for fact in facts if fact["clock"] == "none"} | repaired
+        placer = _Placer(
+            swipes.pairs_of(self.desk.connection, clockless),
+            swipes.placements_of(
+                self.desk.connection, {fact["reader_id"] for fact in facts} | {row.reader_id for row in old}
+            ),
+            self._owners(facts, old),
+        )
+        made_readings = []
+        marks = []
+        for fact in facts:
+            read = placer.read(fact)
+            made_readings.append(read)
+            marks += self._due(read["person_id"], read["at_ms"], read["uncertainty_ms"], fact["institution_id"])
+        swipes.add(self.desk.connection, facts, made_readings)
+        changed = []
+        for row in old:
+            read = placer.read(row._mapping)
+            if (read["at_ms"], read["uncertainty_ms"]) == (row.at_ms, row.at_uncertainty_ms):
+                continue
+            changed.append(
+                {
+                    "swipe": row.id,
+                    "at": read["at_ms"],
+                    "unsure": read["uncertainty_ms"],
+                    "how": read["placed_by"],
+                    "room": read["room_id"],
+                    "person": read["person_id"],
+                    "worth": read["verdict"],
+                }
+            )
+            marks += self._due(row.person_id, row.at_ms, row.at_uncertainty_ms, row.institution_id)
+            marks += self._due(read["person_id"], read["at_ms"], read["uncertainty_ms"], row.institution_id)
+        swipes.read_again(self.desk.connection, changed)
+        due.mark(self.desk.connection, marks)
+
+    def _fact(self, row_id: int, made: Record, journal: journals.Journal) -> dict[str, Any]:
+        assert made.said is not None
+        values = made.said.values
+        tokens = statement.tokens(values["evidence"])
+        second = tokens[1] if len(tokens) > 1 else None
+        return {
+            "id": row_id,
+            "institution_id": made.reader.institution_id,
+            "reader_id": made.reader.id,
+            "journal_id": journal.id,
+            "seq": made.seq,
+            "key_id": tokens[0].key,
+            "token": tokens[0].token,
+            "key2_id": second.key if second else None,
+            "token2": second.token if second else None,
+            "boot_ms": values["boot_ms"],
+            "wall_ms": values["wall_ms"],
+            "clock": values["clock"],
+            "uncertainty_ms": values["uncertainty_ms"],
+            "verdict": values["verdict"],
+            "session_shown": values["session"],
+            "roster_shown": values["roster"],
+            "received_ms": self.desk.now_ms,
+        }
+
+    def _owners(self, facts: list[dict[str, Any]], old: list[Any]) -> dict[int, dict[tuple[int, bytes], Any]]:
+        wanted: dict[int, set[tuple[int, bytes]]] = {}
+        for row in (*facts, *(one._mapping for one in old)):
+            for key, token in _tokens(row):
+                wanted.setdefault(row["institution_id"], set()).add((key, token))
+        return {one: cards.owners(self.desk.connection, one, tokens) for one, tokens in wanted.items()}
+
+    def _due(
+        self, person_id: int | None, at_ms: int | None, uncertainty_ms: int, institution_id: int
+    ) -> list[dict[str, Any]]:
+        if person_id is None or at_ms is None:
+            return []
+        return [
+            {
+                "person_id": person_id,
+                "institution_id": institution_id,
+                "from_ms": at_ms - uncertainty_ms,
+                "to_ms": at_ms + uncertainty_ms,
+                "since_ms": self.desk.now_ms,
+            }
+        ]
+
+
+class _Placer:
+    """Says when, where and who a swipe was, from facts only: so it says the same in whatever order they came."""
+
+    def __init__(
+        self,
+        pairs: dict[int, list[swipes.Pair]],
+        placements: dict[int, list[tuple[int, int | None, int]]],
+        owners: dict[int, dict[tuple[int, bytes], Any]],
+    ) -> None:
+        self._pairs, self._placements, self._owners = pairs, placements, owners
+
+    def read(self, fact: Any) -> dict[str, Any]:
+        """The row of `reading` for a swipe that is not derived yet."""
+        at_ms, unsure, how = swipes.place(
+            fact["boot_ms"],
+            fact["wall_ms"],
+            fact["clock"],
+            fact["uncertainty_ms"],
+            fact["received_ms"],
+            self._pairs.get(fact["journal_id"], ()),
+        )
+        person_id = room_id = None
+        owned = self._owners.get(fact["institution_id"], {})
+        for one in _tokens(fact):
+            # Without a time: whose it was at arrival. It credits nothing, and keeps that person from being absent.
+            when_ms = fact["received_ms"] if at_ms is None else at_ms
+            person_id = person_id or cards.owner_at(owned.get(one, ()), when_ms)
+        if at_ms is not None:
+            room_id = cards.owner_at(self._placements.get(fact["reader_id"], ()), at_ms)
+        verdict = "unplaced" if at_ms is None else None if person_id is not None else "unknown_card"
+        return {
+            "swipe_id": fact["id"],
+            "institution_id": fact["institution_id"],
+            "reader_id": fact["reader_id"],
+            "room_id": room_id,
+            "person_id": person_id,
+            "at_ms": at_ms,
+            "uncertainty_ms": unsure,
+            "placed_by": how,
+            "verdict": verdict,
+            "credits": False,
+            "differs": verdict is not None and fact["verdict"] == "green",
+        }
+
+
+def _tokens(fact: Any) -> Iterable[tuple[int, bytes]]:
+    for key, token in ((fact["key_id"], fact["token"]), (fact["key2_id"], fact["token2"])):
+        if token is not None:
+            yield key, token

@@ -1,0 +1,62 @@
+"""The command `muster server`: migrate, run. Wiring only."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from collections.abc import Sequence
+
+import uvicorn
+
+from server.app import make_app
+from server.commands import DONE, open_store, run
+from server.errors import StoreError
+from server.store import migrations
+from server.store.engine import writing
+
+
+def main(argv: Sequence[str]) -> int:
+    """`muster server migrate|run`."""
+    parser = argparse.ArgumentParser(prog="muster server", description="The store, its API and its pages.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    one = commands.add_parser("migrate", help="bring the database to the newest schema; safe to run again")
+    one.set_defaults(work=_migrate)
+    one = commands.add_parser("run", help="serve until Ctrl-C")
+    one.add_argument("--host", help="where to listen (MUSTER_HOST)")
+    one.add_argument("--port", type=int, help="0: any free port, printed at start (MUSTER_PORT)")
+    one.set_defaults(work=_serve)
+    arguments = parser.parse_args(argv)
+    return run(arguments.work, arguments)
+
+
+def _migrate(_arguments: argparse.Namespace) -> int:
+    store = open_store()
+    migrations.upgrade(store.engine)
+    with writing(store.engine) as connection:
+        store.institution(connection)
+    _ = store.vault
+    print("The database has the newest schema.")
+    return DONE
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    store = open_store().ready()
+    app = make_app(store.settings, store.engine, store.clock, store.vault)
+    host = arguments.host or store.settings.host
+    port = store.settings.port if arguments.port is None else arguments.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named, or asyncio does not set TCP_NODELAY and every small answer waits 40 ms for its client's ACK.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise StoreError(
+            "listen", f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
+        ) from error
+    # One line, for whoever started it with port 0.
+    print(f"muster server: http://{host}:{listening.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listening])
+    store.engine.dispose()
+    return DONE

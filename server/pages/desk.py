@@ -1,0 +1,69 @@
+"""What the pages keep for the life of the server, and how they are put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from server.pages.attempts import Attempts
+from server.pages.guard import who
+from server.pages.local import Local
+from server.pages.snapshots import Snapshots
+from server.policy.profile import DEFAULT, Profile, read_all
+from server.scope import Scope
+from server.store import institutions
+from server.store.engine import Connection, Engine
+from server.store.logins import Login
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """Bounded memory beside the store; all of it may be lost at any time."""
+
+    attempts: Attempts = field(default_factory=Attempts)
+    snapshots: Snapshots = field(default_factory=Snapshots)
+    profiles: Mapping[str, Profile] = field(default_factory=read_all)
+
+    def profile(self, name: str) -> Profile:
+        """The profile of this name; a session of one that is gone is shown by the default one."""
+        return self.profiles.get(name) or self.profiles[DEFAULT]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One request of somebody who is signed in."""
+
+    request: Request
+    login: Login
+    scope: Scope
+    desk: Desk
+
+    @property
+    def engine(self) -> Engine:
+        """The database."""
+        return self.request.app.state.engine
+
+    def now_ms(self) -> int:
+        """The store's time."""
+        return self.request.app.state.clock.now_ms()
+
+    def local(self, connection: Connection) -> Local:
+        """Local time of the login's institution."""
+        zone = institutions.one(connection, self.login.institution_id).time_zone
+        return Local(time_zone=zone, now_ms=self.now_ms())
+
+
+def desk_of(request: Request) -> Desk:
+    """Dependency: the pages' own things."""
+    return request.app.state.desk
+
+
+def visit(request: Request, login: Annotated[Login, Depends(who)], desk: Annotated[Desk, Depends(desk_of)]) -> Visit:
+    """Dependency: somebody signed in."""
+    return Visit(request=request, login=login, scope=login.scope, desk=desk)
+
+
+Signed = Annotated[Visit, Depends(visit)]

@@ -1,0 +1,155 @@
+"""What every page passes through: who is signed in, forms and their CSRF token, safe addresses, headers, problems.
+
+A page is a route of class PageRoute: whatever the store refuses becomes a page that says what to do next, and whoever
+is not signed in is sent to sign in and comes back.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from server.api.signed_in import COOKIE
+from server.errors import NotAllowed, NotFound, NotSignedIn, StoreError, TooMuch
+from server.pages.rendering import page
+from server.store import logins
+from server.store.engine import reading
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    # Names stand on these pages: nothing is kept by a browser or by what is on the way.
+    "cache-control": "no-store",
+}
+FORM_LIMIT = 64 * 1024
+_HEADINGS = {401: "Sign in", 403: "Not allowed", 404: "Not found", 409: "Not done", 413: "Too much", 503: "Not now"}
+
+
+class PageRoute(APIRoute):
+    """A route that answers a person."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """The handler, with the store's errors made pages, and the headers on every answer."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except NotSignedIn:
+                response = _to_sign_in(request)
+            except StoreError as error:
+                response = problem(request, error)
+            for name, value in HEADERS.items():
+                response.headers[name] = value
+            return response
+
+        return guarded
+
+
+def is_htmx(request: Request) -> bool:
+    """Whether htmx asks, and wants a piece of a page."""
+    return request.headers.get("hx-request") == "true"
+
+
+def _to_sign_in(request: Request) -> Response:
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if is_htmx(request):
+        here = urlsplit(request.headers.get("hx-current-url", "")).path
+        address = f"/sign-in?next={quote(safe_next(here), safe='')}"
+        return Response(status_code=401, headers={"hx-redirect": address})
+    after = here if request.method == "GET" else "/"
+    return RedirectResponse(f"/sign-in?next={quote(safe_next(after), safe='')}", status_code=303)
+
+
+def problem(request: Request, error: StoreError) -> Response:
+    """The page that says what went wrong and what to do. To htmx only the status: it shows nothing of it."""
+    if is_htmx(request):
+        return Response(str(error), status_code=error.status, media_type="text/plain")
+    login = getattr(request.state, "login", None)
+    return page(
+        request,
+        "problem.html",
+        status=error.status,
+        bare=login is None,
+        login=login,
+        heading=_HEADINGS.get(error.status, "That did not work"),
+        text=f"{str(error)[:1].upper()}{str(error)[1:]}.".replace("..", "."),
+        code=error.code,
+        back={"href": "/", "name": "To my page"},
+    )
+
+
+def who(request: Request) -> logins.Login:
+    """Dependency: whoever is signed in by the cookie. Raises NotSignedIn."""
+    token = request.cookies.get(COOKIE, "")
+    if token:
+        with reading(request.app.state.engine) as connection:
+            found = logins.find(connection, token, request.app.state.clock.now_ms())
+        if found is not None:
+            request.state.login = found
+            return found
+    raise NotSignedIn("sign-in-needed", "sign in first")
+
+
+async def form(request: Request) -> dict[str, str]:
+    """Dependency: the fields of a plain form, each once. Whatever else was sent is no form. Raises TooMuch(`form`)."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_LIMIT:
+            raise TooMuch("form", "this form is too long: write less")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        return {}
+    try:
+        pairs = parse_qsl(bytes(body).decode("ascii", "replace"), keep_blank_values=True, max_num_fields=50)
+    except ValueError:
+        return {}
+    return {name: clean(value) for name, value in pairs}
+
+
+def clean(text: str, limit: int = 2000) -> str:
+    """Text as a database takes it: no NUL, no lone surrogate, not endless."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")[:limit]
+
+
+def check_csrf(fields: dict[str, str], login: logins.Login) -> None:
+    """Raises NotAllowed(`csrf`) unless the form came from a page of this login."""
+    if not same(fields.get("csrf", ""), login.csrf):
+        raise NotAllowed("csrf", "this form is from another login: load the page again and do it once more")
+
+
+def same(a: str, b: str) -> bool:
+    """Whether two secrets are the same and not empty, in the same time whatever they are."""
+    return bool(b) and hmac.compare_digest(a.encode("utf-8", "replace"), b.encode("utf-8", "replace"))
+
+
+def number(text: str, what: str) -> int:
+    """An id out of an address. Raises NotFound."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise NotFound(what, f"there is no such {what}")
+    return int(text)
+
+
+def safe_next(address: str) -> str:
+    """The address if it is a path of ours to go on to after signing in, else '/'."""
+    # Browsers read a backslash as a slash and drop control characters: both could make a path another site's address.
+    if not address.startswith("/") or address.startswith("//") or "\\" in address or not address.isprintable():
+        return "/"
+    try:
+        parts: Any = urlsplit(address)
+    except ValueError:
+        return "/"
+    if parts.scheme or parts.netloc or parts.path.startswith(("//", "/sign-in", "/sign-out", "/static")):
+        return "/"
+    return address[:500]

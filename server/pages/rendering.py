@@ -1,0 +1,64 @@
+"""Templates, compiled once, and how a page is made of one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+def _version() -> str:
+    digest = hashlib.sha256()
+    for name in ("muster.css", "muster.js"):
+        digest.update((STATIC / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+    )
+    made.globals["static_version"] = _version()
+    return made
+
+
+# Read-only once made: compiled templates are code, not state.
+_ENVIRONMENT = _environment()
+TEMPLATES: Mapping[str, Template] = {name: _ENVIRONMENT.get_template(name) for name in _ENVIRONMENT.list_templates()}
+
+
+def piece(name: str, **values: Any) -> Markup:
+    """A template's HTML; every value in it is escaped."""
+    return Markup(TEMPLATES[name].render(**values))
+
+
+def page(request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A whole page."""
+    values = {"bare": False, "live": False, "login": None, "menu": menu(request, values.get("login"))} | values
+    return HTMLResponse(piece(name, **values), status_code=status)
+
+
+def menu(request: Request, login: Any) -> list[dict[str, Any]]:
+    """The pages that this login has, and which one this is."""
+    if login is None:
+        return []
+    path = request.url.path
+    entries = []
+    if login.role != "technician":
+        entries.append({"name": "Today", "href": "/today", "here": path.startswith(("/today", "/sessions"))})
+    if login.role != "lecturer":
+        entries.append({"name": "Doors", "href": "/doors", "here": path.startswith("/doors")})
+    return entries

@@ -1,0 +1,249 @@
+"""What the pages say, in plain words that tell what to do next. Pure: facts in, words out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from server.pages.local import Local
+from server.policy.profile import Profile
+from server.store.page_register import DoorSeen, Step
+from server.store.registers import Outage, Register, Row
+from server.store.sessions import SessionRow
+
+#: a reader says something each minute; after this it counts as not heard
+QUIET_MS = 150_000
+
+
+class Said(NamedTuple):
+    """A sentence, and how serious it is: good, calm, late, bad, or '' for neither. The word carries it, not the colour."""
+
+    kind: str
+    text: str
+
+
+def effect(profile: Profile, code: str) -> str:
+    """What a code does in the attendance ledger; a code of an older profile does nothing."""
+    known = profile.codes.get(code)
+    return known.effects.get("attendance", "not-required") if known else "not-required"
+
+
+def kind_of(profile: Profile, code: str | None) -> str:
+    """How a code is coloured."""
+    if code is None:
+        return ""
+    if code == profile.late:
+        return "late"
+    return {"attended": "good", "did-not-attend": "bad"}.get(effect(profile, code), "calm")
+
+
+def counts(profile: Profile, rows: Sequence[Row]) -> dict[str, int | None]:
+    """The numbers above a register. Not required leaves nothing to wait for; `late` is None where nobody can be."""
+    found = {"attended": 0, "did-not-attend": 0, "not-required": 0}
+    for row in rows:
+        if row.code is not None:
+            found[effect(profile, row.code)] += 1
+    return {
+        "expected": sum(row.listed for row in rows),
+        "present": found["attended"],
+        "late": sum(row.code == profile.late for row in rows) if profile.late else None,
+        "absent": found["did-not-attend"],
+        "other": found["not-required"],
+        "unseen": sum(row.code is None for row in rows),
+        "unverified": sum(row.code is not None and not row.verified for row in rows),
+    }
+
+
+def mark_words(profile: Profile, code: str | None, late_min: int | None, early_min: int | None) -> str:
+    """`present`, `late, 7 min`."""
+    if code is None:
+        return "not marked"
+    known = profile.codes.get(code)
+    said = known.meaning if known else "a mark of an older profile"
+    if code == profile.late and (late_min is not None or early_min is not None):
+        parts = [f"late, {late_min} min"] if late_min is not None else []
+        parts += [f"left {early_min} min early"] if early_min is not None else []
+        return "; ".join(parts)
+    return said
+
+
+def row_of(profile: Profile, row: Row, local: Local, *, ended: bool) -> dict[str, Any]:
+    """What a line of the register shows."""
+    notes = []
+    if row.flag == "time_unsure":
+        notes.append(Said("late", "time unsure: check"))
+    if row.proposal is not None:
+        says = "says otherwise" if row.proposal == "-" else f"says {row.proposal}"
+        notes.append(Said("late", f"the door {says}: check"))
+    if row.code is not None and not row.counts:
+        notes.append(Said("calm", "to verify"))
+    if row.source in ("person", "import"):
+        notes.append(Said("", "by hand" if row.source == "person" else "imported"))
+    words = mark_words(profile, row.code, row.late_min, row.early_min)
+    if row.code is None and row.flag is None:
+        words = "not seen" if ended else "not seen yet"
+    return {
+        "person_id": row.person_id,
+        "full_name": row.full_name,
+        "external_id": row.external_id,
+        "listed": row.listed,
+        "code": row.code,
+        "kind": kind_of(profile, row.code),
+        "words": words,
+        "notes": notes,
+        "at": local.seconds(row.at_ms) if row.at_ms is not None else None,
+    }
+
+
+def session_state(row: SessionRow, now_ms: int, local: Local) -> Said:
+    """Open now, coming, ended or cancelled."""
+    if row.cancelled_ms is not None:
+        return Said("", "cancelled")
+    if now_ms < row.opens_ms:
+        return Said("", f"opens {local.time(row.opens_ms)}")
+    return Said("good", "open now") if now_ms <= row.closes_ms else Said("", "ended")
+
+
+def evidence_tag(row: SessionRow, now_ms: int, *, has_reader: bool) -> Said | None:
+    """Where a session's evidence stands, in a word or two; None: nothing to say yet."""
+    if row.cancelled_ms is not None or now_ms <= row.closes_ms:
+        return None
+    if row.evidence == "complete":
+        return Said("good", "evidence complete")
+    if row.evidence == "incomplete":
+        return Said("late", "evidence incomplete")
+    return Said("calm", "evidence pending") if has_reader else Said("", "no reader: mark by hand")
+
+
+def evidence(register: Register, doors: Sequence[DoorSeen], local: Local) -> list[Said]:
+    """How the evidence of a register stands, and what to do about it."""
+    row, now_ms = register.session, local.now_ms
+    if row.cancelled_ms is not None:
+        return [Said("", "This session is cancelled. Nobody has to be marked.")]
+    said = []
+    if not doors:
+        said.append(Said("late", "No reader stands at a door of this session: set the marks by hand."))
+    elif now_ms < row.opens_ms:
+        said.append(Said("calm", f"Marking opens at {local.moment(row.opens_ms)}: the light at the door turns blue."))
+    elif now_ms <= row.closes_ms:
+        said.append(
+            Said("good", f"Marking is open until {local.time(row.closes_ms)}. Cards tapped now show here at once.")
+        )
+        said += [Said("late", f"{_last_heard(one, local)}: cards tapped since then show when it is heard again.")
+                 for one in doors if _is_quiet(one, now_ms)]  # fmt: skip
+        said += [Said("bad", f"The reader at {one.room_code} cannot take cards now ({one.able}): call a technician, and "
+                             "mark by hand meanwhile.") for one in doors if one.able not in (None, "ok")]  # fmt: skip
+    elif register.evidence == "complete":
+        said.append(Said("good", "The evidence is complete: every card tapped at this session's doors is here."))
+    elif register.evidence == "incomplete":
+        said.append(
+            Said("late", "The evidence is incomplete, so nobody without a card is marked absent. Set by hand the mark "
+                         "of everybody who has none.")
+        )  # fmt: skip
+    else:
+        said.append(Said("calm", _pending(doors, row, local)))
+    return said
+
+
+def _is_quiet(door: DoorSeen, now_ms: int) -> bool:
+    return door.seen_ms is None or now_ms - door.seen_ms > QUIET_MS
+
+
+def _last_heard(door: DoorSeen, local: Local) -> str:
+    if door.seen_ms is None:
+        return f"The reader at {door.room_code} was never heard"
+    return f"The reader at {door.room_code} was last heard {local.moment(door.seen_ms)}"
+
+
+def _pending(doors: Sequence[DoorSeen], row: SessionRow, local: Local) -> str:
+    behind = [one for one in doors if one.known_until_ms is None or one.known_until_ms < row.closes_ms]
+    if not behind:
+        return "Absences are being worked out. This takes a moment."
+    quiet = [one for one in behind if _is_quiet(one, local.now_ms)]
+    if quiet:
+        heard = "; ".join(_last_heard(one, local).replace("The reader", "the reader") for one in quiet[:3])
+        return f"Absences are not known yet: {heard}. Nothing is lost; they follow when it is heard again."
+    rooms = ", ".join(dict.fromkeys(one.room_code for one in behind))
+    return f"Absences are not known yet: the reader at {rooms} has not delivered everything. They follow when it has."
+
+
+_WHY = {"dead": "was off", "unknown": "was not heard", "chip": "had lost its card chip", "full": "had a full journal"}
+
+
+def outages(found: Sequence[Outage], local: Local) -> list[Said]:
+    """What every outage of a reader means for the register."""
+    return [
+        Said("late", f"The reader {one.reader} {_WHY.get(one.why, f'could not take cards ({one.why})')} from "
+                     f"{local.time(one.from_ms)} to {local.time(one.to_ms)}. This is never held against a student.")
+        for one in found[:5]
+    ]  # fmt: skip
+
+
+def unmatched(found: dict[str, int]) -> list[Said]:
+    """The swipes at these doors that credited nobody. Counts, never names."""
+    parts = []
+    if many := found.get("unknown_card"):
+        parts.append(f"{many} with a card that Muster does not know")
+    if many := found.get("red"):
+        parts.append(f"{many} by somebody who is not on this list")
+    if many := found.get("unsure"):
+        parts.append(f"{many} that still has to be checked" if many == 1 else f"{many} that still have to be checked")
+    if not parts:
+        return []
+    return [Said("", f"Taps at this door that marked nobody: {', '.join(parts)}. Whoever tapped and is not marked: ask, "
+                     "and set the mark by hand.")]  # fmt: skip
+
+
+def verification(profile: Profile, register: Register, numbers: dict[str, int | None], local: Local) -> dict | None:
+    """What the verification line says, where the profile wants one (STEP-18)."""
+    if not profile.verification_needed or register.session.cancelled_ms is not None:
+        return None
+    waiting = numbers["unverified"] or 0
+    if local.now_ms < register.session.starts_ms:
+        return {"text": "Marks count once you have verified them. You can do that from the start of the session.",
+                "button": None, "seen": waiting}  # fmt: skip
+    if waiting:
+        return {
+            "text": f"{waiting} {'mark does' if waiting == 1 else 'marks do'} not count yet: look through them, then verify.",
+            "button": f"Verify {waiting} {'mark' if waiting == 1 else 'marks'}",
+            "seen": waiting,
+        }
+    if register.verified_ms is not None:
+        by = f" by {register.verified_by}" if register.verified_by else ""
+        return {"text": f"Verified {local.moment(register.verified_ms)}{by}.", "button": None, "seen": 0}
+    return {"text": "Marks count once you have verified them. There is none to verify yet.", "button": None, "seen": 0}
+
+
+_RULES = {
+    "evidence.deadline": "the evidence was still missing at the deadline",
+    "evidence.outage": "a reader had an outage",
+    "evidence.incomplete": "the evidence is incomplete",
+    "evidence.unsure-swipe": "a card was tapped at an unsure time",
+    "evidence.no-door": "no reader stands at the door",
+    "derive.nothing": "what it rested on is no longer so",
+}
+
+
+def step(profile: Profile, one: Step, local: Local) -> dict[str, str | None]:
+    """A line of a mark's history: who, when, to what, why, by which rule (LOUGH-7)."""
+    said = mark_words(profile, one.code, one.late_min, one.early_min)
+    what = f"{one.code} – {said}" if one.code else said
+    if one.source == "person":
+        how = f"set by {one.by or 'staff'}"
+    elif one.by is not None:
+        how = f"verified by {one.by}"
+    elif one.tapped_ms is not None:
+        how = f"card tapped at {local.seconds(one.tapped_ms)}"
+    elif one.source == "import":
+        how = "imported"
+    else:
+        how = _RULES.get(one.rule, "no card was tapped" if one.code else "nothing was tapped")
+    if one.source != "person":
+        how += f" · rule {one.rule}"
+    return {"at": local.moment(one.created_ms), "what": what, "how": how, "note": one.note}
+
+
+def digest(shown: object) -> str:
+    """Stands for what is shown: another one, if anything in it differs."""
+    return hashlib.blake2b(repr(shown).encode("utf-8", "replace"), digest_size=6).hexdigest()

@@ -1,0 +1,172 @@
+"""The command `muster reader`: add, list, move. It writes the readers' settings files (docs/wire.md)."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from server.commands import DONE, open_store, run
+from server.errors import StoreError
+from server.store import cards, institutions, readers
+from server.store.engine import reading, writing
+
+
+def main(argv: Sequence[str]) -> int:
+    """`muster reader add|list|move`."""
+    parser = argparse.ArgumentParser(prog="muster reader", description="Readers, their keys and the doors they serve.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    one = commands.add_parser("add", help="make a reader, its key and its settings file")
+    one.add_argument("name", nargs="?", help="1 to 32 of a-z, 0-9 and hyphen")
+    one.add_argument("--site", default="main", help="the site's name, as in topics")
+    one.add_argument("--room", help="code of the room whose door it serves")
+    one.add_argument("--new-room", action="store_true", help="make the room if there is none with that code")
+    one.add_argument("--from", dest="since", help="since when it serves that door, ISO 8601 (now)")
+    one.add_argument("--broker", default="mqtt://127.0.0.1:1883", help="mqtt://[user:password@]host[:port]")
+    one.add_argument("--out", type=Path, help="where to write its settings file; it holds secrets")
+    one.add_argument("--bulk", type=Path, help="a CSV with the columns name, room and (optional) site, from")
+    one.add_argument("--out-dir", type=Path, help="with --bulk: folder for NAME.json each")
+    one.set_defaults(work=_add_readers)
+    one = commands.add_parser("list", help="every reader and the room whose door it serves")
+    one.set_defaults(work=_list_readers)
+    one = commands.add_parser("move", help="a reader serves another door from now on")
+    one.add_argument("name")
+    one.add_argument("--room", help="code of the room; without it the reader serves no door")
+    one.add_argument("--new-room", action="store_true")
+    one.add_argument("--from", dest="since", help="ISO 8601 (now)")
+    one.set_defaults(work=_move_reader)
+    arguments = parser.parse_args(argv)
+    return run(arguments.work, arguments)
+
+
+def _add_readers(arguments: argparse.Namespace) -> int:
+    wanted = _wanted(arguments)
+    store = open_store().ready()
+    vault = store.vault
+    broker = _broker(arguments.broker)
+    now_ms = store.clock.now_ms()
+    made = []
+    with writing(store.engine) as connection:
+        here = store.institution(connection)
+        keys = cards.secrets_for_readers(connection, vault, here.id, now_ms)
+        for name, site, room, since, out in wanted:
+            if out.exists():
+                raise StoreError("file-exists", f"{out} exists already: a reader's settings are never overwritten")
+            if arguments.new_room and room:
+                readers.ensure_room(connection, here.id, room)
+            key_id, secret = readers.add(
+                connection,
+                vault,
+                here.id,
+                name=name,
+                site_name=site,
+                room_code=room,
+                from_ms=_epoch_ms(since, now_ms),
+                now_ms=now_ms,
+            )
+            made.append((out, reader_settings(name, site, (key_id, secret), keys, broker)))
+        # Before the commit: a key that stands in no settings file is of no use to anybody.
+        for out, told in made:
+            _write_secret(out, told)
+    for out, told in made:
+        print(f"{told['reader']}: {out}")
+    return DONE
+
+
+def _wanted(arguments: argparse.Namespace) -> list[tuple[str, str, str | None, str | None, Path]]:
+    if arguments.bulk is None:
+        if arguments.name is None or arguments.out is None:
+            raise StoreError("usage", "muster reader add NAME --out FILE, or --bulk CSV --out-dir DIR")
+        return [(arguments.name, arguments.site, arguments.room, arguments.since, arguments.out)]
+    if arguments.out_dir is None:
+        raise StoreError("usage", "--bulk needs --out-dir")
+    try:
+        with arguments.bulk.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError("bulk", f"{arguments.bulk} cannot be read: {error}") from error
+    found = []
+    for number, row in enumerate(rows, start=2):
+        name = (row.get("name") or "").strip()
+        if not name:
+            raise StoreError("bulk", f"{arguments.bulk}, line {number}: no name")
+        site, room = (row.get("site") or "").strip() or arguments.site, (row.get("room") or "").strip() or None
+        since = (row.get("from") or "").strip() or arguments.since
+        found.append((name, site, room, since, arguments.out_dir / f"{name}.json"))
+    return found
+
+
+def reader_settings(
+    name: str, site: str, key: tuple[int, bytes], card_keys: list[tuple[int, bytes]], broker: dict[str, Any]
+) -> dict[str, Any]:
+    """The settings file of a reader (docs/wire.md). Wi-Fi is for whoever mounts it to fill in."""
+    return {
+        "v": 1,
+        "site": site,
+        "reader": name,
+        "key": {"id": key[0], "secret": key[1].hex()},
+        "card_keys": [{"id": key_id, "secret": secret.hex()} for key_id, secret in card_keys],
+        "broker": {"user": name, "password": ""} | broker,
+        "wifi": {"ssid": "", "password": ""},
+    }
+
+
+def _broker(url: str) -> dict[str, Any]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise StoreError("broker", f"{url} is no address of a broker: {error}") from error
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+        raise StoreError("broker", f"a broker is mqtt://host:port, not {url}")
+    told: dict[str, Any] = {"host": parts.hostname, "port": port or (8883 if parts.scheme == "mqtts" else 1883)}
+    if parts.username:
+        told |= {"user": parts.username, "password": parts.password or ""}
+    return told
+
+
+def _write_secret(path: Path, told: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise StoreError("file", f"{path} cannot be written: {error.strerror}") from error
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(told, file, indent=2)
+        file.write("\n")
+
+
+def _list_readers(_arguments: argparse.Namespace) -> int:
+    store = open_store().ready()
+    with reading(store.engine) as connection:
+        for here in institutions.every(connection):
+            for row in readers.listed(connection, here.id, store.clock.now_ms()):
+                print(f"{row.name:<32}  {row.site:<16}  {row.room_code or '-'}")
+    return DONE
+
+
+def _move_reader(arguments: argparse.Namespace) -> int:
+    store = open_store().ready()
+    now_ms = store.clock.now_ms()
+    with writing(store.engine) as connection:
+        here = store.institution(connection)
+        if arguments.new_room and arguments.room:
+            readers.ensure_room(connection, here.id, arguments.room)
+        readers.move(connection, here.id, arguments.name, arguments.room, _epoch_ms(arguments.since, now_ms), now_ms)
+    return DONE
+
+
+def _epoch_ms(text: str | None, now_ms: int) -> int:
+    if not text:
+        return now_ms
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise StoreError("time", f"a time is written 2026-10-05T08:00:00+01:00, not {text!r}") from error
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,0 +1,248 @@
+"""Card keys, cards, and whose they are when. The store never keeps a UID, and sees one only in imports (PORT-1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, and_, or_, select, update
+
+from firmware.contract.mac import Key
+from server.errors import StoreError
+from server.store import due, institutions
+from server.store.schema import card, card_assignment, card_key, card_token, reading, swipe
+from server.store.upsert import new_id
+from server.vault import Vault
+
+#: A UID of four bytes that begins with 08 is random; phones say 01020304. They identify nobody.
+_RANDOM_FIRST, _PHONE = 0x08, bytes.fromhex("01020304")
+UID_LENGTHS = (4, 7, 10)
+
+
+def current_keys(connection: Connection, vault: Vault, institution_id: int, now_ms: int) -> list[Key]:
+    """The card keys that hold now, oldest first; the first is made when there is none. Two: a rotation is on."""
+    rows = connection.execute(
+        select(card_key.c.key_id, card_key.c.secret)
+        .where(card_key.c.institution_id == institution_id, card_key.c.from_ms <= now_ms)
+        .where(or_(card_key.c.to_ms.is_(None), card_key.c.to_ms > now_ms))
+        .order_by(card_key.c.from_ms, card_key.c.key_id)
+    ).all()
+    if rows:
+        return [Key(row.key_id, vault.open(row.secret, _about(institution_id, row.key_id))) for row in rows]
+    secret = os.urandom(32)
+    connection.execute(
+        card_key.insert().values(
+            institution_id=institution_id,
+            key_id=1,
+            secret=vault.seal(secret, _about(institution_id, 1)),
+            from_ms=0,
+        )
+    )
+    return [Key(1, secret)]
+
+
+def secrets_for_readers(
+    connection: Connection, vault: Vault, institution_id: int, now_ms: int
+) -> list[tuple[int, bytes]]:
+    """(key id, secret) of the current card keys: for a reader's settings file and nothing else."""
+    current_keys(connection, vault, institution_id, now_ms)
+    rows = connection.execute(
+        select(card_key.c.key_id, card_key.c.secret)
+        .where(card_key.c.institution_id == institution_id)
+        .where(or_(card_key.c.to_ms.is_(None), card_key.c.to_ms > now_ms))
+        .order_by(card_key.c.from_ms, card_key.c.key_id)
+    )
+    return [(row.key_id, vault.open(row.secret, _about(institution_id, row.key_id))) for row in rows]
+
+
+def _about(institution_id: int, key_id: int) -> str:
+    return f"card-key/{institution_id}/{key_id}"
+
+
+def token_for(uid: bytes, keys: Iterable[Key]) -> list[tuple[int, bytes]]:
+    """(key id, token) of a card with this UID under each key. The UID goes no further.
+
+    Raises StoreError(`card-uid-length`, `card-uid-random`); the texts do not repeat the UID.
+    """
+    if len(uid) not in UID_LENGTHS:
+        raise StoreError("card-uid-length", "a card's UID has 4, 7 or 10 bytes")
+    if (len(uid) == 4 and uid[0] == _RANDOM_FIRST) or uid == _PHONE:
+        raise StoreError(
+            "card-uid-random", "this UID is random or a phone's: it identifies nobody, register another card"
+        )
+    return [(key.id, key.token(uid)) for key in keys]
+
+
+def hold(
+    connection: Connection, institution_id: int, person_id: int, tokens: Sequence[tuple[int, bytes]], at_ms: int
+) -> int:
+    """This person has the card with these tokens from `at_ms` on. Returns the card's id.
+
+    Idempotent. Taken from another person it ends there. Swipes with it are looked at again.
+    """
+    card_id = _card(connection, institution_id, tokens, at_ms)
+    open_rows = connection.execute(
+        select(card_assignment).where(card_assignment.c.card_id == card_id, card_assignment.c.to_ms.is_(None))
+    ).all()
+    if any(row.person_id == person_id for row in open_rows):
+        return card_id
+    for row in open_rows:
+        _end(connection, row.id, max(at_ms, row.from_ms), "moved")
+    connection.execute(
+        card_assignment.insert().values(
+            institution_id=institution_id, card_id=card_id, person_id=person_id, from_ms=at_ms
+        )
+    )
+    resolve(connection, institution_id, [card_id], at_ms)
+    institutions.campus_changed(connection, institution_id)
+    return card_id
+
+
+def end(connection: Connection, institution_id: int, card_id: int, at_ms: int, why: str) -> None:
+    """The card stops working at `at_ms` (PORT-8): later swipes with it credit nothing, rosters leave it out.
+
+    why: lost, replaced, returned, import.
+    """
+    rows = connection.execute(
+        select(card_assignment).where(
+            card_assignment.c.card_id == card_id,
+            or_(card_assignment.c.to_ms.is_(None), card_assignment.c.to_ms > at_ms),
+        )
+    ).all()
+    for row in rows:
+        _end(connection, row.id, max(at_ms, row.from_ms), why)
+    resolve(connection, institution_id, [card_id], at_ms)
+    institutions.campus_changed(connection, institution_id)
+
+
+def of_person(connection: Connection, person_id: int, at_ms: int) -> list[int]:
+    """Ids of the cards that work for this person at that time."""
+    return list(
+        connection.execute(
+            select(card_assignment.c.card_id)
+            .where(card_assignment.c.person_id == person_id, card_assignment.c.from_ms <= at_ms)
+            .where(or_(card_assignment.c.to_ms.is_(None), card_assignment.c.to_ms > at_ms))
+            .order_by(card_assignment.c.card_id)
+        ).scalars()
+    )
+
+
+def replace(
+    connection: Connection, institution_id: int, person_id: int, tokens: Sequence[tuple[int, bytes]], at_ms: int
+) -> int:
+    """A new card for this person; every other card of theirs stops working at `at_ms` (PORT-8). Returns its id."""
+    before = of_person(connection, person_id, at_ms)
+    card_id = hold(connection, institution_id, person_id, tokens, at_ms)
+    for old in before:
+        if old != card_id:
+            end(connection, institution_id, old, at_ms, "replaced")
+    return card_id
+
+
+def _card(connection: Connection, institution_id: int, tokens: Sequence[tuple[int, bytes]], at_ms: int) -> int:
+    known = connection.execute(
+        select(card_token.c.card_id, card_token.c.key_id, card_token.c.token).where(
+            card_token.c.institution_id == institution_id,
+            or_(*(and_(card_token.c.key_id == key, card_token.c.token == token) for key, token in tokens)),
+        )
+    ).all()
+    card_id = known[0].card_id if known else None
+    if card_id is None:
+        made = connection.execute(card.insert().values(institution_id=institution_id, created_ms=at_ms))
+        card_id = new_id(made)
+    have = {(row.key_id, row.token) for row in known}
+    for key, token in tokens:
+        if (key, token) not in have:
+            connection.execute(
+                card_token.insert().values(institution_id=institution_id, card_id=card_id, key_id=key, token=token)
+            )
+    return card_id
+
+
+def _end(connection: Connection, assignment_id: int, at_ms: int, why: str) -> None:
+    connection.execute(
+        update(card_assignment).where(card_assignment.c.id == assignment_id).values(to_ms=at_ms, ended_why=why)
+    )
+
+
+def owners(
+    connection: Connection, institution_id: int, tokens: Iterable[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], list[tuple[int, int | None, int]]]:
+    """(key id, token) -> (from, to, person id) of every assignment of the card with that token."""
+    wanted = sorted({token for _, token in tokens})
+    found: dict[tuple[int, bytes], list[tuple[int, int | None, int]]] = {}
+    for start in range(0, len(wanted), due.CHUNK):
+        query = (
+            select(
+                card_token.c.key_id,
+                card_token.c.token,
+                card_assignment.c.from_ms,
+                card_assignment.c.to_ms,
+                card_assignment.c.person_id,
+            )
+            .join(card_assignment, card_assignment.c.card_id == card_token.c.card_id)
+            .where(
+                card_token.c.institution_id == institution_id,
+                card_token.c.token.in_(wanted[start : start + due.CHUNK]),
+            )
+            .order_by(card_assignment.c.from_ms, card_assignment.c.id)
+        )
+        for row in connection.execute(query):
+            found.setdefault((row.key_id, row.token), []).append((row.from_ms, row.to_ms, row.person_id))
+    return found
+
+
+def owner_at(assignments: Iterable[tuple[int, int | None, int]], at_ms: int) -> int | None:
+    """Who had the card then: judged at the time of the swipe, not of its arrival."""
+    for from_ms, to_ms, person_id in assignments:
+        if from_ms <= at_ms and (to_ms is None or at_ms < to_ms):
+            return person_id
+    return None
+
+
+def resolve(connection: Connection, institution_id: int, card_ids: Iterable[int], now_ms: int) -> None:
+    """Say again whose the swipes with these cards are, and mark whoever gains or loses one as due."""
+    for card_id in sorted(set(card_ids)):
+        tokens = connection.execute(
+            select(card_token.c.key_id, card_token.c.token).where(card_token.c.card_id == card_id)
+        ).all()
+        owned = owners(connection, institution_id, [(row.key_id, row.token) for row in tokens])
+        assignments = [assignment for rows in owned.values() for assignment in rows]
+        values = [row.token for row in tokens]
+        query = (
+            select(reading.c.swipe_id, reading.c.at_ms, reading.c.person_id)
+            .join(swipe, swipe.c.id == reading.c.swipe_id)
+            .where(
+                swipe.c.institution_id == institution_id,
+                reading.c.at_ms.is_not(None),
+                or_(swipe.c.token.in_(values), swipe.c.token2.in_(values)),
+            )
+        )
+        marks = []
+        for row in connection.execute(query).all():
+            person_id = owner_at(assignments, row.at_ms)
+            if person_id == row.person_id:
+                continue
+            connection.execute(
+                update(reading)
+                .where(reading.c.swipe_id == row.swipe_id)
+                # Nobody's card: no person will be derived for it, so its worth is said here.
+                .values(
+                    person_id=person_id,
+                    verdict=None if person_id else "unknown_card",
+                    session_id=None,
+                    credits=False,
+                )
+            )
+            marks += [
+                {
+                    "person_id": whose,
+                    "institution_id": institution_id,
+                    "from_ms": row.at_ms,
+                    "to_ms": row.at_ms,
+                    "since_ms": now_ms,
+                }
+                for whose in (row.person_id, person_id)
+                if whose is not None
+            ]
+        due.mark(connection, marks)

@@ -1,0 +1,275 @@
+"""What derivation reads and writes, for a batch of persons at a time: few statements, whatever the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
+
+from server.store import upsert
+from server.store.schema import (
+    credit,
+    enrolment,
+    journal,
+    mark,
+    mark_current,
+    placement,
+    proposal,
+    reading,
+    register,
+    session,
+    session_class,
+    session_room,
+    swipe,
+)
+
+
+def sessions_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
+    """Rows (person, session, window, profile, from, to): every time in which one of them was on the list of a session
+    whose window touches [from, to]. Cancelled sessions are left out."""
+    query = (
+        select(
+            enrolment.c.person_id,
+            session.c.id,
+            session.c.opens_ms,
+            session.c.starts_ms,
+            session.c.ends_ms,
+            session.c.closes_ms,
+            session.c.profile,
+            enrolment.c.from_ms,
+            enrolment.c.to_ms,
+            session_class.c.from_ms.label("class_from_ms"),
+            session_class.c.to_ms.label("class_to_ms"),
+        )
+        .join(session_class, session_class.c.class_id == enrolment.c.class_id)
+        .join(session, session.c.id == session_class.c.session_id)
+        .where(
+            enrolment.c.person_id.in_(person_ids),
+            enrolment.c.role == "student",
+            session.c.closes_ms >= from_ms,
+            session.c.opens_ms <= to_ms,
+            session.c.cancelled_ms.is_(None),
+        )
+    )
+    return list(connection.execute(query))
+
+
+def rooms_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, set[int]]:
+    """session id -> every room that it had at any time in its window."""
+    found: dict[int, set[int]] = {}
+    for ids in _chunks(session_ids):
+        query = (
+            select(session_room.c.session_id, session_room.c.room_id)
+            .join(session, session.c.id == session_room.c.session_id)
+            .where(
+                session_room.c.session_id.in_(ids),
+                session_room.c.from_ms <= session.c.closes_ms,
+                or_(
+                    session_room.c.to_ms.is_(None),
+                    and_(session_room.c.to_ms > session.c.opens_ms, session_room.c.to_ms > session_room.c.from_ms),
+                ),
+            )
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.session_id, set()).add(row.room_id)
+    return found
+
+
+def at_rooms(connection: Connection, room_ids: Iterable[int], from_ms: int, to_ms: int) -> list[Any]:
+    """Rows (room, session's window) of every session at these rooms whose window touches [from, to], anybody's."""
+    wanted = sorted(set(room_ids))
+    if not wanted:
+        return []
+    query = (
+        select(
+            session_room.c.room_id,
+            session.c.id,
+            session.c.opens_ms,
+            session.c.starts_ms,
+            session.c.ends_ms,
+            session.c.closes_ms,
+        )
+        .join(session, session.c.id == session_room.c.session_id)
+        .where(
+            session_room.c.room_id.in_(wanted),
+            session.c.closes_ms >= from_ms,
+            session.c.opens_ms <= to_ms,
+            session.c.cancelled_ms.is_(None),
+            session_room.c.from_ms <= session.c.closes_ms,
+            or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
+        )
+    )
+    return list(connection.execute(query))
+
+
+def taps_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
+    """The readings of these persons with a time in [from, to], with what was shown, in order of time.
+
+    The order is total and rests on facts only: time, then reader, journal, seq. So it is the same however the records
+    arrived.
+    """
+    query = (
+        select(reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, journal.c.journal)
+        .join(swipe, swipe.c.id == reading.c.swipe_id)
+        .join(journal, journal.c.id == swipe.c.journal_id)
+        .where(reading.c.person_id.in_(person_ids), reading.c.at_ms >= from_ms, reading.c.at_ms <= to_ms)
+    )
+    return sorted(connection.execute(query), key=lambda row: (row.at_ms, row.reader_id, row.journal, row.seq))
+
+
+def unplaced_at(connection: Connection, person_ids: list[int], session_ids: list[int]) -> set[tuple[int, int]]:
+    """(person, session) where a swipe of the person, at a reader placed at a room of the session and arrived after the
+    session opened, has no time yet: it may have been in its window."""
+    lonely = connection.execute(
+        select(reading.c.person_id, reading.c.reader_id, swipe.c.received_ms)
+        .join(swipe, swipe.c.id == reading.c.swipe_id)
+        .where(reading.c.person_id.in_(person_ids), reading.c.at_ms.is_(None))
+    ).all()
+    if not lonely:
+        return set()
+    found = set()
+    query = (
+        select(session.c.id, session.c.opens_ms, placement.c.reader_id)
+        .join(session_room, session_room.c.session_id == session.c.id)
+        .join(placement, placement.c.room_id == session_room.c.room_id)
+        .where(session.c.id.in_(session_ids), placement.c.reader_id.in_({row.reader_id for row in lonely}))
+        .where(
+            placement.c.from_ms <= session.c.closes_ms,
+            or_(placement.c.to_ms.is_(None), placement.c.to_ms > session.c.opens_ms),
+        )
+    )
+    for row in connection.execute(query):
+        for one in lonely:
+            if one.reader_id == row.reader_id and one.received_ms >= row.opens_ms:
+                found.add((one.person_id, row.id))
+    return found
+
+
+def credits_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
+    """The credits of these persons that hold, of sessions whose window touches [from, to] or of swipes in it."""
+    query = (
+        select(credit, session.c.opens_ms, session.c.closes_ms)
+        .join(session, session.c.id == credit.c.session_id)
+        .where(
+            credit.c.person_id.in_(person_ids),
+            credit.c.superseded_ms.is_(None),
+            or_(
+                and_(session.c.closes_ms >= from_ms, session.c.opens_ms <= to_ms),
+                and_(credit.c.at_ms >= from_ms, credit.c.at_ms <= to_ms),
+            ),
+        )
+    )
+    return list(connection.execute(query))
+
+
+def lock_registers(connection: Connection, institution_id: int, session_ids: Iterable[int]) -> dict[int, Any]:
+    """session id -> its register row (made if there is none), locked until the transaction ends.
+
+    Whoever changes a mark holds this lock: so derivation never overtakes a person's hand.
+    """
+    found: dict[int, Any] = {}
+    wanted = sorted(set(session_ids))
+    if not wanted:
+        return found
+    connection.execute(
+        upsert.insert(connection, register).on_conflict_do_nothing(),
+        [{"session_id": one, "institution_id": institution_id} for one in wanted],
+    )
+    for ids in _chunks(wanted):
+        query = select(register).where(register.c.session_id.in_(ids)).order_by(register.c.session_id)
+        found.update({row.session_id: row for row in connection.execute(query.with_for_update())})
+    return found
+
+
+def marks_of(
+    connection: Connection, session_ids: Iterable[int], person_ids: Iterable[int]
+) -> dict[tuple[int, int], Any]:
+    """(session, person) -> the mark row that holds."""
+    wanted = sorted(set(person_ids))
+    found: dict[tuple[int, int], Any] = {}
+    for ids in _chunks(session_ids):
+        for persons in _chunks(wanted):
+            query = (
+                select(mark)
+                .join(mark_current, mark_current.c.mark_id == mark.c.id)
+                .where(mark_current.c.session_id.in_(ids), mark_current.c.person_id.in_(persons))
+            )
+            found.update({(row.session_id, row.person_id): row for row in connection.execute(query)})
+    return found
+
+
+def supersede(connection: Connection, credit_ids: Iterable[int], now_ms: int) -> None:
+    """These credits do not hold any more."""
+    for ids in _chunks(credit_ids):
+        connection.execute(update(credit).where(credit.c.id.in_(ids)).values(superseded_ms=now_ms))
+
+
+def add_credits(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, int], int]:
+    """Insert credits. Returns (session, person) -> id."""
+    if not rows:
+        return {}
+    statement = credit.insert().returning(credit.c.id, credit.c.session_id, credit.c.person_id)
+    return {(row.session_id, row.person_id): row.id for row in connection.execute(statement, rows)}
+
+
+def add_marks(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, int], int]:
+    """Append marks, one for each (session, person), and make them the ones that hold. Returns their ids."""
+    if not rows:
+        return {}
+    statement = mark.insert().returning(mark.c.id, mark.c.session_id, mark.c.person_id)
+    made = {(row.session_id, row.person_id): row.id for row in connection.execute(statement, rows)}
+    current = upsert.insert(connection, mark_current)
+    connection.execute(
+        current.on_conflict_do_update(
+            index_elements=[mark_current.c.session_id, mark_current.c.person_id],
+            set_={"mark_id": current.excluded.mark_id},
+        ),
+        [
+            {
+                "session_id": row["session_id"],
+                "person_id": row["person_id"],
+                "institution_id": row["institution_id"],
+                "mark_id": made[row["session_id"], row["person_id"]],
+            }
+            for row in sorted(rows, key=lambda row: (row["session_id"], row["person_id"]))
+        ],
+    )
+    return made
+
+
+def open_proposals(connection: Connection, session_ids: Iterable[int]) -> dict[tuple[int, int], Any]:
+    """(session, person) -> the open proposal."""
+    found = {}
+    for ids in _chunks(session_ids):
+        query = select(proposal).where(proposal.c.session_id.in_(ids), proposal.c.closed_ms.is_(None))
+        found.update({(row.session_id, row.person_id): row for row in connection.execute(query)})
+    return found
+
+
+def add_proposals(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Insert proposals."""
+    if rows:
+        connection.execute(proposal.insert(), rows)
+
+
+def close_proposals(connection: Connection, ids: Iterable[int], outcome: str, now_ms: int) -> None:
+    """Close proposals: accepted, refused, overtaken."""
+    for some in _chunks(ids):
+        connection.execute(update(proposal).where(proposal.c.id.in_(some)).values(closed_ms=now_ms, outcome=outcome))
+
+
+def touch(connection: Connection, session_ids: Iterable[int]) -> None:
+    """Something that these registers show has changed."""
+    wanted = sorted(set(session_ids))
+    if wanted:
+        connection.execute(
+            update(register).where(register.c.session_id == bindparam("one")).values(version=register.c.version + 1),
+            [{"one": one} for one in wanted],
+        )
+
+
+def _chunks(ids: Iterable[int], size: int = 500) -> Iterable[list[int]]:
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), size):
+        yield wanted[start : start + size]

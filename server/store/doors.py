@@ -1,0 +1,117 @@
+"""Doors: every reader with its light, its backlog and what ails it. No student is named here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, or_, select
+
+from server.scope import Scope
+from server.store import alarms, journals, quarantines, readers
+from server.store.schema import reader, reader_state, room, session, session_room
+
+#: without a word from a reader for longer, its state is not believed
+SILENT_MS = 5 * 60_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """One reader and the door it serves."""
+
+    reader: str
+    site: str
+    #: None: it serves no door
+    room_code: str | None
+    #: blue, off, breathing, pulse: as the reader shows it, by its last head and the timetable
+    light: str
+    #: online, offline: the broker's word; None: never heard
+    status: str | None
+    seen_ms: int | None
+    head_ms: int | None
+    clock: str | None
+    able: str | None
+    #: records that are said to exist and are not held yet
+    backlog: int
+    known_until_ms: int | None
+    #: title of the session that is open there
+    session: str | None
+    firmware: str | None
+    roster_ms: int | None
+    #: things in quarantine that claimed this reader
+    quarantined: int
+    #: open alarms: (code, text)
+    alarms: tuple[tuple[str, str], ...]
+
+
+def doors(connection: Connection, scope: Scope, now_ms: int) -> list[Door]:
+    """Every reader of the institution, by name. Raises NotAllowed."""
+    scope.need_doors()
+    here = scope.institution_id
+    rows = readers.listed(connection, here, now_ms)
+    states: dict[int, Any] = {
+        row.reader_id: row
+        for row in connection.execute(select(reader_state).where(reader_state.c.institution_id == here))
+    }
+    backlogs = journals.backlogs(connection, here)
+    suspects = quarantines.counts_by_reader(connection, here)
+    ails: dict[int | None, list[tuple[str, str]]] = {}
+    for one in alarms.open_alarms(connection, here):
+        ails.setdefault(one.reader_id, []).append((one.code, one.text))
+    open_now = {
+        row.code: row.title
+        for row in connection.execute(
+            select(room.c.code, session.c.title)
+            .select_from(session)
+            .join(session_room, session_room.c.session_id == session.c.id)
+            .join(room, room.c.id == session_room.c.room_id)
+            .where(
+                session.c.institution_id == here,
+                session.c.opens_ms <= now_ms,
+                session.c.closes_ms >= now_ms,
+                session.c.cancelled_ms.is_(None),
+                or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > now_ms),
+                and_(session_room.c.from_ms <= now_ms),
+            )
+            .order_by(session.c.starts_ms.desc())
+        )
+    }
+    found = []
+    for row in rows:
+        state = states.get(row.id)
+        title = open_now.get(row.room_code) if row.room_code else None
+        found.append(
+            Door(
+                reader=row.name,
+                site=row.site,
+                room_code=row.room_code,
+                light=_light(state, title),
+                status=state.status if state else None,
+                seen_ms=state.seen_ms if state else None,
+                head_ms=state.head_ms if state else None,
+                clock=state.clock if state else None,
+                able=state.able if state else None,
+                backlog=backlogs.get(row.id, 0),
+                known_until_ms=state.known_until_ms if state else None,
+                session=title,
+                firmware=state.firmware if state else None,
+                roster_ms=state.roster_ms if state else None,
+                quarantined=suspects.get(row.name, 0),
+                alarms=tuple(ails.get(row.id, ())),
+            )
+        )
+    return found
+
+
+def _light(state: Any, title: str | None) -> str:
+    if state is not None and state.able not in (None, "ok"):
+        return "pulse"
+    if state is None or state.clock in (None, "none") or state.roster_ms is None:
+        return "breathing"
+    return "blue" if title else "off"
+
+
+def names(connection: Connection, institution_id: int) -> dict[int, str]:
+    """reader id -> name."""
+    query = select(reader.c.id, reader.c.name).where(reader.c.institution_id == institution_id)
+    return dict(connection.execute(query).all())

@@ -1,0 +1,145 @@
+"""The database: opened, checked, and its transactions.
+
+SQLite (the default) runs in WAL mode with synchronous=FULL, which is read back: a receipt is a promise. Writers take
+the lock at the start (BEGIN IMMEDIATE), so that two of them wait for one another instead of failing half way.
+PostgreSQL runs at READ COMMITTED. What a database says when it cannot be written becomes `Unwritable`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from server.errors import BadSetting, Unwritable
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+def open_engine(url: str) -> Engine:
+    """The engine for `sqlite:///path` or `postgresql://...`. Makes the folder of an SQLite file. Closes with dispose().
+
+    Raises BadSetting(`database-url`) for any other kind of database.
+    """
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite(url, parsed.database)
+    if backend == "postgresql":
+        # psycopg 3 is what is installed: `postgresql://` alone would look for psycopg2.
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=8, max_overflow=8)
+    raise BadSetting("database-url", f"the store runs on sqlite:/// or postgresql://, not on {backend}://")
+
+
+def _sqlite(url: str, path: str | None) -> Engine:
+    if not path or path == ":memory:":
+        raise BadSetting("database-url", "the store needs a file: sqlite:///path/to/muster.db")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "isolation_level": None})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(raw, _record) -> None:  # noqa: ANN001  SQLAlchemy's own untyped hook
+        cursor = raw.cursor()
+        try:
+            mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
+            if mode != "wal":
+                mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            cursor.execute("PRAGMA synchronous=FULL")
+            full = cursor.execute("PRAGMA synchronous").fetchone()[0]
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+            cursor.execute("PRAGMA cache_size=-32000")
+        finally:
+            cursor.close()
+        if mode != "wal" or full != 2:
+            raise BadSetting(
+                "database-durability", "SQLite does not keep WAL with synchronous=FULL on this file system"
+            )
+
+    # Within one process writers queue here: SQLite's own waiting is a sleep that may lose the race for long.
+    return engine.execution_options(writer=threading.Lock())
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for one consistent read; nothing written on it is kept."""
+    with translated(), engine.connect() as connection:
+        _begin(connection, write=False)
+        try:
+            yield connection
+        finally:
+            _end(connection, commit=False)
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A connection inside one write transaction: committed at the end, rolled back on any exception.
+
+    Raises Unwritable(`database-read-only`, `database-full`, `database-locked`, `database-unreachable`).
+    """
+    lock = engine.get_execution_options().get("writer") or nullcontext()
+    with lock, translated(), engine.connect() as connection:
+        _begin(connection, write=True)
+        try:
+            yield connection
+        except BaseException:
+            _end(connection, commit=False)
+            raise
+        _end(connection, commit=True)
+
+
+def _begin(connection: Connection, *, write: bool) -> None:
+    # The driver is told to begin nothing itself: it would take SQLite's write lock late, at the first change.
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    elif not write:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+
+def _end(connection: Connection, *, commit: bool) -> None:
+    if commit:
+        connection.commit()
+    else:
+        connection.rollback()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns what a database says when it cannot be written or reached into Unwritable; lets all else pass."""
+    try:
+        yield
+    except DBAPIError as error:
+        found = unwritable(error)
+        if found is None:
+            raise
+        raise found from error
+
+
+def unwritable(error: DBAPIError) -> Unwritable | None:
+    """The Unwritable that this database error stands for, or None where it is a fault of ours."""
+    said = str(error.orig).lower()
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if "readonly" in said or "read-only" in said or state == "25006":
+        return Unwritable(
+            "database-read-only", "the database is read-only: check the file's rights or the server's role"
+        )
+    if ("full" in said and "disk" in said) or state == "53100":
+        return Unwritable("database-full", "the database's disk is full: make room; nothing was lost")
+    if "locked" in said or "busy" in said or state in ("40001", "40P01", "55P03"):
+        return Unwritable("database-locked", "the database is busy: try again")
+    if "i/o error" in said or "unable to open" in said:
+        return Unwritable("database-unreachable", "the database file cannot be read or written: check the disk")
+    if error.connection_invalidated or state[:2] in ("08", "57", "53"):
+        return Unwritable("database-unreachable", "the database does not answer: check that it runs")
+    if (
+        isinstance(error, OperationalError)
+        and not state
+        and error.connection_invalidated is False
+        and "connect" in said
+    ):
+        return Unwritable("database-unreachable", "the database does not answer: check that it runs")
+    return None

@@ -1,0 +1,124 @@
+"""What absence rests on: sessions that have closed, the doors they had, and the release of their registers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, or_, select, update
+
+from server.store.schema import (
+    due,
+    enrolment,
+    outage,
+    placement,
+    reader_state,
+    register,
+    session,
+    session_class,
+    session_room,
+)
+
+#: registers older than this are not looked at again by themselves
+LOOK_BACK_MS = 30 * 24 * 3_600_000
+
+
+def closed(
+    connection: Connection, institution_id: int, now_ms: int, state: str, limit: int, after: int = 0
+) -> list[Any]:
+    """Sessions that have closed and whose evidence is in that state (pending, incomplete), by id after `after`."""
+    stated = register.c.evidence == state
+    if state == "pending":
+        stated = or_(register.c.session_id.is_(None), stated)
+    query = (
+        select(session)
+        .outerjoin(register, register.c.session_id == session.c.id)
+        .where(
+            session.c.institution_id == institution_id,
+            session.c.closes_ms < now_ms,
+            session.c.closes_ms > now_ms - LOOK_BACK_MS,
+            session.c.cancelled_ms.is_(None),
+            session.c.id > after,
+            stated,
+        )
+        .order_by(session.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(query))
+
+
+def doors_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, list[Any]]:
+    """session id -> rows (reader_id, from_ms, to_ms, known_until_ms): every door that it had in its window, and for
+    which part of the window the reader was placed at a room that the session then had."""
+    wanted = sorted(set(session_ids))
+    found: dict[int, list[Any]] = {}
+    query = (
+        select(
+            session.c.id,
+            session.c.opens_ms,
+            session.c.closes_ms,
+            placement.c.reader_id,
+            placement.c.from_ms,
+            placement.c.to_ms,
+            reader_state.c.known_until_ms,
+        )
+        .join(session_room, session_room.c.session_id == session.c.id)
+        .join(placement, placement.c.room_id == session_room.c.room_id)
+        .join(reader_state, reader_state.c.reader_id == placement.c.reader_id)
+        .where(
+            session.c.id.in_(wanted),
+            session_room.c.from_ms <= session.c.closes_ms,
+            or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
+            placement.c.from_ms <= session.c.closes_ms,
+            or_(placement.c.to_ms.is_(None), placement.c.to_ms > session.c.opens_ms),
+        )
+        .distinct()
+    )
+    for row in connection.execute(query):
+        if row.to_ms is None or row.to_ms > row.from_ms:
+            found.setdefault(row.id, []).append(row)
+    return found
+
+
+def waiting(connection: Connection, session_ids: Iterable[int]) -> set[int]:
+    """Those of these sessions that have somebody on the list who is due: first the swipes, then the silence."""
+    query = (
+        select(session_class.c.session_id)
+        .join(enrolment, and_(enrolment.c.class_id == session_class.c.class_id, enrolment.c.role == "student"))
+        .join(due, due.c.person_id == enrolment.c.person_id)
+        .where(session_class.c.session_id.in_(sorted(set(session_ids))))
+        .distinct()
+    )
+    return set(connection.execute(query).scalars())
+
+
+def release(connection: Connection, session_id: int, state: str, now_ms: int) -> None:
+    """The register's evidence is now complete or incomplete. The register is locked by the caller."""
+    connection.execute(
+        update(register)
+        .where(register.c.session_id == session_id)
+        .values(evidence=state, settled_ms=now_ms, version=register.c.version + 1)
+    )
+
+
+def set_outages(
+    connection: Connection, institution_id: int, session_id: int, rows: list[tuple[int, int, int, str]], now_ms: int
+) -> None:
+    """The outages in this session's window: (reader id, from, to, why)."""
+    connection.execute(delete(outage).where(outage.c.session_id == session_id))
+    if rows:
+        connection.execute(
+            outage.insert(),
+            [
+                {
+                    "institution_id": institution_id,
+                    "session_id": session_id,
+                    "reader_id": reader_id,
+                    "from_ms": from_ms,
+                    "to_ms": to_ms,
+                    "why": why,
+                    "created_ms": now_ms,
+                }
+                for reader_id, from_ms, to_ms, why in rows
+            ],
+        )

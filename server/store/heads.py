@@ -1,0 +1,91 @@
+"""Hellos and heads: what readers said of themselves; and what follows: how far a door is known, when it was alive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from server.store import upsert
+from server.store.schema import head, hello, reader_state
+
+
+def add_hello(connection: Connection, institution_id: int, reader_id: int, nonce: str, text: str, now_ms: int) -> bool:
+    """Keep a hello. False: its nonce was said before, so it does not become the reader's last again."""
+    statement = upsert.insert(connection, hello).values(
+        institution_id=institution_id, reader_id=reader_id, nonce=nonce, text=text, received_ms=now_ms
+    )
+    return connection.execute(statement.on_conflict_do_nothing().returning(hello.c.id)).first() is not None
+
+
+def add_head(connection: Connection, institution_id: int, reader_id: int, values: dict[str, Any], now_ms: int) -> bool:
+    """Keep a head. values: as `statement.FIELDS["head"]`. False: it is held already."""
+    statement = upsert.insert(connection, head).values(
+        institution_id=institution_id,
+        reader_id=reader_id,
+        received_ms=now_ms,
+        journals=",".join(f"{h.journal}:{h.head}" for h in values["journals"]),
+        **{name: values[name] for name in ("nonce", "boot_ms", "wall_ms", "clock", "uncertainty_ms", "able")},
+    )
+    return connection.execute(statement.on_conflict_do_nothing().returning(head.c.id)).first() is not None
+
+
+def settle(connection: Connection, reader_ids: Iterable[int], up_to: dict[int, dict[str, int]], now_ms: int) -> None:
+    """Look which heads are covered now, and move `known_until_ms` of their doors.
+
+    A door is known up to T when the store holds everything up to a head stated at or after T. up_to: reader id ->
+    journal -> up to where it is held.
+    """
+    wanted = sorted(set(reader_ids))
+    if not wanted:
+        return
+    query = select(head.c.id, head.c.reader_id, head.c.journals).where(
+        head.c.reader_id.in_(wanted), head.c.held_ms.is_(None)
+    )
+    covered = [row.id for row in connection.execute(query) if is_covered(row.journals, up_to.get(row.reader_id, {}))]
+    for start in range(0, len(covered), 500):
+        ids = covered[start : start + 500]
+        connection.execute(update(head).where(head.c.id.in_(ids)).values(held_ms=now_ms))
+    if covered:
+        known = (
+            select(func.max(head.c.wall_ms - func.coalesce(head.c.uncertainty_ms, 0)))
+            .where(head.c.reader_id == reader_state.c.reader_id, head.c.held_ms.is_not(None), head.c.clock != "none")
+            .scalar_subquery()
+        )
+        connection.execute(
+            update(reader_state).where(reader_state.c.reader_id.in_(wanted)).values(known_until_ms=known)
+        )
+
+
+def is_covered(journals: str, up_to: dict[str, int]) -> bool:
+    """Whether everything that a head names is held. journals: `id:head` joined by commas."""
+    for part in filter(None, journals.split(",")):
+        name, _, last = part.partition(":")
+        if up_to.get(name, -1) < int(last):
+            return False
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What a head says about its reader's life: at wall_ms it had been up for boot_ms, and whether it took swipes."""
+
+    wall_ms: int
+    boot_ms: int
+    able: str
+
+
+def stated(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[Stated]:
+    """The reader's timed heads that say something about [from, to]: those inside, the last before, the first after."""
+    timed = (head.c.reader_id == reader_id, head.c.wall_ms.is_not(None), head.c.clock != "none")
+    columns = (head.c.wall_ms, head.c.boot_ms, head.c.able)
+    before = select(*columns).where(*timed, head.c.wall_ms < from_ms).order_by(head.c.wall_ms.desc()).limit(1)
+    inside = select(*columns).where(*timed, head.c.wall_ms >= from_ms, head.c.wall_ms <= to_ms)
+    after = select(*columns).where(*timed, head.c.wall_ms > to_ms).order_by(head.c.wall_ms).limit(1)
+    rows = [row for query in (before, inside, after) for row in connection.execute(query)]
+    return [
+        Stated(wall_ms=row.wall_ms, boot_ms=row.boot_ms, able=row.able)
+        for row in sorted(rows, key=lambda row: (row.wall_ms, row.boot_ms))
+    ]

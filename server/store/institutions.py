@@ -1,0 +1,60 @@
+"""Institutions, and the count of changes on their campus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from server.errors import NotFound
+from server.store.schema import institution
+from server.store.upsert import new_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Institution:
+    """One institution. time_zone: IANA name, for pages and policy."""
+
+    id: int
+    name: str
+    time_zone: str
+
+
+def ensure(connection: Connection, name: str, time_zone: str, now_ms: int) -> Institution:
+    """The institution of this name; made, with this time zone, if there is none."""
+    row = connection.execute(select(institution).where(institution.c.name == name)).first()
+    if row is None:
+        made = institution.insert().values(name=name, time_zone=time_zone, created_ms=now_ms)
+        key = new_id(connection.execute(made))
+        return Institution(id=key, name=name, time_zone=time_zone)
+    return Institution(id=row.id, name=row.name, time_zone=row.time_zone)
+
+
+def one(connection: Connection, institution_id: int) -> Institution:
+    """The institution with this id. Raises NotFound(`institution`)."""
+    row = connection.execute(select(institution).where(institution.c.id == institution_id)).first()
+    if row is None:
+        raise NotFound("institution", "there is no such institution")
+    return Institution(id=row.id, name=row.name, time_zone=row.time_zone)
+
+
+def every(connection: Connection) -> list[Institution]:
+    """All of them, by id."""
+    rows = connection.execute(select(institution).order_by(institution.c.id))
+    return [Institution(id=row.id, name=row.name, time_zone=row.time_zone) for row in rows]
+
+
+def campus_changed(connection: Connection, institution_id: int) -> None:
+    """Say that a class list, room, session, placement or card changed: rosters are looked at again."""
+    connection.execute(
+        update(institution)
+        .where(institution.c.id == institution_id)
+        .values(campus_change=institution.c.campus_change + 1)
+    )
+
+
+def campus_change(connection: Connection, institution_id: int) -> int:
+    """How often the campus changed."""
+    return connection.execute(
+        select(institution.c.campus_change).where(institution.c.id == institution_id)
+    ).scalar_one()

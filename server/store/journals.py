@@ -1,0 +1,222 @@
+"""Journals and their records: what is held, up to where without a hole, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select, tuple_, update
+
+from server.store import upsert
+from server.store.schema import clock_pair, journal, lost_range, record
+
+#: records looked at in one step when a hole has closed
+STEP = 1000
+#: identities in one statement
+CHUNK = 400
+
+
+@dataclass(kw_only=True)
+class Journal:
+    """One journal as its transaction works on it; `save` writes it back."""
+
+    id: int
+    reader_id: int
+    #: 16 hex digits
+    journal: str
+    before_journal: str | None
+    before_seq: int | None
+    #: every record from 0 to here is held; -1: not even the first
+    up_to: int
+    highest: int
+    head: int
+    offers: int
+
+
+def ensure(
+    connection: Connection, institution_ids: dict[int, int], wanted: Iterable[tuple[int, str]], now_ms: int
+) -> dict[tuple[int, str], Journal]:
+    """The journals (reader id, journal); made where there is none, and locked until the transaction ends."""
+    pairs = sorted(set(wanted))
+    if not pairs:
+        return {}
+    found = _lock(connection, pairs)
+    missing = [pair for pair in pairs if pair not in found]
+    if missing:
+        connection.execute(
+            upsert.insert(connection, journal).on_conflict_do_nothing(),
+            [
+                {
+                    "institution_id": institution_ids[reader_id],
+                    "reader_id": reader_id,
+                    "journal": name,
+                    "opened_ms": now_ms,
+                }
+                for reader_id, name in missing
+            ],
+        )
+        found |= _lock(connection, missing)
+    return found
+
+
+def _lock(connection: Connection, pairs: list[tuple[int, str]]) -> dict[tuple[int, str], Journal]:
+    found = {}
+    for start in range(0, len(pairs), CHUNK):
+        query = (
+            select(journal)
+            .where(tuple_(journal.c.reader_id, journal.c.journal).in_(pairs[start : start + CHUNK]))
+            .order_by(journal.c.reader_id, journal.c.journal)
+            .with_for_update()
+        )
+        for row in connection.execute(query):
+            found[row.reader_id, row.journal] = Journal(
+                **{name: getattr(row, name) for name in Journal.__dataclass_fields__}
+            )
+    return found
+
+
+def of_readers(connection: Connection, reader_ids: Iterable[int]) -> dict[int, dict[str, int]]:
+    """reader id -> journal -> up to where it is held."""
+    wanted = sorted(set(reader_ids))
+    found: dict[int, dict[str, int]] = {}
+    query = select(journal.c.reader_id, journal.c.journal, journal.c.up_to).where(journal.c.reader_id.in_(wanted))
+    for row in connection.execute(query):
+        found.setdefault(row.reader_id, {})[row.journal] = row.up_to
+    return found
+
+
+def add(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, int], int]:
+    """Insert records whose (journal, seq) is not taken; the ids of those inserted, by (journal id, seq).
+
+    The unique key decides, also between two gateways that deliver the same at once.
+    """
+    if not rows:
+        return {}
+    statement = (
+        upsert.insert(connection, record)
+        .on_conflict_do_nothing(index_elements=[record.c.journal_id, record.c.seq])
+        .returning(record.c.id, record.c.journal_id, record.c.seq)
+    )
+    return {(row.journal_id, row.seq): row.id for row in connection.execute(statement, rows)}
+
+
+def texts(connection: Connection, identities: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """(journal id, seq) -> the text held."""
+    wanted = sorted(set(identities))
+    found = {}
+    for start in range(0, len(wanted), CHUNK):
+        query = select(record.c.journal_id, record.c.seq, record.c.text).where(
+            tuple_(record.c.journal_id, record.c.seq).in_(wanted[start : start + CHUNK])
+        )
+        found.update({(row.journal_id, row.seq): row.text for row in connection.execute(query)})
+    return found
+
+
+def add_clock_pairs(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Insert what clock records say."""
+    if rows:
+        connection.execute(clock_pair.insert(), rows)
+
+
+def advance(connection: Connection, held: Journal, new: Iterable[int]) -> None:
+    """Move `up_to` over the seqs that were just inserted, and over what already lay behind the hole they close."""
+    fresh = sorted(new)
+    if not fresh:
+        return
+    held.highest = max(held.highest, fresh[-1])
+    held.head = max(held.head, fresh[-1])
+    before = held.up_to
+    have = set(fresh)
+    while held.up_to + 1 in have:
+        held.up_to += 1
+    if held.up_to == before:
+        return
+    held.offers = 0
+    _walk(connection, held)
+
+
+def _walk(connection: Connection, held: Journal) -> None:
+    """Move `up_to` over what lies behind it without a hole."""
+    while held.up_to < held.highest:
+        lost = _lost_from(connection, held)
+        if lost is not None:
+            held.up_to = lost
+            continue
+        query = (
+            select(record.c.seq)
+            .where(record.c.journal_id == held.id, record.c.seq > held.up_to)
+            .order_by(record.c.seq)
+            .limit(STEP)
+        )
+        step = connection.execute(query).scalars().all()
+        start = held.up_to
+        for seq in step:
+            if seq != held.up_to + 1:
+                break
+            held.up_to = seq
+        if held.up_to == start:
+            return
+
+
+def _lost_from(connection: Connection, held: Journal) -> int | None:
+    return connection.execute(
+        select(lost_range.c.last).where(
+            lost_range.c.journal_id == held.id,
+            lost_range.c.first <= held.up_to + 1,
+            lost_range.c.last > held.up_to,
+        )
+    ).scalar()
+
+
+def declare_lost(
+    connection: Connection, held: Journal, institution_id: int, last: int, why: str, account_id: int | None, now_ms: int
+) -> None:
+    """A technician says that nobody has the records after `up_to` to `last` any more: receipts go past them."""
+    connection.execute(
+        lost_range.insert().values(
+            institution_id=institution_id,
+            journal_id=held.id,
+            first=held.up_to + 1,
+            last=last,
+            why=why,
+            by_account_id=account_id,
+            created_ms=now_ms,
+        )
+    )
+    held.up_to = last
+    held.highest = max(held.highest, last)
+    _walk(connection, held)
+    save(connection, [held])
+
+
+def save(connection: Connection, held: Iterable[Journal]) -> None:
+    """Write journals back."""
+    for one in held:
+        values = {
+            name: getattr(one, name) for name in ("before_journal", "before_seq", "up_to", "highest", "head", "offers")
+        }
+        connection.execute(update(journal).where(journal.c.id == one.id).values(**values))
+
+
+def siblings(connection: Connection, opened: Journal) -> list[str]:
+    """Other journals of the reader that name the same predecessor: a clone, or a restored image."""
+    if opened.before_journal is None:
+        return []
+    query = select(journal.c.journal).where(
+        journal.c.reader_id == opened.reader_id,
+        journal.c.before_journal == opened.before_journal,
+        journal.c.id != opened.id,
+    )
+    return list(connection.execute(query).scalars())
+
+
+def backlogs(connection: Connection, institution_id: int) -> dict[int, int]:
+    """reader id -> how many records are said to exist and are not held without a hole."""
+    query = select(journal.c.reader_id, journal.c.head, journal.c.up_to).where(
+        journal.c.institution_id == institution_id, journal.c.head > journal.c.up_to
+    )
+    found: dict[int, int] = {}
+    for row in connection.execute(query):
+        found[row.reader_id] = found.get(row.reader_id, 0) + row.head - row.up_to
+    return found

@@ -1,0 +1,78 @@
+"""What the list of sessions shows beside the sessions: marks by code, and what part somebody has in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, or_, select
+
+from server.store.schema import mark, mark_current, placement, session, session_room, session_staff
+
+CHUNK = 500
+
+
+def codes(connection: Connection, session_ids: Iterable[int]) -> dict[int, dict[str, tuple[int, int]]]:
+    """session id -> code -> (marks that hold, of them verified)."""
+    found: dict[int, dict[str, tuple[int, int]]] = {}
+    for ids in _chunks(session_ids):
+        query = (
+            select(mark.c.session_id, mark.c.code, mark.c.verified, func.count().label("many"))
+            .join(mark_current, mark_current.c.mark_id == mark.c.id)
+            .where(mark_current.c.session_id.in_(ids), mark.c.code.is_not(None))
+            .group_by(mark.c.session_id, mark.c.code, mark.c.verified)
+        )
+        for row in connection.execute(query):
+            mine = found.setdefault(row.session_id, {})
+            all_, verified = mine.get(row.code, (0, 0))
+            mine[row.code] = (all_ + row.many, verified + (row.many if row.verified else 0))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What part somebody has in a session."""
+
+    #: lecturer, cover; None: none
+    role: str | None
+    #: how many teach it
+    staff: int
+
+
+def parts(connection: Connection, person_id: int | None, session_ids: Iterable[int]) -> dict[int, Part]:
+    """session id -> the person's part in it now (LOUGH-9, LOUGH-10)."""
+    found: dict[int, Part] = {}
+    for ids in _chunks(session_ids):
+        query = select(session_staff.c.session_id, session_staff.c.person_id, session_staff.c.role).where(
+            session_staff.c.session_id.in_(ids), session_staff.c.to_ms.is_(None)
+        )
+        for row in connection.execute(query):
+            there = found.get(row.session_id, Part(role=None, staff=0))
+            mine = row.role if person_id is not None and row.person_id == person_id else there.role
+            found[row.session_id] = Part(role=mine, staff=there.staff + 1)
+    return found
+
+
+def with_reader(connection: Connection, session_ids: Iterable[int]) -> set[int]:
+    """Those of the sessions that had a reader at a door of theirs in their window."""
+    found: set[int] = set()
+    for ids in _chunks(session_ids):
+        query = (
+            select(session.c.id)
+            .join(session_room, session_room.c.session_id == session.c.id)
+            .join(placement, placement.c.room_id == session_room.c.room_id)
+            .where(
+                session.c.id.in_(ids),
+                placement.c.from_ms <= session.c.closes_ms,
+                or_(placement.c.to_ms.is_(None), placement.c.to_ms > session.c.opens_ms),
+            )
+            .distinct()
+        )
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def _chunks(ids: Iterable[int]) -> Iterable[list[int]]:
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), CHUNK):
+        yield wanted[start : start + CHUNK]

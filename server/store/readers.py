@@ -1,0 +1,228 @@
+"""Readers, their keys, the rooms whose doors they serve, and the newest that is known of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, or_, select, update
+
+from firmware.contract.mac import Key
+from firmware.contract.topics import is_name
+from server.errors import NotFound, Refused, StoreError
+from server.store import due, institutions, swipes, upsert
+from server.store.schema import placement, reader, reader_key, reader_state, room, site
+from server.store.upsert import new_id
+from server.vault import Vault
+
+FOREVER_MS = 1 << 62
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """One reader. site: the name of its site, as in topics."""
+
+    id: int
+    institution_id: int
+    name: str
+    site: str
+    ended_ms: int | None
+
+
+class KeyRing:
+    """Readers' keys, opened once and kept in memory: a batch must not decrypt one for every line."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._keys: dict[int, Key] = {}
+
+    def key(self, row_id: int, reader_name: str, key_id: int, sealed: bytes) -> Key:
+        """The key in a row of `reader_key`."""
+        found = self._keys.get(row_id)
+        if found is None:
+            found = self._keys[row_id] = Key(key_id, self._vault.open(sealed, _about(reader_name, key_id)))
+        return found
+
+
+def _about(reader_name: str, key_id: int) -> str:
+    return f"reader-key/{reader_name}/{key_id}"
+
+
+def by_name(connection: Connection, names: Iterable[str]) -> dict[str, Reader]:
+    """The readers with these names; those that do not exist are left out."""
+    wanted = sorted({name for name in names if is_name(name)})
+    if not wanted:
+        return {}
+    query = (
+        select(reader, site.c.name.label("site"))
+        .join(site, site.c.id == reader.c.site_id)
+        .where(reader.c.name.in_(wanted))
+    )
+    return {
+        row.name: Reader(
+            id=row.id, institution_id=row.institution_id, name=row.name, site=row.site, ended_ms=row.ended_ms
+        )
+        for row in connection.execute(query)
+    }
+
+
+def keys(connection: Connection, ring: KeyRing, readers: Iterable[Reader]) -> dict[tuple[int, int], Key]:
+    """(reader id, key id) -> key."""
+    names = {found.id: found.name for found in readers}
+    if not names:
+        return {}
+    query = select(reader_key).where(reader_key.c.reader_id.in_(sorted(names)))
+    return {
+        (row.reader_id, row.key_id): ring.key(row.id, names[row.reader_id], row.key_id, row.secret)
+        for row in connection.execute(query)
+    }
+
+
+def newest_key(connection: Connection, ring: KeyRing, found: Reader) -> Key:
+    """The key that the store MACs with for this reader: its newest."""
+    every = keys(connection, ring, [found])
+    return max(every.values(), key=lambda key: key.id)
+
+
+def add(
+    connection: Connection,
+    vault: Vault,
+    institution_id: int,
+    *,
+    name: str,
+    site_name: str,
+    room_code: str | None,
+    from_ms: int,
+    now_ms: int,
+) -> tuple[int, bytes]:
+    """Make a reader, its key and its placement. Returns the key's id and secret, for its settings file.
+
+    Raises StoreError(`reader-name`), Refused(`reader-exists`), NotFound(`room`).
+    """
+    if not is_name(name) or not is_name(site_name):
+        raise StoreError("reader-name", "a reader and a site are named with 1 to 32 of a-z, 0-9 and hyphen")
+    if by_name(connection, [name]):
+        raise Refused(
+            "reader-exists", f"there is a reader {name} already: choose another name, or `muster reader move` it"
+        )
+    room_id = _room(connection, institution_id, room_code) if room_code is not None else None
+    made = connection.execute(
+        reader.insert().values(
+            institution_id=institution_id,
+            site_id=ensure_site(connection, institution_id, site_name),
+            name=name,
+            created_ms=now_ms,
+        )
+    )
+    reader_id = new_id(made)
+    secret = os.urandom(32)
+    connection.execute(
+        reader_key.insert().values(
+            institution_id=institution_id,
+            reader_id=reader_id,
+            key_id=1,
+            secret=vault.seal(secret, _about(name, 1)),
+            from_ms=now_ms,
+        )
+    )
+    connection.execute(reader_state.insert().values(reader_id=reader_id, institution_id=institution_id))
+    if room_id is not None:
+        place(connection, institution_id, reader_id, room_id, from_ms, now_ms)
+    return 1, secret
+
+
+def move(
+    connection: Connection, institution_id: int, name: str, room_code: str | None, from_ms: int, now_ms: int
+) -> None:
+    """The reader serves this room's door from then on (None: no door). Raises NotFound(`reader`, `room`)."""
+    found = by_name(connection, [name]).get(name)
+    if found is None or found.institution_id != institution_id:
+        raise NotFound("reader", f"there is no reader {name}: `muster reader list` names them")
+    room_id = _room(connection, institution_id, room_code) if room_code is not None else None
+    place(connection, institution_id, found.id, room_id, from_ms, now_ms)
+
+
+def place(
+    connection: Connection, institution_id: int, reader_id: int, room_id: int | None, from_ms: int, now_ms: int
+) -> None:
+    """Place a reader at a room from then on; what it was placed at ends. Swipes since then are looked at again."""
+    connection.execute(
+        update(placement)
+        .where(placement.c.reader_id == reader_id, or_(placement.c.to_ms.is_(None), placement.c.to_ms > from_ms))
+        .values(to_ms=from_ms)
+    )
+    if room_id is not None:
+        connection.execute(
+            placement.insert().values(
+                institution_id=institution_id, reader_id=reader_id, room_id=room_id, from_ms=from_ms
+            )
+        )
+    swipes.place_again(connection, reader_id, from_ms)
+    due.reader(connection, institution_id, reader_id, from_ms, FOREVER_MS, now_ms)
+    institutions.campus_changed(connection, institution_id)
+
+
+def ensure_site(connection: Connection, institution_id: int, name: str) -> int:
+    """The id of the site; made if there is none."""
+    found = connection.execute(
+        select(site.c.id).where(site.c.institution_id == institution_id, site.c.name == name)
+    ).scalar()
+    if found is None:
+        made = connection.execute(site.insert().values(institution_id=institution_id, name=name))
+        found = new_id(made)
+    return found
+
+
+def _room(connection: Connection, institution_id: int, code: str) -> int:
+    found = connection.execute(
+        select(room.c.id).where(room.c.institution_id == institution_id, room.c.code == code)
+    ).scalar()
+    if found is None:
+        raise NotFound("room", f"there is no room {code}: import a timetable first, or give --new-room")
+    return found
+
+
+def ensure_room(connection: Connection, institution_id: int, code: str, title: str | None = None) -> int:
+    """The id of the room with this code; made if there is none."""
+    found = connection.execute(
+        select(room.c.id).where(room.c.institution_id == institution_id, room.c.code == code)
+    ).scalar()
+    if found is None:
+        made = connection.execute(room.insert().values(institution_id=institution_id, code=code, title=title))
+        found = new_id(made)
+    return found
+
+
+def listed(connection: Connection, institution_id: int, now_ms: int) -> list[Any]:
+    """Rows (id, name, site, room_code) of every reader that has not ended, by name."""
+    placed = (
+        select(placement.c.reader_id, room.c.code)
+        .join(room, room.c.id == placement.c.room_id)
+        .where(placement.c.from_ms <= now_ms, or_(placement.c.to_ms.is_(None), placement.c.to_ms > now_ms))
+        .subquery()
+    )
+    query = (
+        select(reader.c.id, reader.c.name, site.c.name.label("site"), placed.c.code.label("room_code"))
+        .join(site, site.c.id == reader.c.site_id)
+        .outerjoin(placed, placed.c.reader_id == reader.c.id)
+        .where(reader.c.institution_id == institution_id, reader.c.ended_ms.is_(None))
+        .order_by(reader.c.name)
+    )
+    return list(connection.execute(query))
+
+
+def states(connection: Connection, reader_ids: Iterable[int]) -> dict[int, Any]:
+    """reader id -> row of `reader_state`."""
+    wanted = sorted(set(reader_ids))
+    rows = connection.execute(select(reader_state).where(reader_state.c.reader_id.in_(wanted)))
+    return {row.reader_id: row for row in rows}
+
+
+def note(connection: Connection, institution_id: int, reader_id: int, **values: Any) -> None:
+    """Overwrite what is known of a reader."""
+    statement = upsert.insert(connection, reader_state).values(
+        reader_id=reader_id, institution_id=institution_id, **values
+    )
+    connection.execute(statement.on_conflict_do_update(index_elements=[reader_state.c.reader_id], set_=values))

@@ -1,0 +1,152 @@
+"""Rosters: what a reader must know, gathered; and the issued ones, for gateways to fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select
+
+from server.store import upsert
+from server.store.schema import (
+    card_assignment,
+    card_key,
+    card_token,
+    enrolment,
+    placement,
+    reader,
+    reader_state,
+    roster,
+    session,
+    session_class,
+    session_room,
+    site,
+)
+
+
+def after(connection: Connection, institution_id: int, change_no: int) -> list[Any]:
+    """The rosters that changed after that change, in order of change."""
+    query = (
+        select(roster, reader.c.name, site.c.name.label("site"))
+        .join(reader, reader.c.id == roster.c.reader_id)
+        .join(site, site.c.id == reader.c.site_id)
+        .where(roster.c.institution_id == institution_id, roster.c.change_no > change_no)
+        .order_by(roster.c.change_no)
+    )
+    return list(connection.execute(query))
+
+
+def placed(connection: Connection, institution_id: int, from_ms: int, to_ms: int) -> list[Any]:
+    """Rows (reader id, name, room, from, to) of every placement that holds at some time in [from, to]."""
+    query = (
+        select(placement.c.reader_id, reader.c.name, placement.c.room_id, placement.c.from_ms, placement.c.to_ms)
+        .join(reader, reader.c.id == placement.c.reader_id)
+        .where(
+            placement.c.institution_id == institution_id,
+            reader.c.ended_ms.is_(None),
+            placement.c.from_ms <= to_ms,
+            or_(placement.c.to_ms.is_(None), placement.c.to_ms > from_ms),
+        )
+        .order_by(placement.c.reader_id, placement.c.from_ms)
+    )
+    return list(connection.execute(query))
+
+
+def coming(connection: Connection, institution_id: int, from_ms: int, to_ms: int) -> list[Any]:
+    """Rows (room, session's window) of the sessions whose window closes after `from` and that open before `to`."""
+    query = (
+        select(
+            session_room.c.room_id,
+            session.c.id,
+            session.c.opens_ms,
+            session.c.starts_ms,
+            session.c.ends_ms,
+            session.c.closes_ms,
+        )
+        .join(session_room, session_room.c.session_id == session.c.id)
+        .where(
+            session.c.institution_id == institution_id,
+            session.c.closes_ms >= from_ms,
+            session.c.opens_ms <= to_ms,
+            session.c.cancelled_ms.is_(None),
+            # A room that it had at any time in its window still takes swipes for it.
+            or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
+        )
+        .order_by(session.c.starts_ms, session.c.id)
+    )
+    return list(connection.execute(query))
+
+
+def tokens(
+    connection: Connection, institution_id: int, session_ids: Iterable[int], now_ms: int
+) -> dict[int, set[bytes]]:
+    """session id -> the tokens, under the oldest card key that holds, of the cards that work for who is on its list.
+
+    The oldest key: every reader has it; a swipe during a rotation brings both tokens.
+    """
+    key_id = connection.execute(
+        select(card_key.c.key_id)
+        .where(card_key.c.institution_id == institution_id, card_key.c.from_ms <= now_ms)
+        .where(or_(card_key.c.to_ms.is_(None), card_key.c.to_ms > now_ms))
+        .order_by(card_key.c.from_ms, card_key.c.key_id)
+        .limit(1)
+    ).scalar()
+    found: dict[int, set[bytes]] = {}
+    wanted = sorted(set(session_ids))
+    for start in range(0, len(wanted), 500):
+        query = (
+            select(session.c.id, card_token.c.token)
+            .join(session_class, session_class.c.session_id == session.c.id)
+            .join(enrolment, enrolment.c.class_id == session_class.c.class_id)
+            .join(card_assignment, card_assignment.c.person_id == enrolment.c.person_id)
+            .join(card_token, card_token.c.card_id == card_assignment.c.card_id)
+            .where(
+                session.c.id.in_(wanted[start : start + 500]),
+                enrolment.c.role == "student",
+                enrolment.c.from_ms <= session.c.closes_ms,
+                or_(
+                    enrolment.c.to_ms.is_(None),
+                    enrolment.c.to_ms > upsert.greater(connection, session.c.opens_ms, now_ms),
+                ),
+                session_class.c.from_ms <= session.c.closes_ms,
+                or_(session_class.c.to_ms.is_(None), session_class.c.to_ms > session.c.opens_ms),
+                card_assignment.c.from_ms <= session.c.closes_ms,
+                or_(card_assignment.c.to_ms.is_(None), card_assignment.c.to_ms > now_ms),
+                card_token.c.key_id == key_id,
+            )
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.id, set()).add(row.token)
+    return found
+
+
+def issued(connection: Connection, institution_id: int) -> dict[int, Any]:
+    """reader id -> row (version_ms, valid_until_ms, digest, built_ms) of its roster, without the payload."""
+    query = select(
+        roster.c.reader_id, roster.c.version_ms, roster.c.valid_until_ms, roster.c.digest, roster.c.built_ms
+    ).where(roster.c.institution_id == institution_id)
+    return {row.reader_id: row for row in connection.execute(query)}
+
+
+def said(connection: Connection, institution_id: int) -> dict[int, int]:
+    """reader id -> the highest roster version that it ever said it holds."""
+    query = select(reader_state.c.reader_id, reader_state.c.roster_ms).where(
+        reader_state.c.institution_id == institution_id, reader_state.c.roster_ms.is_not(None)
+    )
+    return {row.reader_id: row.roster_ms for row in connection.execute(query)}
+
+
+def issue(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Issue rosters: rows of `roster` without `change_no`."""
+    if not rows:
+        return
+    last = connection.execute(select(func.max(roster.c.change_no))).scalar() or 0
+    statement = upsert.insert(connection, roster)
+    columns = ("version_ms", "valid_until_ms", "digest", "payload", "change_no", "built_ms")
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[roster.c.reader_id],
+            set_={name: getattr(statement.excluded, name) for name in columns},
+        ),
+        [row | {"change_no": last + place} for place, row in enumerate(rows, start=1)],
+    )

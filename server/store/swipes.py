@@ -1,0 +1,146 @@
+"""Swipes (facts) and readings (what the store makes of each: when, where, who, worth what)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from server.store.schema import clock_pair, placement, reading, swipe
+
+#: a wall time later than its arrival by more than its uncertainty and this is not believed
+FUTURE_MS = 60_000
+#: growth of a clock's uncertainty: 50 ppm
+PPM = 50
+
+Pair = tuple[int, int, int]  #: boot_ms, wall_ms, uncertainty_ms
+
+
+def place(
+    boot_ms: int, wall_ms: int | None, clock: str, uncertainty_ms: int | None, received_ms: int, pairs: Iterable[Pair]
+) -> tuple[int | None, int, str]:
+    """When a swipe was: (at_ms or None, uncertainty_ms, how). Never a silent guess.
+
+    A reader that knew the time said so. Otherwise the clock record of the same boot that is nearest in monotonic time
+    tells, at the cost of 50 ppm of the distance. A time that lies after its own arrival is not believed.
+    """
+    if clock != "none" and wall_ms is not None:
+        unsure = uncertainty_ms or 0
+        if wall_ms > received_ms + unsure + FUTURE_MS:
+            return None, unsure, "future"
+        return wall_ms, unsure, "wall"
+    nearest = min(pairs, key=lambda pair: (abs(pair[0] - boot_ms), pair), default=None)
+    if nearest is None:
+        return None, 0, "unplaced"
+    far = abs(boot_ms - nearest[0])
+    return nearest[1] + boot_ms - nearest[0], nearest[2] + far * PPM // 1_000_000, "clock"
+
+
+def pairs_of(connection: Connection, journal_ids: Iterable[int]) -> dict[int, list[Pair]]:
+    """journal id -> its clock records."""
+    wanted = sorted(set(journal_ids))
+    if not wanted:
+        return {}
+    found: dict[int, list[Pair]] = {}
+    for row in connection.execute(select(clock_pair).where(clock_pair.c.journal_id.in_(wanted))):
+        found.setdefault(row.journal_id, []).append((row.boot_ms, row.wall_ms, row.uncertainty_ms))
+    return found
+
+
+def without_clock(connection: Connection, journal_ids: Iterable[int]) -> list[Any]:
+    """The swipes of these journals that were taken without a clock, with what they are placed at now."""
+    wanted = sorted(set(journal_ids))
+    if not wanted:
+        return []
+    query = (
+        select(swipe, reading.c.at_ms, reading.c.uncertainty_ms.label("at_uncertainty_ms"), reading.c.person_id)
+        .join(reading, reading.c.swipe_id == swipe.c.id)
+        .where(swipe.c.journal_id.in_(wanted), swipe.c.clock == "none")
+    )
+    return list(connection.execute(query))
+
+
+def add(connection: Connection, facts: list[dict[str, Any]], readings: list[dict[str, Any]]) -> None:
+    """Insert swipes and their first readings."""
+    if facts:
+        connection.execute(swipe.insert(), facts)
+        connection.execute(reading.insert(), readings)
+
+
+def read_again(connection: Connection, readings: list[dict[str, Any]]) -> None:
+    """Overwrite when, where and who of these readings (keyed `swipe`); their worth is open again."""
+    if not readings:
+        return
+    connection.execute(
+        update(reading)
+        .where(reading.c.swipe_id == bindparam("swipe"))
+        .values(
+            at_ms=bindparam("at"),
+            uncertainty_ms=bindparam("unsure"),
+            placed_by=bindparam("how"),
+            room_id=bindparam("room"),
+            person_id=bindparam("person"),
+            verdict=bindparam("worth"),
+            session_id=None,
+            credits=False,
+        ),
+        readings,
+    )
+
+
+def placements_of(connection: Connection, reader_ids: Iterable[int]) -> dict[int, list[tuple[int, int | None, int]]]:
+    """reader id -> (from, to, room id), in order."""
+    wanted = sorted(set(reader_ids))
+    if not wanted:
+        return {}
+    found: dict[int, list[tuple[int, int | None, int]]] = {}
+    query = select(placement).where(placement.c.reader_id.in_(wanted)).order_by(placement.c.from_ms, placement.c.id)
+    for row in connection.execute(query):
+        if row.to_ms is None or row.to_ms > row.from_ms:
+            found.setdefault(row.reader_id, []).append((row.from_ms, row.to_ms, row.room_id))
+    return found
+
+
+def place_again(connection: Connection, reader_id: int, from_ms: int) -> None:
+    """Say again at which room the reader's swipes since then were."""
+    connection.execute(
+        update(reading).where(reading.c.reader_id == reader_id, reading.c.at_ms >= from_ms).values(room_id=None)
+    )
+    for begins, ends, room_id in placements_of(connection, [reader_id]).get(reader_id, []):
+        where = [reading.c.reader_id == reader_id, reading.c.at_ms >= max(begins, from_ms)]
+        if ends is not None:
+            where.append(reading.c.at_ms < ends)
+        connection.execute(update(reading).where(*where).values(room_id=room_id))
+
+
+def judge(connection: Connection, judged: list[dict[str, Any]]) -> None:
+    """Write what readings are worth: dicts of swipe, worth, session, new, other."""
+    if judged:
+        connection.execute(
+            update(reading)
+            .where(reading.c.swipe_id == bindparam("swipe"))
+            .values(
+                verdict=bindparam("worth"),
+                session_id=bindparam("session"),
+                credits=bindparam("new"),
+                differs=bindparam("other"),
+            ),
+            judged,
+        )
+
+
+def unplaced(connection: Connection, institution_id: int) -> int:
+    """How many swipes have no time yet, or one that is not believed: they wait for review."""
+    return connection.execute(
+        select(func.count())
+        .select_from(reading)
+        .where(reading.c.institution_id == institution_id, reading.c.at_ms.is_(None))
+    ).scalar_one()
+
+
+def differing(connection: Connection, institution_id: int) -> int:
+    """How many swipes the store judges otherwise than the reader showed."""
+    return connection.execute(
+        select(func.count()).select_from(reading).where(reading.c.institution_id == institution_id, reading.c.differs)
+    ).scalar_one()

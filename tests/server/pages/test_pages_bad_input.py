@@ -1,0 +1,98 @@
+"""Any bytes in addresses, queries, cookies and forms: an answer that a person can read, and never a fault."""
+
+from urllib.parse import quote
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from server.store import schema
+
+ODD = ["", "0", "-1", "1.0", "9" * 18, "9" * 19, "9" * 400, "١", "1%00", "%ff", "%c3%28", "../1", "1;x", "' OR 1=1 --",
+       "null", "\u202e1", "{{7*7}}", "%0d%0a", "é", "1e3", "0x1", "+1", "1 "]  # fmt: skip
+TEXTS = st.one_of(st.sampled_from(ODD), st.text(max_size=60), st.binary(max_size=60).map(lambda b: b.decode("latin-1")))
+SAME = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def test_odd_ids_in_addresses_are_not_found(school, signed):
+    school.session()
+    visitor = signed("admin")
+    token = visitor.csrf("/today")
+    for odd in ODD:
+        part = quote(odd, safe="%")
+        for path in (f"/sessions/{part}", f"/sessions/{part}/live", f"/sessions/1/people/{part}"):
+            assert visitor.get(path).status_code in (303, 307, 404, 405), path
+        answer = visitor.post(f"/sessions/1/people/{part}", {"csrf": token, "seen": "0", "code": "P"})
+        assert answer.status_code in (307, 404, 405), odd
+    assert school.world.all(schema.mark) == []
+
+
+def test_any_text_in_queries_gives_a_page(school, signed):
+    school.session()
+    visitor = signed("admin")
+
+    @SAME
+    @given(TEXTS, TEXTS)
+    def check(one, other):
+        for path, values in (
+            ("/today", {"day": one, "q": other}),
+            ("/sessions/1/live", {"v": one}),
+            ("/sessions/1", {"said": other}),
+            ("/doors/live", {"v": other}),
+            ("/sign-in", {"next": one, "said": other}),
+        ):
+            assert visitor.http.get(path, params=values).status_code in (200, 204, 303)
+
+    check()
+
+
+def test_any_bytes_as_a_form_are_answered(school, signed):
+    school.session()
+    visitor = signed("ada")
+    token = visitor.csrf("/today")
+
+    @SAME
+    @given(
+        st.binary(max_size=200), st.sampled_from(["application/x-www-form-urlencoded", "text/plain", "é/\u00ff", ""])
+    )
+    def check(body, kind):
+        headers = {"content-type": kind.encode("latin-1")}
+        for path in ("/sessions/1/people/1", "/sessions/1/verify", "/sign-out", "/sign-in"):
+            answer = visitor.http.post(path, content=body, headers=headers)
+            assert answer.status_code == 403, path
+
+    check()
+
+    @SAME
+    @given(st.dictionaries(st.sampled_from(["code", "seen", "late_min", "early_min", "note"]), TEXTS))
+    def fields(values):
+        answer = visitor.post("/sessions/1/people/1", {"csrf": token} | values)
+        assert answer.status_code in (303, 422)
+
+    fields()
+    known = {"P", "L", "V", "B", "A", "R", "D", "H", "E", "C", "T", "W", "U", None}
+    assert {row.code for row in school.world.all(schema.mark)} <= known
+
+
+def test_a_form_without_end_is_refused(school, signed):
+    answer = signed("ada").post("/sign-out", {"csrf": "x" * 100_000})
+    assert answer.status_code == 413 and "too long" in answer.text
+
+
+def test_odd_cookies_and_logins_are_nobody(school, anonymous):
+    for odd in ("", "x", "\u00e9" * 10, "%00", "a" * 5000, '"', "muster_login=1"):
+        headers = {"cookie": f"muster_login={odd}".encode("latin-1")}
+        assert anonymous.http.get("/today", headers=headers).status_code == 303
+    for login, password in (("\0", "\0"), ("é" * 64, "x"), ("ada\0", "correct horse battery"), ("\ud800", "\ud800")):
+        fields = {
+            "login": login.encode("utf-8", "surrogatepass"),
+            "password": password.encode("utf-8", "surrogatepass"),
+        }
+        token = anonymous.csrf("/sign-in")
+        assert anonymous.post("/sign-in", fields | {"csrf": token}).status_code in (303, 401)
+
+
+def test_days_beyond_the_calendar_are_today(school, signed):
+    visitor = signed("admin")
+    for day in ("0001-01-01", "9999-12-31", "1970-01-01", "2026-02-30", "2026-W40-1", "20261005"):
+        assert visitor.get(f"/today?day={day}").status_code == 200
+    assert 'href="/today?day=2900-12-31' in visitor.get("/today?day=2900-12-31").text

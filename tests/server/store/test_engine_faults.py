@@ -1,0 +1,149 @@
+"""A database that cannot be written: a code, nothing half written, and everything goes on afterwards."""
+
+import sqlite3
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from server.errors import BadSetting, Unwritable
+from server.store import migrations, schema
+from server.store.engine import open_engine, writing
+from tests.server.store_world import NINE, UIDS, World
+
+
+def test_sqlite_keeps_wal_with_full_synchronous(new_sqlite):
+    engine = open_engine(new_sqlite())
+    with engine.connect() as connection:
+        said = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+        assert said == ["wal", 2]
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    engine.dispose()
+
+
+def test_another_kind_of_database_is_refused():
+    with pytest.raises(BadSetting, match="sqlite"):
+        open_engine("mysql://somewhere/x")
+
+
+def goes_on_after(world, board, *, code, hinder, release):
+    lines = [board.hello(), board.lines[0], board.swipe(UIDS[0], NINE)]
+    world.now_ms = NINE + 1
+    hinder()
+    try:
+        with pytest.raises(Unwritable) as refused:
+            world.deliver(*lines, derive=False)
+        assert refused.value.code == code
+        assert refused.value.status == 503
+    finally:
+        release()
+    assert world.all(schema.record) == [], "nothing half written"
+    assert world.deliver(*lines).new == 2
+    assert len(world.all(schema.swipe)) == 1
+
+
+def test_a_full_sqlite_disk_is_said_and_nothing_is_half_written(new_sqlite):
+    world = World(new_sqlite())
+    board = world.reader()
+    with world.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+
+    def limit(count):
+        # The driver's connection is pooled: there is one, and it keeps the limit.
+        with world.engine.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA max_page_count={count}")
+
+    world_board = board
+    big = [world_board.swipe(UIDS[n % 3], NINE + n) for n in range(400)]
+    limit(pages)
+    with pytest.raises(Unwritable) as refused:
+        world.deliver(board.lines[0], *big, derive=False)
+    assert refused.value.code == "database-full"
+    limit(2**30)
+    assert world.all(schema.record) == []
+    world.now_ms = NINE + 1000
+    assert world.deliver(board.lines[0], *big).new == 401
+    world.close()
+
+
+def test_a_read_only_sqlite_is_said_and_nothing_is_half_written(new_sqlite):
+    world = World(new_sqlite())
+
+    def only(on):
+        with world.engine.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA query_only={on}")
+
+    goes_on_after(
+        world,
+        world.reader(),
+        code="database-read-only",
+        hinder=lambda: only(1),
+        release=lambda: only(0),
+    )
+    world.close()
+
+
+def test_a_locked_sqlite_is_said_and_nothing_is_half_written(new_sqlite):
+    world = World(new_sqlite())
+    with world.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=50")
+    other = sqlite3.connect(str(world.engine.url.database), isolation_level=None)
+    goes_on_after(
+        world,
+        world.reader(),
+        code="database-locked",
+        hinder=lambda: other.execute("BEGIN IMMEDIATE"),
+        release=lambda: other.execute("ROLLBACK"),
+    )
+    other.close()
+    world.close()
+
+
+@pytest.mark.needs("postgres")
+def test_a_read_only_postgres_is_said_and_nothing_is_half_written(new_postgres, postgres_cluster):
+    url = new_postgres()
+    world = World(url)
+    name = url.rpartition("/")[2]
+
+    def only(on):
+        with psycopg.connect(postgres_cluster.dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = {on}".encode())
+        world.engine.dispose()
+
+    goes_on_after(
+        world, world.reader(), code="database-read-only", hinder=lambda: only("on"), release=lambda: only("off")
+    )
+    world.close()
+
+
+@pytest.mark.needs("postgres")
+def test_a_postgres_that_is_gone_is_said(postgres_cluster):
+    engine = open_engine(postgres_cluster.url("nowhere").replace(str(postgres_cluster.port), "1"))
+    with pytest.raises(Unwritable) as refused, writing(engine):
+        pass
+    assert refused.value.code == "database-unreachable"
+
+
+def test_a_failed_transaction_leaves_nothing(world):
+    with pytest.raises(ZeroDivisionError), writing(world.engine) as connection:
+        connection.execute(text("DELETE FROM room"))
+        raise ZeroDivisionError
+    assert len(world.all(schema.room)) == 2
+
+
+def test_the_migrations_make_exactly_the_schema(database_url):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    engine = open_engine(database_url)
+    migrations.upgrade(engine)
+    assert migrations.is_current(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+    engine.dispose()
+
+
+def test_every_table_but_the_institutions_names_its_institution():
+    without = {name for name, table in schema.metadata.tables.items() if "institution_id" not in table.c}
+    assert without == {"institution"}

@@ -1,0 +1,70 @@
+"""`muster server migrate`, `muster reader`, `muster staff`, `muster gateway add`, as a person runs them."""
+
+import json
+import stat
+
+import pytest
+
+import muster
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def _run(*words):
+        status = muster.main(list(words))
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    assert _run("reader", "list")[0] == 1
+    assert _run("server", "migrate")[0] == 0
+    return _run
+
+
+def test_a_reader_is_made_with_its_key_and_its_settings(run, tmp_path):
+    status, _, _ = run(
+        "reader",
+        "add",
+        "a-1",
+        "--room",
+        "R1",
+        "--new-room",
+        "--broker",
+        "mqtt://u:p@broker.example:1884",
+        "--out",
+        "a.json",
+    )
+    assert status == 0
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert (told["v"], told["reader"], told["site"], len(told["key"]["secret"])) == (1, "a-1", "main", 64)
+    assert told["broker"] == {"user": "u", "password": "p", "host": "broker.example", "port": 1884}
+    assert [len(key["secret"]) for key in told["card_keys"]] == [64]
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o600
+    for file in (tmp_path / "muster-data").iterdir():
+        assert told["key"]["secret"] not in file.read_bytes().hex(), "encrypted at rest"
+    assert "R1" in run("reader", "list")[1]
+
+
+def test_a_reader_that_exists_is_refused_with_its_code(run):
+    assert run("reader", "add", "a-1", "--out", "a.json")[0] == 0
+    status, _, said = run("reader", "add", "a-1", "--out", "b.json")
+    assert (status, "[reader-exists]" in said) == (1, True)
+
+
+def test_many_readers_are_made_at_once_or_none(run, tmp_path):
+    (tmp_path / "r.csv").write_text("name,room\nb-1,R1\nb-2,R2\n")
+    assert run("reader", "add", "--bulk", "r.csv", "--out-dir", "d", "--new-room")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["b-1.json", "b-2.json"]
+    (tmp_path / "r.csv").write_text("name,room\nc-1,R1\nb-2,R2\n")
+    assert run("reader", "add", "--bulk", "r.csv", "--out-dir", "e")[0] == 1
+    assert "c-1" not in run("reader", "list")[1]
+
+
+def test_staff_and_gateways_are_made_once(run, tmp_path):
+    (tmp_path / "pw").write_text("correct horse battery\n")
+    assert run("staff", "add", "boss", "--role", "admin", "--password-file", "pw")[0] == 0
+    assert run("staff", "add", "boss", "--role", "admin", "--password-file", "pw")[0] == 1
+    assert len(run("staff", "token", "boss")[1].strip()) == 43
+    assert len(run("gateway", "add", "g1")[1].strip()) == 43
+    assert "[gateway-exists]" in run("gateway", "add", "g1")[2]
