@@ -113,12 +113,13 @@ def invent(*, seed: int, rooms: int, students: int, now_ms: int, zone: str = "Eu
     running: list[list[str]] = [[] for _ in names]
     coming: list[list[str]] = [[] for _ in names]
     for n, student in enumerate(listed):
-        room = n % rooms
-        if n % 3:
+        turn, room = divmod(n, rooms)
+        if turn % 3:
             running[room].append(student)
-        if n % 3 == 0 or n % 6 == 1:
-            # Who has both goes on to the room next door (or stays, where there is one room only).
-            coming[(room + (1 if n % 6 == 1 else 0)) % rooms].append(student)
+        if turn % 3 == 0:
+            coming[room].append(student)
+        elif turn % 6 == 1 and rooms > 1:
+            coming[(room + 1) % rooms].append(student)  # goes on to the room next door
     base = now_ms // MINUTE_MS * MINUTE_MS
     classes: dict[str, Class] = {}
     sessions: list[Session] = []

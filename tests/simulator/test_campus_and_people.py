@@ -1,6 +1,7 @@
 """Campus and plan: what they promise to the check."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -77,4 +78,10 @@ def test_a_played_day_sends_nobody_to_two_places_at_once(shared_data):
     assert len(by_student) > 200
     for held in by_student.values():
         held.sort(key=lambda s: s.starts_ms)
-        assert all(a.ends_ms <= b.starts_ms for a, b in zip(held, held[1:], strict=False))
+        assert all(a.ends_ms <= b.starts_ms for a, b in pairwise(held))
+
+
+@pytest.mark.parametrize("rooms", [1, 2, 3, 6, 7])
+def test_every_session_has_students(rooms):
+    campus = invent(seed=1, rooms=rooms, students=20 * rooms, now_ms=NOW)
+    assert all(len(campus.students_of(s)) >= 5 for s in campus.sessions)
