@@ -37,7 +37,6 @@ COMMANDS: dict[str, Command] = {
     "reader": Command("server.reader_command:main", "server", "Make a reader, its key and its configuration"),
     "staff": Command("server.staff_command:main", "server", "Make or change a staff account"),
     "import": Command("server.imports.command:main", "server", "Read OneRoster files or a timetable into the store"),
-    "door": Command("simulator.door:main", "simulator", "One emulated door: the real firmware with an emulated board"),
     "pi": Command("firmware.pi.main:main", "pi", "The reader on a Raspberry Pi"),
 }
 

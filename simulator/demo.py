@@ -179,7 +179,9 @@ async def _live(script: Script, folder: Path, arguments: argparse.Namespace, say
         print(f"\n  ready after {time.monotonic() - began:.0f} s; Ctrl-C ends it\n", flush=True)
         await stop.wait()
         say("ending")
-        for task in tasks:
+        # The page's server is asked, not cancelled: it has streams open, and says so at length where it is cancelled.
+        server.should_exit = server.force_exit = True
+        for task in tasks[1:]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return OK

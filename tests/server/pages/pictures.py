@@ -59,7 +59,8 @@ def main() -> None:
                 school.late = getattr(school, "late", 14) + 1
                 student = school.late % len(NAMES)
                 gateway.deliver(school.board.swipe(school.uids[student], school.clock.now_ms()))
-                time.sleep(1.6)
+                tab.until(f"document.getElementById('p{school.students[student]}').classList.contains('fresh')")
+                time.sleep(0.3)
             tag = "" if arguments.docs else f"-{'dark' if dark else 'light'}-{width}"
             tab.picture(arguments.folder / f"{name}{tag}.png")
     finally:
@@ -156,7 +157,9 @@ def _swipes(school: School, gateway: Gateway) -> None:
     gateway.deliver(three.head(now, able="chip"))
     forged = two.swipe(school.uids[2], now - minute)
     gateway.deliver(forged[:-4] + "0000")
-    time.sleep(2)
+    # The server works out what it was told.
+    for _ in range(20):
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":
