@@ -1,4 +1,4 @@
-"""The command `muster reader`: add, list, move. It writes the readers' settings files (docs/wire.md)."""
+"""The command `muster reader`: add, list, move, lost. It writes the readers' settings files (docs/wire.md)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import cards, institutions, readers
+from server.store import cards, institutions, journals, logins, readers
 from server.store.engine import reading, writing
 
 
 def main(argv: Sequence[str]) -> int:
-    """`muster reader add|list|move`."""
+    """`muster reader add|list|move|lost`."""
     parser = argparse.ArgumentParser(prog="muster reader", description="Readers, their keys and the doors they serve.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("add", help="make a reader, its key and its settings file")
@@ -41,8 +41,39 @@ def main(argv: Sequence[str]) -> int:
     one.add_argument("--new-room", action="store_true")
     one.add_argument("--from", dest="since", help="ISO 8601 (now)")
     one.set_defaults(work=_move_reader)
+    one = commands.add_parser(
+        "lost", help="declare records lost that nobody has any more: the line goes on behind them"
+    )
+    one.add_argument("name")
+    one.add_argument("journal", help="16 hex digits, as the doors page names it")
+    one.add_argument("last", type=int, help="seq of the last record that is lost")
+    one.add_argument("--by", required=True, help="login of the technician or administrator who says so")
+    one.add_argument("--why", required=True, help="such as: the reader was destroyed")
+    one.set_defaults(work=_declare_lost)
     arguments = parser.parse_args(argv)
     return run(arguments.work, arguments)
+
+
+def _declare_lost(arguments: argparse.Namespace) -> int:
+    store = open_store().ready()
+    now_ms = store.clock.now_ms()
+    with writing(store.engine) as connection:
+        here = store.institution(connection)
+        found = readers.by_name(connection, [arguments.name]).get(arguments.name)
+        if found is None:
+            raise StoreError("reader", f"there is no reader {arguments.name}: `muster reader list` names them")
+        account_id = logins.may_declare_lost(connection, here.id, arguments.by)
+        held = journals.known(connection, found.id, arguments.journal)
+        if held is None or arguments.last <= held.up_to:
+            raise StoreError(
+                "not-lost", "the store has all of that, or never heard of this journal: nothing was changed"
+            )
+        first = held.up_to + 1
+        journals.declare_lost(connection, held, here.id, arguments.last, arguments.why, account_id, now_ms)
+    print(
+        f"{arguments.name}, journal {arguments.journal}: {arguments.last - first + 1} records declared lost, {first} to {arguments.last}"
+    )
+    return DONE
 
 
 def _add_readers(arguments: argparse.Namespace) -> int:

@@ -15,6 +15,9 @@ from firmware.reader.errors import ReaderError, StorageFailed, StorageFull
 from firmware.reader.journal import Journal
 from firmware.reader.uplink import HEALTH_EVERY_MS, Out, Uplink
 
+#: a health report that tells of something newly refused comes this long after the one before
+REFUSED_AFTER_MS = 10_000
+
 
 class Reader:
     """One reader. settings: `settings.Settings`; storage and shelf: as docs/wire.md says; random_bytes(n) -> bytes."""
@@ -42,6 +45,8 @@ class Reader:
         self._unplaced = False  # swipes stand in the journal that a clock record would place better
         self._looked_ms = None
         self._health_at_ms = 0
+        self._health_said_ms = 0
+        self._refused_told = 0
         #: for the health report
         self.taps = {}
         self.commands = []
@@ -131,7 +136,13 @@ class Reader:
     def next(self, now_ms: int) -> "Out | None":
         """What to publish now, or None."""
         out = self.uplink.next(now_ms)
+        refused = self._refused()
+        if refused != self._refused_told:
+            # Somebody sends what must not be believed: the doors page hears of it soon, not at the next round.
+            self._health_at_ms = min(self._health_at_ms, self._health_said_ms + REFUSED_AFTER_MS)
         if out is None and self.uplink.up and now_ms >= self._health_at_ms:
+            self._refused_told = refused
+            self._health_said_ms = now_ms
             self._health_at_ms = now_ms + HEALTH_EVERY_MS
             out = Out("health", json.dumps(self.health(now_ms)).encode(), False)
         return out
@@ -145,6 +156,10 @@ class Reader:
                 self.commands.extend(self.uplink.received(kind, payload, now_ms))
         except ReaderError as error:  # storage failed while it freed
             self._count(error.code)
+
+    def _refused(self):
+        # A receipt that was said twice is the line at work.
+        return sum(self.uplink.refused.values()) - self.uplink.refused.get("receipt-repeated", 0)
 
     def health(self, now_ms: int) -> dict:
         """Counters for the technician. Not MACed and not believed: for the eye only."""

@@ -44,6 +44,7 @@ class Placing:
         old = swipes.without_clock(self.desk.connection, repaired)
         if not facts and not old:
             return
+        self._learn(facts)
         clockless = {fact["journal_id"] for fact in facts if fact["clock"] == "none"} | repaired
         placer = _Placer(
             swipes.pairs_of(self.desk.connection, clockless),
@@ -79,6 +80,15 @@ class Placing:
             marks += self._due(read["person_id"], read["at_ms"], read["uncertainty_ms"], row.institution_id)
         swipes.read_again(self.desk.connection, changed)
         due.mark(self.desk.connection, marks)
+
+    def _learn(self, facts: list[dict[str, Any]]) -> None:
+        pairs: dict[int, list[tuple[tuple[int, bytes], tuple[int, bytes]]]] = {}
+        for fact in facts:
+            if fact["token2"] is not None:
+                one, other = _tokens(fact)
+                pairs.setdefault(fact["institution_id"], []).append((one, other))
+        for institution_id, told in pairs.items():
+            cards.learn(self.desk.connection, institution_id, told)
 
     def _fact(self, row_id: int, made: Record, journal: journals.Journal) -> dict[str, Any]:
         assert made.said is not None

@@ -20,6 +20,8 @@ from server.store.engine import reading
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 REFRESH_S = 2
+#: a gateway that has not asked for rosters for so long is not there
+GATEWAY_QUIET_MS = 30_000
 #: alarms that are listed above the doors
 ALARMS = 20
 _LIGHTS = {
@@ -44,6 +46,17 @@ _SUSPECT = {
     "key": "under a key that is not known: give the reader its settings file again",
     "health": "a health report that is not readable: check its firmware",
     "status": "a status that is not readable: check its firmware",
+}
+#: what a reader counts as refused, by code, and is worth a technician's look (firmware/reader/uplink.py)
+_REFUSED = {
+    "mac": "a receipt or command that was not made with its key",
+    "receipt-beyond-head": "a receipt for records that it never made",
+    "other-reader": "a message for another reader",
+    "roster-mac": "a class list that was not made with its key",
+    "roster-checksum": "a damaged class list",
+    "roster-older": "a class list older than the one it has",
+    "roster-reader": "another reader's class list",
+    "command-repeated": "a command that it had carried out before",
 }
 _CLOCKS = {"sync": "clock right", "hold": "clock held since it lost the server", "none": "no clock yet"}
 
@@ -108,6 +121,9 @@ def _door(door: stored.Door, local: Local) -> dict[str, Any]:
     if door.quarantined:
         many = "1 thing" if door.quarantined == 1 else f"{door.quarantined} things"
         problems.append({"code": "quarantine", "text": f"{many} from it could not be believed or used"})
+    for code, count in sorted(door.refused.items()):
+        many = "once" if count == 1 else f"{count} times"
+        problems.append({"code": code, "text": f"the reader refused {_REFUSED.get(code, 'what it was sent')}, {many}"})
     return {
         "reader": door.reader,
         "site": door.site,
@@ -130,15 +146,15 @@ def _door(door: stored.Door, local: Local) -> dict[str, Any]:
 
 
 def _gateway(one: page_doors.GatewaySeen, local: Local) -> dict[str, str]:
-    if one.last_ms is None:
-        return {"name": one.name, "kind": "", "state": "not heard", "text": "no swipe came through it lately"}
-    lately = local.now_ms - one.last_ms <= words.QUIET_MS
-    return {
-        "name": one.name,
-        "kind": "good" if lately else "",
-        "state": "delivers" if lately else "quiet",
-        "text": f"last swipe {local.moment(one.last_ms)}, {local.ago(one.last_ms)}",
-    }
+    if one.seen_ms is None:
+        return {"name": one.name, "kind": "", "state": "never heard", "text": "start it, and give it its token"}
+    if local.now_ms - one.seen_ms > GATEWAY_QUIET_MS:
+        when = f"last heard {local.moment(one.seen_ms)}, {local.ago(one.seen_ms)}: look whether it runs"
+        return {"name": one.name, "kind": "bad", "state": "not heard", "text": when}
+    last = "no swipe came through it lately"
+    if one.last_ms is not None:
+        last = f"last swipe {local.moment(one.last_ms)}, {local.ago(one.last_ms)}"
+    return {"name": one.name, "kind": "good", "state": "connected", "text": last}
 
 
 def _poll(shown: dict[str, Any]) -> Markup:

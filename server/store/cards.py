@@ -192,6 +192,37 @@ def owners(
     return found
 
 
+def learn(
+    connection: Connection, institution_id: int, pairs: Iterable[tuple[tuple[int, bytes], tuple[int, bytes]]]
+) -> int:
+    """During a rotation of card keys a reader sends a card's tokens under both: the one that is new is kept.
+
+    pairs: both (key id, token) of one authentic swipe. A pair of which neither is known says nothing. Returns how many
+    were learnt; rosters then name these cards by the new token as well.
+    """
+    wanted = set(pairs)
+    tokens = sorted({token for pair in wanted for _, token in pair})
+    held: dict[tuple[int, bytes], int] = {}
+    for start in range(0, len(tokens), due.CHUNK):
+        query = select(card_token.c.card_id, card_token.c.key_id, card_token.c.token).where(
+            card_token.c.institution_id == institution_id, card_token.c.token.in_(tokens[start : start + due.CHUNK])
+        )
+        held |= {(row.key_id, row.token): row.card_id for row in connection.execute(query)}
+    learnt = 0
+    for one, other in sorted(wanted):
+        if (one in held) == (other in held):
+            continue
+        known, new = (one, other) if one in held else (other, one)
+        connection.execute(
+            card_token.insert().values(institution_id=institution_id, card_id=held[known], key_id=new[0], token=new[1])
+        )
+        held[new] = held[known]
+        learnt += 1
+    if learnt:
+        institutions.campus_changed(connection, institution_id)
+    return learnt
+
+
 def owner_at(assignments: Iterable[tuple[int, int | None, int]], at_ms: int) -> int | None:
     """Who had the card then: judged at the time of the swipe, not of its arrival."""
     for from_ms, to_ms, person_id in assignments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,8 @@ class Door:
     quarantined: int
     #: open alarms: (code, text)
     alarms: tuple[tuple[str, str], ...]
+    #: what the reader says that it refused from below, by code: for the eye only, its health report is not signed
+    refused: dict[str, int]
 
 
 def doors(connection: Connection, scope: Scope, now_ms: int) -> list[Door]:
@@ -98,9 +101,24 @@ def doors(connection: Connection, scope: Scope, now_ms: int) -> list[Door]:
                 roster_ms=state.roster_ms if state else None,
                 quarantined=suspects.get(row.name, 0),
                 alarms=tuple(ails.get(row.id, ())),
+                refused=_refused(state.health if state else None),
             )
         )
     return found
+
+
+def _refused(health: str | None) -> dict[str, int]:
+    """The counts in a health report; whatever is not one is left out, because nobody signed it."""
+    try:
+        told = json.loads(health or "{}").get("refused")
+    except (ValueError, AttributeError):
+        return {}
+    if not isinstance(told, dict):
+        return {}
+    # A receipt said twice, or for the hello before this one, is how the line works and no trouble.
+    quiet = ("receipt-repeated", "nonce", "time-not-asked")
+    found = {code[:48]: n for code, n in told.items() if isinstance(n, int) and n > 0 and code not in quiet}
+    return dict(sorted(found.items())[:8])
 
 
 def _light(state: Any, title: str | None) -> str:

@@ -60,6 +60,11 @@ def ensure(
     return found
 
 
+def known(connection: Connection, reader_id: int, name: str) -> Journal | None:
+    """A journal that a reader has told of, locked until the transaction ends; None if it never did."""
+    return _lock(connection, [(reader_id, name)]).get((reader_id, name))
+
+
 def _lock(connection: Connection, pairs: list[tuple[int, str]]) -> dict[tuple[int, str], Journal]:
     found = {}
     for start in range(0, len(pairs), CHUNK):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import secrets
 from dataclasses import dataclass
@@ -125,7 +126,9 @@ def sign_in(
     return SignedIn(token=token, expires_ms=expires_ms, login=_login(row, csrf))
 
 
+@functools.cache
 def _nobody(hasher: PasswordHasher) -> str:
+    # Made once: hashing it at each try would double the time, and time would tell that there is no such login.
     return hasher.hash("nobody has this password")
 
 
@@ -225,9 +228,28 @@ def add_gateway(connection: Connection, institution_id: int, name: str, now_ms: 
     return token
 
 
+def may_declare_lost(connection: Connection, institution_id: int, login_name: str) -> int:
+    """The account that takes it on itself to say that records are lost. Raises Refused(`not-a-technician`)."""
+    query = select(account.c.id).where(
+        account.c.institution_id == institution_id,
+        account.c.login == login_name,
+        account.c.role.in_(("technician", "admin")),
+        account.c.disabled_ms.is_(None),
+    )
+    found = connection.execute(query).scalar()
+    if found is None:
+        raise Refused("not-a-technician", "only a named technician or administrator may declare records lost")
+    return found
+
+
 def find_gateway(connection: Connection, token: str) -> Any | None:
-    """The gateway's row (id, institution_id, name) for this token; None: no gateway's, or revoked."""
-    query = select(gateway.c.id, gateway.c.institution_id, gateway.c.name).where(
+    """The gateway's row (id, institution_id, name, seen_ms) for this token; None: no gateway's, or revoked."""
+    query = select(gateway.c.id, gateway.c.institution_id, gateway.c.name, gateway.c.seen_ms).where(
         gateway.c.token_hash == hash_of(token), gateway.c.revoked_ms.is_(None)
     )
     return connection.execute(query).first()
+
+
+def gateway_seen(connection: Connection, gateway_id: int, now_ms: int) -> None:
+    """A gateway asked for rosters: it is there."""
+    connection.execute(update(gateway).where(gateway.c.id == gateway_id).values(seen_ms=now_ms))

@@ -14,9 +14,12 @@ RECENT = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class GatewaySeen:
-    """A gateway. last_ms: when the newest record that came through it arrived; None: none lately."""
+    """A gateway."""
 
     name: str
+    #: when it last asked for rosters, which it does every 2 s (written down every 10); None: never
+    seen_ms: int | None
+    #: when the newest record that came through it arrived; None: none lately
     last_ms: int | None
 
 
@@ -30,9 +33,9 @@ def gateways(connection: Connection, institution_id: int) -> list[GatewaySeen]:
         .subquery()
     )
     query = (
-        select(gateway.c.name, recent.c.last_ms)
+        select(gateway.c.name, gateway.c.seen_ms, recent.c.last_ms)
         .outerjoin(recent, recent.c.gateway_id == gateway.c.id)
         .where(gateway.c.institution_id == institution_id, gateway.c.revoked_ms.is_(None))
         .order_by(gateway.c.name)
     )
-    return [GatewaySeen(name=row.name, last_ms=row.last_ms) for row in connection.execute(query)]
+    return [GatewaySeen(name=row.name, seen_ms=row.seen_ms, last_ms=row.last_ms) for row in connection.execute(query)]

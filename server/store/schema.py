@@ -473,6 +473,8 @@ gateway = Table(
     Column("token_hash", LargeBinary, nullable=False, unique=True),
     Column("created_ms", Ms, nullable=False),
     Column("revoked_ms", Ms),
+    #: when it last asked for rosters, to within 10 s
+    Column("seen_ms", Ms),
 )
 
 # --- the line in -----------------------------------------------------------------------------------------------------

@@ -68,3 +68,13 @@ def test_staff_and_gateways_are_made_once(run, tmp_path):
     assert len(run("staff", "token", "boss")[1].strip()) == 43
     assert len(run("gateway", "add", "g1")[1].strip()) == 43
     assert "[gateway-exists]" in run("gateway", "add", "g1")[2]
+
+
+def test_only_a_named_technician_declares_records_lost(run, tmp_path):
+    (tmp_path / "pw").write_text("a long password\n")
+    assert run("reader", "add", "a-1", "--out", "a.json")[0] == 0
+    assert run("staff", "add", "tess", "--role", "technician", "--password-file", "pw")[0] == 0
+    assert run("staff", "add", "lee", "--role", "lecturer", "--password-file", "pw")[0] == 0
+    words = ("reader", "lost", "a-1", "0" * 16, "5", "--why", "destroyed", "--by")
+    assert "[not-a-technician]" in run(*words, "lee")[2]
+    assert "[not-lost]" in run(*words, "tess")[2], "a journal that nobody has heard of"

@@ -1,11 +1,12 @@
 """The doors' page: every reader as last known, in words, and what ails it."""
 
+import json
 import re
 
 from server.store import alarms, logins
 from server.store.engine import writing
 from tests.server.pages.school import version_of
-from tests.server.store_world import MIN
+from tests.server.store_world import MIN, wrap
 
 
 def text_of(visitor) -> str:
@@ -48,10 +49,27 @@ def test_backlog_quarantine_and_alarms_are_shown_with_their_codes(school, signed
     assert "journal-hole" in text and "a-101/x: records are missing" in text
 
 
-def test_gateways_say_when_they_last_delivered(school, signed):
+def test_gateways_say_when_they_were_last_heard(school, signed):
     with writing(school.world.engine) as connection:
-        logins.add_gateway(connection, school.world.institution_id, "gw-north", 1)
-    assert "not heard gw-north" in text_of(signed("tess"))
+        token = logins.add_gateway(connection, school.world.institution_id, "gw-north", 1)
+    assert "never heard gw-north" in text_of(signed("tess"))
+    with writing(school.world.engine) as connection:
+        logins.gateway_seen(connection, logins.find_gateway(connection, token).id, school.now_ms - 60_000)
+    assert "not heard gw-north last heard" in text_of(signed("tess"))
+    with writing(school.world.engine) as connection:
+        logins.gateway_seen(connection, logins.find_gateway(connection, token).id, school.now_ms)
+    assert "connected gw-north" in text_of(signed("tess"))
+
+
+def test_what_a_reader_refused_is_shown_with_its_code_and_count(school, signed):
+    board = school.reader()
+    health = json.dumps({"v": 1, "refused": {"mac": 3, "receipt-repeated": 9, "roster-older": 1, "<b>": "x"}})
+    school.deliver(*board.lines, board.hello(), board.head(school.now_ms))
+    school.world.deliver(wrap(health, reader=board.name, kind="health"))
+    text = text_of(signed("tess"))
+    assert "the reader refused a receipt or command that was not made with its key, 3 times" in text
+    assert "the reader refused a class list older than the one it has, once" in text
+    assert "9 times" not in text and "<b>" not in text
 
 
 def test_open_doors_are_answered_with_nothing_until_something_changes(school, signed):

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("revoked_ms", sa.BigInteger(), nullable=True),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["institution_id"], ["institution.id"], name=op.f("fk_gateway_institution_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gateway")),
         sa.UniqueConstraint("name", name=op.f("uq_gateway_name")),
