@@ -42,3 +42,14 @@ def test_with_mosquitto_postgresql_two_gateways_and_faults_nothing_is_lost(repo,
     assert result["database"] == "postgresql"
     assert result["lost"] == result["duplicated"] == result["miscredited"] == 0
     assert sum(result["faults"].values()) >= 5
+
+
+@pytest.mark.needs("micropython")
+def test_an_hour_of_a_real_campus_is_credited_as_its_timetable_says(repo, seed, shared_data):
+    status, result = check(
+        repo, "--campus", str(shared_data / "campus"), "--day", "2026-10-06", "--speed", "120", "--swipes", "60",
+        "--micropython", "2", "--seed", str(seed),
+    )  # fmt: skip
+    assert status == 0
+    assert result["lost"] == result["duplicated"] == result["miscredited"] == 0
+    assert result["credited"] > 40
