@@ -8,10 +8,9 @@ carries it from the WAL into the database, syncs it, and goes on with a new jour
 Files in the folder: `journal-1.db` (and its `-wal`). The highest number is the one in use. A database that is found
 damaged is left where it lies, what can still be read of it is copied into the next number, and `alarms` says so.
 
-Longer than a module should be, because the firmware's SQL stands in one file.
+What needs no SQL stands in ledger.py: what is held, what of it is freed, and what may be recycled.
 """
 
-import os
 import re
 import sqlite3
 import time
@@ -21,11 +20,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from firmware.contract.statement import Held, seal
+from firmware.pi.disk import free_bytes, sync_folder
+from firmware.pi.ledger import COALESCE_MS, Kept, Ledger
 from firmware.reader.errors import StorageFailed, StorageFull
 
 CAPACITY = 200_000  #: records kept; some 50 MB
 KEEP_FREED_MS = 72 * 3600 * 1000  #: freed records are kept this long where there is room
-COALESCE_MS = 10 * 60 * 1000  #: receipts of this span age together
 PERSIST_FREED_MS = 60_000  #: a crash forgets at most this much of what was freed: then it is offered once more
 CHECKPOINT_EVERY = 256  #: commits after which the WAL is carried over between taps
 CHECKPOINT_AT_LAST = 1024  #: commits after which it is carried over whatever happens: the WAL stays under some 12 MB
@@ -80,21 +80,6 @@ class _Damaged(Exception):
     """The database's content is not what was written; the text says how it was found."""
 
 
-class _Kept:
-    """What is known of one journal without asking the database."""
-
-    def __init__(self, number: int, freed: int, oldest: int, head: int, count: int) -> None:
-        self.number = number
-        self.freed = freed
-        self.oldest = oldest
-        self.head = head
-        self.count = count
-        #: the freed mark differs from the database's
-        self.dirty = False
-        #: (up to, freed at, ms of this process), oldest first: what was freed before this start ages from it
-        self.ages: list[tuple[int, int]] = []
-
-
 class SqliteJournal:
     """The journal in `folder` (made where it is missing), for one process at a time.
 
@@ -115,55 +100,47 @@ class SqliteJournal:
         self._capacity = capacity
         self._checkpoint_every = checkpoint_every
         self._uptime_ms = uptime_ms
-        self._disk_free_bytes = disk_free_bytes or self._ask_disk
+        self._disk_free_bytes = disk_free_bytes or (lambda: free_bytes(folder))
         self._failed: str | None = None
         self._commits = 0
-        self._dirty_since_ms: int | None = None
         #: codes of what a technician should know about; `journal-damaged` after a database was set aside
         self.alarms: list[str] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._database, self._kept = self._open_latest()
+            self._database, kept = self._open_latest()
         except (sqlite3.Error, OSError) as error:
             raise StorageFailed(
                 f"the journal cannot be opened ({_name(error)}): check the SD card, then start again"
             ) from error
-        now_ms = uptime_ms()
-        for kept in self._kept.values():
-            if kept.freed >= kept.oldest:
-                kept.ages.append((kept.freed, now_ms))
+        self._ledger = Ledger(kept, uptime_ms())
 
     # -- the Storage of docs/wire.md -----------------------------------------------------------------------------
 
     def journals(self) -> list[Held]:
         """(journal, oldest kept, freed up to, head) of every journal, in order of opening."""
-        return [Held(name, kept.oldest, kept.freed, kept.head) for name, kept in self._kept.items()]
+        return self._ledger.held()
 
     def append(self, journal: str, seq: int, text: str, mac: bytes) -> None:
         """Keep one record; on stable storage when this returns. Raises StorageFull or StorageFailed."""
         self._check()
-        kept = self._kept.get(journal)
+        kept = self._ledger.get(journal)
         if seq != (0 if kept is None else kept.head + 1):
             raise self._fail(f"record {seq} is out of order")
         if self._commits >= CHECKPOINT_AT_LAST:
             self._checkpoint()
-        if self._count() >= self._capacity and not self._recycle(0):
+        if self._ledger.count() >= self._capacity and not self._recycle(0):
             raise StorageFull("the journal is full, and nothing of it has a receipt yet: connect the reader")
-        number = kept.number if kept else 1 + max((k.number for k in self._kept.values()), default=0)
+        number = kept.number if kept else self._ledger.next_number()
         line = seal(text, mac)
         with self._transaction() as database:
             if kept is None:
                 database.execute(_ADD_JOURNAL, (number, journal, -1))
             database.execute(_ADD_RECORD, (number, seq, line, _crc(number, seq, line)))
-        if kept is None:
-            self._kept[journal] = _Kept(number, -1, 0, 0, 1)
-        else:
-            kept.head = seq
-            kept.count += 1
+        self._ledger.appended(journal, number, seq)
 
     def read(self, journal: str, first: int, limit: int) -> list[str]:
         """Sealed lines from `first` on, at most `limit`. After a failure too: what is kept can still be delivered."""
-        kept = self._kept.get(journal)
+        kept = self._ledger.get(journal)
         if kept is None:
             return []
         try:
@@ -174,44 +151,30 @@ class SqliteJournal:
 
     def free(self, journal: str, up_to: int) -> None:
         """These have a receipt. In memory at once, in the database within PERSIST_FREED_MS of idle time."""
-        kept = self._kept[journal]
-        if up_to <= kept.freed:
-            return
-        now_ms = self._uptime_ms()
-        kept.freed = min(up_to, kept.head)
-        if kept.ages and now_ms - kept.ages[-1][1] < COALESCE_MS:
-            kept.ages[-1] = (kept.freed, kept.ages[-1][1])
-        else:
-            kept.ages.append((kept.freed, now_ms))
-        self._mark(kept)
+        self._ledger.free(journal, up_to, self._uptime_ms())
 
     def unfree(self, journal: str, first: int) -> None:
         """The store lost what it had from `first` on: keep it until it has a receipt again."""
-        kept = self._kept[journal]
-        if first > kept.freed:
-            return
-        kept.freed = first - 1
-        kept.ages = [(min(up_to, kept.freed), at_ms) for up_to, at_ms in kept.ages if kept.freed >= kept.oldest]
-        self._mark(kept)
+        self._ledger.unfree(journal, first, self._uptime_ms())
 
     def room(self) -> int:
         """Records that surely fit: by capacity, and by what the disk has left."""
-        waiting = sum(kept.head - kept.freed for kept in self._kept.values())
         on_disk = (self._disk_free_bytes() - DISK_RESERVE_BYTES) // RECORD_BYTES
-        return max(0, min(self._capacity - waiting - 1, on_disk))
+        return max(0, min(self._capacity - self._ledger.waiting() - 1, on_disk))
 
     def idle(self) -> bool:
         """At most one slow step: persist what was freed, carry the WAL over, or recycle. True if it did one."""
         if self._failed:
             return False
         try:
-            if self._dirty_since_ms is not None and self._uptime_ms() - self._dirty_since_ms >= PERSIST_FREED_MS:
+            since_ms = self._ledger.dirty_since_ms
+            if since_ms is not None and self._uptime_ms() - since_ms >= PERSIST_FREED_MS:
                 self._persist_freed()
                 return True
             if self._commits >= self._checkpoint_every:
                 self._checkpoint()
                 return True
-            squeezed = self._count() > self._capacity - max(STEP, self._capacity // 16)
+            squeezed = self._ledger.count() > self._capacity - max(STEP, self._capacity // 16)
             return self._recycle(0 if squeezed else KEEP_FREED_MS + COALESCE_MS) > 0
         except StorageFull:
             return False  # recycling needs a little disk too; the next append will say that there is none
@@ -280,55 +243,30 @@ class SqliteJournal:
         self._commits = 0
 
     def _persist_freed(self) -> None:
-        dirty = [kept for kept in self._kept.values() if kept.dirty]
+        dirty = self._ledger.dirty()
         if dirty:
             with self._transaction() as database:
                 database.executemany(_FREED, [(kept.freed, kept.number) for kept in dirty])
-        for kept in dirty:
-            kept.dirty = False
-        self._dirty_since_ms = None
+        self._ledger.persisted()
 
     def _recycle(self, older_than_ms: int) -> int:
         """Delete up to STEP freed records, oldest first, freed at least so long ago. Returns how many."""
-        now_ms = self._uptime_ms()
-        newest = next(reversed(self._kept), None)
-        for name, kept in self._kept.items():
-            up_to = max((u for u, at_ms in kept.ages if now_ms - at_ms >= older_than_ms), default=-1)
-            up_to = min(up_to, kept.freed, kept.oldest + STEP - 1)
-            if name == newest:
-                up_to = min(up_to, kept.head - 1)  # the next journal names this one and its last seq
-            if up_to < kept.oldest:
-                continue
-            with self._transaction() as database:
-                gone = database.execute(_RECYCLE, (kept.number, kept.oldest, up_to)).rowcount
-                if up_to == kept.head:
-                    database.execute(_FORGET, (kept.number,))
-                else:
-                    database.execute(_FREED, (kept.freed, kept.number))
-            kept.count -= gone
-            kept.oldest = up_to + 1
-            kept.dirty = False
-            kept.ages = [(u, at_ms) for u, at_ms in kept.ages if u > up_to]
-            if kept.oldest > kept.head:
-                del self._kept[name]
-            return gone
-        return 0
-
-    def _mark(self, kept: _Kept) -> None:
-        kept.dirty = True
-        if self._dirty_since_ms is None:
-            self._dirty_since_ms = self._uptime_ms()
-
-    def _count(self) -> int:
-        return sum(kept.count for kept in self._kept.values())
-
-    def _ask_disk(self) -> int:
-        disk = os.statvfs(self._folder)
-        return disk.f_bavail * disk.f_frsize
+        found = self._ledger.recyclable(self._uptime_ms(), older_than_ms, STEP)
+        if found is None:
+            return 0
+        name, kept, up_to = found
+        with self._transaction() as database:
+            gone = database.execute(_RECYCLE, (kept.number, kept.oldest, up_to)).rowcount
+            if up_to == kept.head:
+                database.execute(_FORGET, (kept.number,))
+            else:
+                database.execute(_FREED, (kept.freed, kept.number))
+        self._ledger.recycled(name, up_to, gone)
+        return gone
 
     # -- opening -------------------------------------------------------------------------------------------------
 
-    def _open_latest(self) -> tuple[sqlite3.Connection, dict[str, _Kept]]:
+    def _open_latest(self) -> tuple[sqlite3.Connection, dict[str, Kept]]:
         numbers = [int(m[1]) for path in self._folder.iterdir() if (m := _FILE.fullmatch(path.name))]
         latest = max(numbers, default=0)
         if latest:
@@ -371,7 +309,7 @@ class SqliteJournal:
                     database.executemany(table, rows)
             database.execute("COMMIT")
         part.rename(path)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -410,12 +348,12 @@ def _open(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _load(database: sqlite3.Connection) -> dict[str, _Kept]:
+def _load(database: sqlite3.Connection) -> dict[str, Kept]:
     for number, seq, line, crc in database.execute(_EVERY):
         if _crc(number, seq, line) != crc:
             raise _Damaged("a record's checksum is wrong")
     return {
-        name: _Kept(number, freed, oldest, head, count)
+        name: Kept(number=number, freed=freed, oldest=oldest, head=head, count=count)
         for number, name, freed, oldest, head, count in database.execute(_LIST)
     }
 
@@ -456,11 +394,3 @@ def _primary(error: sqlite3.Error) -> int:
 
 def _name(error: Exception) -> str:
     return getattr(error, "sqlite_errorname", None) or getattr(error, "strerror", None) or type(error).__name__
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

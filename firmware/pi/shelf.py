@@ -11,6 +11,7 @@ from pathlib import Path
 
 from firmware.contract import roster
 from firmware.contract.errors import Malformed
+from firmware.pi.disk import sync_folder
 
 NEWEST, BEFORE, BESIDE = "roster", "roster.before", "roster.part"
 
@@ -47,10 +48,6 @@ class RosterShelf:
             with contextlib.suppress(FileNotFoundError):
                 (self._folder / NEWEST).replace(self._folder / BEFORE)
             beside.replace(self._folder / NEWEST)
-            handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            sync_folder(self._folder)
         except OSError:
             self.alarms.append("roster-not-kept")

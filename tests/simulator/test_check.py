@@ -80,5 +80,5 @@ def test_the_delay_is_from_the_card_to_the_commit():
 @pytest.mark.parametrize(
     ("values", "p50", "p99"), [([], None, None), ([5.0], 5.0, 5.0), (list(range(1, 101)), 51, 100)]
 )
-def test_quantiles(values, p50, p99):
+def test_quantiles_of_nothing_are_none_and_else_some_of_the_values(values, p50, p99):
     assert quantiles(values) == {"p50": p50, "p99": p99}

@@ -2,11 +2,15 @@
 
 import asyncio
 import socket
+import sys
 import time
+import types
+from pathlib import Path
 
 import pytest
 
-from firmware.pi.link import Broker, Link, LinkDown
+from firmware.pi import link
+from firmware.pi.link import LinkDown
 
 WILL = ("muster/v1/main/a-101/status", b"gone")
 
@@ -14,14 +18,14 @@ WILL = ("muster/v1/main/a-101/status", b"gone")
 class End:
     """A link with what it told."""
 
-    def __init__(self, port: int, **more) -> None:
+    def __init__(self, port: int, *, link_module=link, **more) -> None:
         self.downs = []
         self.messages = []
         self.ups = 0
         self.up = asyncio.Event()
         answer_s = more.pop("answer_s", 10.0)
-        broker = Broker(host="127.0.0.1", port=port, client_id=more.pop("client_id", "a"), **more)
-        self.link = Link(
+        broker = link_module.Broker(host="127.0.0.1", port=port, client_id=more.pop("client_id", "a"), **more)
+        self.link = link_module.Link(
             broker=broker,
             will=WILL,
             subscriptions=["to/a"],
@@ -143,19 +147,69 @@ async def test_a_broker_that_talks_nonsense_does_not_end_the_link(answers):
     server.close()
 
 
-async def test_it_ends_when_cancelled_in_whatever_moment():
+async def goes_on_after_its_end(link_module, turns):
+    """Whether a link that is cancelled so many turns of the loop after the broker hung up connects once more."""
+    cancelled, again = asyncio.Event(), asyncio.Event()
+    connections = 0
+
     async def serve(reader, writer):
-        await reader.read(100)
-        writer.write(b"\x20\x02\x00\x05")
+        nonlocal connections
+        connections += 1
+        if connections > 1:
+            again.set()
+            await reader.read()
+        else:
+            await reader.read(100)
+            writer.write(b"\x20\x02\x00\x00")
+            await reader.read(100)
+            writer.write(b"\x90\x03\x00\x01\x01")
+            await end.up.wait()
+            writer.transport.abort()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            cancelled.set()
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    for step in range(60):
-        async with End(server.sockets[0].getsockname()[1]):
-            # Counted in turns of the loop as well as in time: each stops it at another step.
-            for _ in range(step):
-                await asyncio.sleep(0 if step % 2 else 0.0005)
-    server.close()
+    end = End(server.sockets[0].getsockname()[1], link_module=link_module)
+    task = asyncio.create_task(end.link.run())
+    more = asyncio.create_task(again.wait())
+    try:
+        await asyncio.wait_for(cancelled.wait(), 15)
+        done, _ = await asyncio.wait({task, more}, timeout=15, return_when=asyncio.FIRST_COMPLETED)
+        assert done, "neither ended nor connected again"
+        return task not in done
+    finally:
+        more.cancel()
+        task.cancel()
+        await asyncio.wait({task, more}, timeout=5)
+        server.close()
+        await server.wait_closed()
+
+
+#: Of the loop, from the broker's hanging up to well after the session's end.
+TURNS = range(16)
+
+
+async def test_it_ends_when_cancelled_in_whatever_turn_the_connection_is_lost():
+    assert [turns for turns in TURNS if await goes_on_after_its_end(link, turns)] == []
+
+
+def forgetful_link():
+    """Saboteur: the module without its look at whether it was cancelled."""
+    good = "task is not None and task.cancelling()"
+    text = Path(link.__file__).read_text()
+    assert text.count(good) == 1, "the saboteur no longer finds its place: move it along"
+    module = types.ModuleType("forgetful_link")
+    exec(text.replace(good, "False"), module.__dict__)
+    return module
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="from Python 3.13 on a TaskGroup remembers by itself")
+async def test_a_link_that_forgets_that_it_was_cancelled_is_caught():
+    forgetful = forgetful_link()
+    assert [turns for turns in TURNS if await goes_on_after_its_end(forgetful, turns)]
 
 
 async def test_the_loop_is_never_stopped_by_a_connect_that_hangs():

@@ -1,4 +1,4 @@
-"""Runs the real Link on MicroPython (or CPython) for test_link.py. One JSON object a line says what happened.
+"""Runs the real Link on MicroPython (or CPython) for test_link*.py. One JSON object a line says what happened.
 
 Its one argument is JSON: the Link's own arguments, and `publish` {topic, count, size, workers} for what to send each time
 it is up, until all of it was acknowledged.

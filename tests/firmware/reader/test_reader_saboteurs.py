@@ -6,12 +6,13 @@ import pytest
 
 from tests.firmware.reader import test_reader_door as door
 from tests.firmware.reader import test_reader_promise as promise
+from tests.firmware.reader import test_reader_receipts as receipts
 from tests.firmware.reader import test_reader_uplink as uplink
 from tests.firmware.reader.broken_firmware import broken
 from tests.firmware.reader.reader_world import T0, World, session
 
 only = functools.partial
-wrong = uplink.receipts_not_to_believe()
+wrong = receipts.receipts_not_to_believe()
 
 #: name, module, the good text, the broken one, the test that must catch it
 SABOTEURS = [
@@ -106,21 +107,23 @@ SABOTEURS = [
         "reader/uplink.py",
         "            elif not self._key.made(said.text.encode(), said.mac):",
         "            elif False:",
-        only(uplink.test_a_receipt_not_to_be_believed_frees_nothing_and_is_counted, code="mac", wrong=wrong["mac"][0]),
+        only(
+            receipts.test_a_receipt_not_to_be_believed_frees_nothing_and_is_counted, code="mac", wrong=wrong["mac"][0]
+        ),
     ),
     (
         "believes_a_receipt_for_another_nonce",
         "reader/uplink.py",
         '        if values["nonce"] != self._nonce or (self._void',
         "        if (self._void",
-        uplink.test_a_receipt_for_the_hello_before_is_refused,
+        receipts.test_a_receipt_for_the_hello_before_is_refused,
     ),
     (
         "believes_a_receipt_from_before_the_loss",
         "reader/uplink.py",
         "            self._void = True\n            self._hello_due = True\n",
         "",
-        uplink.test_again_offers_what_the_store_lost_and_makes_older_receipts_void,
+        receipts.test_again_offers_what_the_store_lost_and_makes_older_receipts_void,
     ),
     (
         "believes_a_receipt_beyond_its_head",
@@ -128,7 +131,7 @@ SABOTEURS = [
         "        if up_to > held.head:\n            return False\n",
         "",
         only(
-            uplink.test_a_receipt_not_to_be_believed_frees_nothing_and_is_counted,
+            receipts.test_a_receipt_not_to_be_believed_frees_nothing_and_is_counted,
             code="receipt-beyond-head",
             wrong=wrong["receipt-beyond-head"][0],
         ),
@@ -139,7 +142,7 @@ SABOTEURS = [
         "said.reader != self._reader or said.key",
         "said.key",
         only(
-            uplink.test_a_receipt_not_to_be_believed_frees_nothing_and_is_counted,
+            receipts.test_a_receipt_not_to_be_believed_frees_nothing_and_is_counted,
             code="other-reader",
             wrong=wrong["other-reader"][0],
         ),
@@ -151,7 +154,7 @@ SABOTEURS = [
         "            self.held[place] = statement.Held(held.journal, held.oldest, up_to, held.head)",
         "            self._storage.free(journal, up_to + 1)\n"
         "            self.held[place] = statement.Held(held.journal, held.oldest, up_to + 1, held.head)",
-        uplink.test_a_receipt_frees_exactly_up_to_what_it_names,
+        receipts.test_a_receipt_frees_exactly_up_to_what_it_names,
     ),
     (
         "takes_the_puback_for_a_receipt",
@@ -207,14 +210,14 @@ SABOTEURS = [
         "reader/journal.py",
         "        place = self._place(journal)\n        if place is None:  # it is new",
         "        place = len(self.held) - 1 if seq else None\n        if place is None:  # it is new",
-        uplink.test_what_was_recycled_cannot_be_given_again_and_the_rest_is,
+        receipts.test_what_was_recycled_cannot_be_given_again_and_the_rest_is,
     ),
     (
         "one_bad_record_hides_the_rest",
         "reader/uplink.py",
         "                going[1] += 1  # one",
         "                self._passes.pop(0)\n                continue\n                going[1] += 1  # one",
-        uplink.test_a_record_that_cannot_be_read_does_not_hide_those_behind_it,
+        receipts.test_a_record_that_cannot_be_read_does_not_hide_those_behind_it,
     ),
     (
         "accepts_a_lower_roster_version",
@@ -235,7 +238,7 @@ SABOTEURS = [
         only(
             door.test_a_roster_not_to_be_believed_is_refused_and_counted_and_the_old_one_stays,
             code="roster-mac",
-            spoil=lambda w, rows: w.roster(rows, version_ms=T0 + 1, key=uplink.STRANGER),
+            spoil=lambda w, rows: w.roster(rows, version_ms=T0 + 1, key=receipts.STRANGER),
         ),
     ),
     (
