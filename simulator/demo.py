@@ -163,7 +163,7 @@ async def _live(script: Script, folder: Path, arguments: argparse.Namespace, say
         logins = [(login.who, login.name, login.password) for login in stage.line.logins]
         api = app(stage.campus, stage.world, muster_url=stage.line.url, logins=logins)
         port = arguments.port or free_port()
-        server = uvicorn.Server(uvicorn.Config(api, host="127.0.0.1", port=port, log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(api, host="127.0.0.1", port=port, log_level="warning", lifespan="off"))
         server.install_signal_handlers = lambda: None  # type: ignore[method-assign]  Ctrl-C is ours
         plan = around_now(stage.campus, taps=100_000, seed=script.seed, now_ms=int(stage.now_ms()))
         tasks = [

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -34,7 +34,7 @@ SETTINGS = (
 class Cluster:
     """A running PostgreSQL. `url(database)` is what SQLAlchemy takes, `dsn(database)` what psycopg takes."""
 
-    def __init__(self, bin_folder: Path) -> None:
+    def __init__(self, bin_folder: Path, settings: Sequence[str] = SETTINGS) -> None:
         self.host = "127.0.0.1"
         self.port = free_port()
         # Not under pytest's tmp_path: that is root's own, and initdb refuses to be root.
@@ -51,7 +51,7 @@ class Cluster:
         done = subprocess.run([*initdb, "--no-sync"], capture_output=True, text=True, **self._as)
         if done.returncode:
             raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
-        options = [f"port={self.port}", f"unix_socket_directories={self.folder}", *SETTINGS]
+        options = [f"port={self.port}", f"unix_socket_directories={self.folder}", *settings]
         command = [bin_folder / "postgres", "-D", data, *(word for option in options for word in ("-c", option))]
         self._log = self.folder / "log"
         with self._log.open("wb") as log:
