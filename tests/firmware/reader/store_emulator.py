@@ -16,6 +16,7 @@ class StoreEmulator:
         self.hellos = []
         self.heads = []
         self.receipts = True  # whether it gives any
+        self.promised = {}  # journal -> the furthest that any receipt of ours ever went
 
     def line(self, kind, **values):
         text = statement.say(kind, self.reader, self.key.id, values)
@@ -60,6 +61,7 @@ class StoreEmulator:
         return [self.receipt(j, self.contiguous(j)) for j in journals if self.contiguous(j) >= 0]
 
     def receipt(self, journal, up_to):
+        self.promised[journal] = max(up_to, self.promised.get(journal, -1))
         return self.line("receipt", nonce=self.nonce, journal=journal, up_to=up_to)
 
     def _keep(self, said):

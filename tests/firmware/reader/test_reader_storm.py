@@ -50,6 +50,9 @@ def storm(seed, package="firmware", steps=150):
             overheard += world.store.all_receipts()
         if what == "replay" and overheard:
             world.down(*rng.sample(overheard, min(5, len(overheard))))
+        for held in world.reader.journal.held:
+            promised = world.store.promised.get(held.journal, -1)
+            assert held.freed <= promised, "freed what no receipt covers"
         world.now_ms += rng.randrange(3000)
     world.boot()
     world.link()
