@@ -61,8 +61,8 @@ fix: $(DEV_MADE) ## Format, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV_MADE) ## The measured numbers of the line: a bounded demo that prints them as JSON
-	$(BIN)/python muster.py demo --check --readers 6 --students 300 --swipes 1500 --seed 7 --json $(ARGS)
+bench: $(DEV_MADE) ## What must be reached, measured, in one table: ARGS="light --json" for a part of it
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock: $(DEV_MADE) ## Remake the hashed locks from pyproject.toml (UPGRADE=1 for newer versions)
 	$(BIN)/$(LOCK) --all-extras --group dev --output-file requirements/dev.lock pyproject.toml

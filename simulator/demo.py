@@ -23,7 +23,7 @@ from simulator.check import NEAR_MS, compare, delays, quantiles
 from simulator.faults import KINDS
 from simulator.people import Plan, around_now, whole_day
 from simulator.play import Script, Stage
-from simulator.processes import PartFailed, free_port
+from simulator.processes import PartFailed, free_port, wait_listening
 from simulator.unixport.runner import CannotRun
 
 #: after the last tap everything must have arrived within this time, s
@@ -172,6 +172,7 @@ async def _live(script: Script, folder: Path, arguments: argparse.Namespace, say
         ]
         if stage.faults:
             tasks.append(asyncio.create_task(stage.faults.run(), name="faults"))
+        await asyncio.to_thread(wait_listening, port)
         print(f"\n  corridor   http://127.0.0.1:{port}/      doors and cards to hold to them")
         print(f"  registers  {stage.line.url}/")
         for who, name, password in logins:

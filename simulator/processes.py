@@ -117,6 +117,17 @@ def wait_port(port: int, part: Part, timeout_s: float = 20) -> None:
     raise PartFailed(f"{part.name} did not listen within {timeout_s:.0f} s")
 
 
+def wait_listening(port: int, timeout_s: float = 10) -> None:
+    """Wait until something in this process listens on a loopback port. Raises PartFailed."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise PartFailed(f"the corridor page does not listen on port {port}: is it taken? choose another --port")
+
+
 def tail(log: Path, size: int = 1500) -> str:
     """The last lines of a log."""
     return log.read_bytes()[-size:].decode(errors="replace").strip() if log.exists() else "(no output)"

@@ -48,7 +48,8 @@ from firmware.pico.ring_blocks import (
 from firmware.pico.ring_recovery import JOURNALS_MAX, Opened, Recovery
 from firmware.reader.errors import StorageFailed, StorageFull
 
-ERASED_AHEAD = 2  #: blocks that `idle` keeps erased
+#: blocks that `idle` keeps erased: room for some 480 swipes of a queue that leaves no pause to erase in
+ERASED_AHEAD = 12
 #: bytes that the longest swipe takes, frame and MAC included; most take about 100
 SURE_BYTES = 192
 #: freed records after which the mark is written down
@@ -64,8 +65,10 @@ class Ring(Recovery):
 
     def __init__(self, flash):
         super().__init__(flash)
-        if self._blocks < ERASED_AHEAD + 2:
+        if self._blocks < 4:
             raise ValueError("the journal needs at least four blocks of flash")
+        # A small ring keeps fewer: what was freed is to stay as long as there is room.
+        self._ahead = max(2, min(ERASED_AHEAD, self._blocks // 8))
         #: for the health report: erases on the way to a light
         self.late_erases = 0
 
@@ -199,7 +202,7 @@ class Ring(Recovery):
         if dirty >= 0:
             self._erase(dirty)
             return True
-        short = erased < ERASED_AHEAD and len(self._order) > 1 and self._is_freed(0)
+        short = erased < self._ahead and len(self._order) > 1 and self._is_freed(0)
         if self._note_is_due(short) and self._note():
             return True
         if short:

@@ -193,6 +193,7 @@ class Reader:
         except (OSError, ReaderError):
             self.uplink.refuse("roster-shelf")  # it holds until the next boot, and comes again at the next connect
         self.uplink.roster_version_ms = new.version_ms
+        self.uplink.hello_anew()  # so that the store, and whoever looks at the doors page, knows which one is held
         self._look(now_ms)
 
     def _load_roster(self):

@@ -15,6 +15,8 @@ RETRY_FIRST_MS = 30_000
 RETRY_LAST_MS = 300_000
 HEAD_EVERY_MS = 60_000
 HEALTH_EVERY_MS = 300_000
+STALE_MOST = 3  #: receipts in a row for another hello, after which one is said anew ...
+STALE_AFTER_MS = 60_000  #: ... if the last was not said just now
 JOURNALS_MAX = 64  #: listed in a hello or head; older ones follow as these are freed
 
 #: what stands on the reader's status topic; the broker says OFFLINE for it as its last will
@@ -53,6 +55,9 @@ class Uplink:
         self._hello_at_ms = None  # when the hello is said again, if nothing from the store names it until then
         self._hello_ms = RETRY_FIRST_MS
         self._void = False  # receipts count again after the next hello
+        self._former = None  # the nonce before, after a hello that was said anew on this connection
+        self._said_ms = 0  # when a hello was last said
+        self._stale = 0  # receipts in a row that named another hello
         self._counter = -1
         #: messages or lines from below that were refused, by code: for the health report
         self.refused = {}
@@ -67,6 +72,8 @@ class Uplink:
         self._status_due = True
         self._hello_due = True
         self._nonce = None
+        self._former = None
+        self._stale = 0
         self._hello_ms = RETRY_FIRST_MS
         self._asked = []
         self._retry_ms = RETRY_FIRST_MS
@@ -81,6 +88,16 @@ class Uplink:
         """State a head at the next chance: a session has ended."""
         self._head_at_ms = now_ms
 
+    def hello_anew(self) -> None:
+        """Say a new hello on this connection: the reader holds another roster, or the store goes by an older hello.
+
+        Receipts that name the one before still count: they may be on their way.
+        """
+        if self._nonce is not None and not self._void:
+            self._former = self._nonce
+            self._nonce = None
+        self._hello_due = True
+
     def next(self, now_ms: int) -> "Out | None":
         """What to publish now, or None. Each call hands out something new: publish it."""
         if not self.up:
@@ -93,6 +110,7 @@ class Uplink:
             self._hello_due = False
             self._hello_at_ms = now_ms + self._jittered(self._hello_ms)
             self._hello_ms = min(2 * self._hello_ms, RETRY_LAST_MS)
+            self._said_ms = now_ms
             return Out("hello", envelope.wrap([self._hello(now_ms)]), False)
         lines = self._live_lines()
         if lines:
@@ -141,7 +159,7 @@ class Uplink:
             elif said.kind == "time":
                 self._time(said.values, now_ms)
             elif said.kind in ("receipt", "again"):
-                self._receipt(said)
+                self._receipt(said, now_ms)
             elif said.kind == "command":
                 if said.values["counter"] > self._counter:
                     self._counter = said.values["counter"]
@@ -217,11 +235,17 @@ class Uplink:
                 return
         self.refuse("time-not-asked")
 
-    def _receipt(self, said):
+    def _receipt(self, said, now_ms):
         values = said.values
-        if values["nonce"] != self._nonce or (self._void and said.kind == "receipt"):
+        named = values["nonce"]
+        if named not in (self._nonce, self._former) or (self._void and said.kind == "receipt"):
             self.refuse("nonce")
+            self._stale += 1
+            if self._stale >= STALE_MOST and not self._void and now_ms - self._said_ms >= STALE_AFTER_MS:
+                self._stale = 0
+                self.hello_anew()
             return
+        self._stale = 0
         self._hello_at_ms = None
         before = self._journal.backlog()
         if said.kind == "receipt":
@@ -239,6 +263,7 @@ class Uplink:
             # A receipt from before the store's loss may still be on its way, and would free what it lost: only
             # receipts that name a new hello count now.
             self._void = True
+            self._former = None
             self._hello_due = True
             self._start_pass()
 

@@ -114,14 +114,14 @@ SABOTEURS = [
     (
         "believes_a_receipt_for_another_nonce",
         "reader/uplink.py",
-        '        if values["nonce"] != self._nonce or (self._void',
+        "        if named not in (self._nonce, self._former) or (self._void",
         "        if (self._void",
         receipts.test_a_receipt_for_the_hello_before_is_refused,
     ),
     (
         "believes_a_receipt_from_before_the_loss",
         "reader/uplink.py",
-        "            self._void = True\n            self._hello_due = True\n",
+        "            self._void = True\n            self._former = None\n            self._hello_due = True\n",
         "",
         receipts.test_again_offers_what_the_store_lost_and_makes_older_receipts_void,
     ),

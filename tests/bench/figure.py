@@ -1,0 +1,126 @@
+"""One measured figure, and the table and the JSON line that figures are printed as."""
+
+import json
+import math
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A number that was measured, with what it must be."""
+
+    name: str
+    #: None: not measured; `note` says why
+    measured: float | None
+    unit: str = ""
+    #: None: nothing is demanded of it
+    must: float | None = None
+    #: the demand is a lower limit
+    at_least: bool = False
+    #: what was measured, or why it was not
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the demand is met. None: there is none, or nothing was measured."""
+        if self.must is None or self.measured is None or math.isnan(self.measured):
+            return None
+        return self.measured >= self.must if self.at_least else self.measured <= self.must
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one part of the bench found, and what the machine did meanwhile."""
+
+    part: str
+    figures: tuple[Figure, ...]
+    seconds: float
+    #: 1-minute load average when it began
+    load: float
+    #: share of all processors that others took meanwhile, 0 to 1
+    others: float
+    #: how it failed, or empty
+    failed: str = ""
+    #: what an earlier try, disturbed by others, had missed
+    before: str = ""
+
+    @property
+    def missed(self) -> list[str]:
+        """Each demand that is not met, as it was measured."""
+        return [f"{f.name} {_number(f.measured, f.unit)}" for f in self.figures if f.met is False]
+
+
+def quantile(values: Iterable[float], percent: float) -> float:
+    """Nearest rank. NaN where there is no value."""
+    ordered = sorted(values)
+    if not ordered:
+        return math.nan
+    return ordered[min(len(ordered) - 1, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def table(results: Sequence[Result]) -> str:
+    """All figures for people, one a line, by part."""
+    rows = [("figure", "measured", "must", "met", "what was measured")]
+    for result in results:
+        rows.append((f"[{result.part}]", "", "", "", _circumstances(result)))
+        rows += [
+            (f"  {f.name}", _number(f.measured, f.unit), _must(f), {None: "", True: "yes", False: "NO"}[f.met], f.note)
+            for f in result.figures
+        ]
+    widths = [max(len(row[n]) for row in rows) for n in range(4)]
+    lines = ["  ".join([*(c.ljust(w) for c, w in zip(row[:4], widths, strict=True)), row[4]]).rstrip() for row in rows]
+    return "\n".join([lines[0], "-" * min(118, max(map(len, lines))), *lines[1:]])
+
+
+def as_json(results: Sequence[Result]) -> str:
+    """All figures for programs, in one line."""
+    return json.dumps(
+        {
+            "machine": {"cpu": _cpu(), "python": platform.python_version(), "system": platform.platform()},
+            "parts": [
+                {
+                    **{k: v for k, v in asdict(r).items() if k != "figures"},
+                    "figures": [{**asdict(f), "measured": _finite(f.measured), "met": f.met} for f in r.figures],
+                }
+                for r in results
+            ],
+            "missed": [name for r in results for name in r.missed],
+            "failed": [r.part for r in results if r.failed],
+        }
+    )
+
+
+def _circumstances(result: Result) -> str:
+    said = f"python -m tests.bench {result.part}; {result.seconds:.0f} s, load {result.load:.1f} before, "
+    said += f"others took {result.others:.0%} of the processors"
+    if result.before:
+        said += f"; {result.before}"
+    return f"{said}; FAILED: {result.failed}" if result.failed else said
+
+
+def _must(figure: Figure) -> str:
+    if figure.must is None:
+        return ""
+    return f"{'>=' if figure.at_least else '<='} {_number(figure.must, figure.unit)}"
+
+
+def _number(value: float | None, unit: str) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    text = f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.1f}"
+    return f"{text} {unit}".strip()
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(value, 3)
+
+
+def _cpu() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            model = next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.machine()
+    return model

@@ -1,0 +1,164 @@
+"""How long the register's page takes with 200 students on it, through real HTTP: p50 and p95.
+
+    python -m tests.bench.pages [--rounds 200] [--json]
+
+A server in a process of its own on a free loopback port, SQLite as shipped, one browser after the other. Measured at
+the client, so HTTP and loopback are in it. Exit status 1 where the register's page is over its limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from server.clock import Clock
+from server.store import schema
+from server.store.engine import open_engine, writing
+from tests.server.pages.school import PASSWORD, School, version_of
+from tests.server.pages.serving import Serving
+
+#: the issue's limit for the register's page
+LIMIT_MS = 60.0
+STUDENTS, OTHERS, SESSIONS = 200, 2000, 8
+
+
+def main() -> int:
+    """Measure and print; the exit status says whether the limit holds."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        told, ended = multiprocessing.Pipe()
+        server = multiprocessing.get_context("spawn").Process(target=_serve, args=(folder, ended))
+        server.start()
+        try:
+            url, session, person = _ready(told, server)
+            found = _measure(url, session, person, Path(folder), arguments.rounds)
+        finally:
+            told.send("end")
+            server.join(20)
+    if arguments.json:
+        print(json.dumps({"students": STUDENTS, "rounds": arguments.rounds, "limit_ms": LIMIT_MS, "pages": found}))
+    else:
+        for name, times in found.items():
+            print(f"{name:34} p50 {times['p50_ms']:6.1f} ms   p95 {times['p95_ms']:6.1f} ms   {times['bytes']:7} bytes")
+    return int(found["register"]["p95_ms"] > LIMIT_MS)
+
+
+def _ready(told, server) -> tuple[str, int, int]:
+    """What the server says once it serves. Fails where it ended before."""
+    while not told.poll(1):
+        if not server.is_alive():
+            raise SystemExit("the measured server ended before it served")
+    url, session, person = told.recv()
+    return url, session, person
+
+
+def _serve(folder: str, pipe) -> None:
+    school = School(Path(folder), students=STUDENTS, now_ms=int(time.time() * 1000), clock=Clock())
+    sessions = [school.session(f"Lecture {n}", starts_min=-10, room=n % 2) for n in range(SESSIONS)]
+    world = school.world
+    with writing(world.engine) as connection:
+        # The rest of the institution: a page must not read it.
+        for n in range(OTHERS):
+            person = connection.execute(
+                schema.person.insert()
+                .values(institution_id=world.institution_id, created_ms=1)
+                .returning(schema.person.c.id)
+            ).scalar_one()
+            connection.execute(
+                schema.person_name.insert().values(
+                    person_id=person, institution_id=world.institution_id, full_name=f"Other {n}", sort_name=f"o{n}"
+                )
+            )
+            connection.execute(
+                schema.person_external_id.insert().values(
+                    institution_id=world.institution_id, person_id=person, source="identifier",
+                    external_id=f"x{n}", from_ms=0,
+                )
+            )  # fmt: skip
+    board = school.reader()
+    for n in range(STUDENTS // 2):
+        board.swipe(school.uids[n], school.now_ms - n * 1000)
+    school.deliver(*board.lines, board.hello(), board.head(school.now_ms))
+    serving = Serving(school.app(work=True))
+    pipe.send((serving.url, sessions[0], school.students[0]))
+    pipe.recv()
+    serving.close()
+    school.close()
+
+
+def _measure(url: str, session: int, person: int, folder: Path, rounds: int) -> dict[str, dict[str, float]]:
+    with httpx.Client(base_url=url) as http:
+        form = http.get("/sign-in").text.partition('name="csrf" value="')[2].partition('"')[0]
+        http.post("/sign-in", data={"csrf": form, "login": "ada", "password": PASSWORD})
+        page = http.get(f"/sessions/{session}").text
+        assert page.count('<tr id="p') == STUDENTS, "the register is not the one that is meant"
+        version = version_of(page)
+        paths = {
+            "register": f"/sessions/{session}",
+            "register, asked for changes: none": f"/sessions/{session}/live?v={version}",
+            "register, all rows again": f"/sessions/{session}/live?v=x",
+            "a mark's panel": f"/sessions/{session}/people/{person}",
+            "today": "/today",
+        }
+        found = {name: _times(http, path, rounds) for name, path in paths.items()}
+        engine = open_engine(f"sqlite:///{folder / 'muster.db'}")
+        try:
+            found["register, one row changed"] = _changing(http, engine, session, rounds)
+        finally:
+            engine.dispose()
+        return found
+
+
+def _times(http: httpx.Client, path: str, rounds: int) -> dict[str, float]:
+    took, size = [], 0
+    for n in range(rounds + 10):
+        begins = time.perf_counter()
+        answer = http.get(path)
+        if n >= 10:
+            took.append((time.perf_counter() - begins) * 1000)
+        assert answer.status_code in (200, 204), answer.status_code
+        size = len(answer.content)
+    return _said(took, size)
+
+
+def _changing(http: httpx.Client, engine, session: int, rounds: int) -> dict[str, float]:
+    """Each time somebody's mark was set meanwhile, as while a class comes in."""
+    took, size = [], 0
+    version = version_of(http.get(f"/sessions/{session}").text)
+    page = http.get(f"/sessions/{session}").text
+    csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
+    people = [int(part.partition('"')[0]) for part in page.split('<tr id="p')[1:]]
+    for n in range(min(rounds, len(people))):
+        panel = http.get(f"/sessions/{session}/people/{people[n]}").text
+        seen = panel.partition('name="seen" value="')[2].partition('"')[0]
+        code = "V" if n % 2 else "B"
+        http.post(f"/sessions/{session}/people/{people[n]}", data={"csrf": csrf, "seen": seen, "code": code})
+        begins = time.perf_counter()
+        answer = http.get(f"/sessions/{session}/live?v={version}")
+        took.append((time.perf_counter() - begins) * 1000)
+        assert answer.text.count('<tr id="p') == 1, "one row should have changed"
+        version, size = version_of(answer.text), len(answer.content)
+    return _said(took, size)
+
+
+def _said(took: list[float], size: int) -> dict[str, float]:
+    took = sorted(took)
+    return {
+        "p50_ms": round(took[len(took) // 2], 2),
+        "p95_ms": round(took[int(len(took) * 0.95)], 2),
+        "bytes": size,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
