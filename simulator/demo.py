@@ -95,6 +95,8 @@ async def _check(script: Script, folder: Path, arguments: argparse.Namespace, sa
         "no_light": lights.count(""),
         "given_up": len(stage.world.given_up),
         "stored": outcome.stored,
+        # red without a swipe: a card that could not be read, or the pulse of a reader that was not able to take it
+        "not_recorded": max(0, len(seen) - lights.count("") - outcome.stored),
         "lost": outcome.lost,
         "duplicated": outcome.duplicated,
         "credited": outcome.credited,
@@ -225,6 +227,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _script(arguments: argparse.Namespace) -> Script:
+    if arguments.data is not None and arguments.data.exists() and any(arguments.data.iterdir()):
+        raise ValueError(f"--data: {arguments.data} is not empty; a demo begins with a new folder")
     kinds = tuple(filter(None, arguments.faults.split(",")))
     if set(kinds) - set(KINDS):
         raise ValueError(f"--faults takes {', '.join(KINDS)}")

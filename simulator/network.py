@@ -48,10 +48,13 @@ class Wire:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio's own for a coroutine here complains aloud when it is cancelled.
+        task = asyncio.create_task(self._carry(reader, writer), name="wire")
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if self._silent:
                 await asyncio.sleep(30)  # the SYN was answered by our kernel; nothing more comes
@@ -68,7 +71,6 @@ class Wire:
         except OSError:
             pass  # the broker is away: the reader sees its connection closed, as it would
         finally:
-            self._tasks.discard(task)
             with contextlib.suppress(OSError):
                 writer.close()
 

@@ -49,6 +49,10 @@ class Part:
         if self._process is not None and self._process.poll() is not None:
             raise PartFailed(f"{self.name} ended with status {self._process.returncode}: {tail(self._log)}")
 
+    def last_words(self) -> str:
+        """How its log ends."""
+        return tail(self._log, 600)
+
     def kill(self) -> None:
         """SIGKILL, as a power cut would."""
         if self._process and self._process.poll() is None:
@@ -102,7 +106,7 @@ def wait_http(url: str, part: Part, timeout_s: float = 40) -> None:
                 return
         except (OSError, urllib.error.URLError):
             time.sleep(0.1)
-    raise PartFailed(f"{part.name} did not answer within {timeout_s:.0f} s")
+    raise PartFailed(f"{part.name} did not answer within {timeout_s:.0f} s. Its log ends: {part.last_words()}")
 
 
 def wait_port(port: int, part: Part, timeout_s: float = 20) -> None:
