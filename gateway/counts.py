@@ -24,6 +24,7 @@ METRICS = {
     "down_dropped_total": ("counter", "Receipts and commands that could not be published, by why", "why"),
     "rosters_published_total": ("counter", "Rosters published to readers", ""),
     "rosters_refused_total": ("counter", "Rosters not published or not held, by code", "code"),
+    "rosters_overwritten_total": ("counter", "Retained rosters that the store did not offer, published over", ""),
     "errors_total": ("counter", "Errors of the gateway's own, by task: each is in the log", "task"),
     "pending": ("gauge", "Rows in the spool that the store does not hold yet", ""),
     "refused": ("gauge", "Of the pending, those in quarantine because the store refuses them", ""),

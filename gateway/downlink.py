@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from firmware.contract import envelope, topics
 from firmware.contract.errors import Misuse
 from gateway.counts import Counts
-from gateway.events import Events
+from gateway.events import Seldom
 from gateway.link import Link
 from gateway.store import Down
 
@@ -19,10 +19,10 @@ KINDS = ("receipt", "command")
 class Downlink:
     """Publishes the store's lines."""
 
-    def __init__(self, link: Link, counts: Counts, events: Events) -> None:
+    def __init__(self, link: Link, counts: Counts, seldom: Seldom) -> None:
         self._link = link
         self._counts = counts
-        self._events = events
+        self._seldom = seldom
 
     def say(self, lines: Iterable[Down]) -> None:
         """Publish these, those of one topic in one message. What cannot be published is counted."""
@@ -34,7 +34,7 @@ class Downlink:
                 topic = topics.topic(down.site, down.reader, down.kind)
             except Misuse as error:
                 self._counts.add("down_dropped_total", label=error.code)
-                self._events.warning("down-dropped", code=error.code)
+                self._seldom.warning("down-dropped", down.reader[:64], code=error.code)
                 continue
             grouped.setdefault(topic, (down.kind, []))[1].append(down.line)
         for topic, (kind, texts) in grouped.items():

@@ -1,14 +1,18 @@
 """Structured logs: one JSON object a line, an event with fields. No names, no tokens, no evidence, no payloads.
 
-`Condition` says a thing once when it goes down and once when it comes back, with the seconds between.
+`Condition` says a thing once when it goes down and once when it comes back, with the seconds between. `Seldom` says
+what others can bring about as often as they like once when it begins, and then how often it was.
 """
 
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TextIO
 
 LOGGER = "muster.gateway"
+AGAIN_S = 300.0  #: what goes on is said again after this
+APART_MOST = 1000  #: what is told apart; anybody can make up names, so past this it is said as one
 
 
 class JsonLines(logging.Formatter):
@@ -76,6 +80,56 @@ class Condition:
             self._down_at_s = self._now_s()
         self.is_up, self.code = False, code
         self._events.warning(f"{self.name}-down", code=code, text=text)
+
+
+@dataclass(slots=True)
+class _Said:
+    event: str
+    fields: dict[str, object]
+    at_s: float
+    unsaid: int = 0
+
+
+class Seldom:
+    """Warnings that may come in floods: each (event, reader, code) is said when it begins; the rest is counted.
+
+    `due`, called now and then, says again what went on, at most every AGAIN_S, with how often (`times`), and forgets
+    what did not.
+    """
+
+    def __init__(self, events: Events, monotonic_s: Callable[[], float]) -> None:
+        self._events = events
+        self._now_s = monotonic_s
+        self._known: dict[tuple[str, str, str], _Said] = {}
+
+    def info(self, event: str, **fields: object) -> None:
+        """Something that does not come in floods: said at once."""
+        self._events.info(event, **fields)
+
+    def warning(self, event: str, reader: str, *, code: str = "", **fields: object) -> None:
+        """Something that an operator should know. reader: whom it is about, or empty. fields: of the first one only."""
+        key = (event, reader, code)
+        if key not in self._known and len(self._known) >= APART_MOST:
+            key = (event, reader, code) = (event, "(more)", "(more)")
+        said = self._known.get(key)
+        if said is not None:
+            said.unsaid += 1
+            return
+        named: dict[str, object] = {name: value for name, value in (("code", code), ("reader", reader)) if value}
+        self._known[key] = _Said(event, named, self._now_s())
+        self._events.warning(event, **named, **fields)
+
+    def due(self) -> None:
+        """Say what went on since it was said last."""
+        now_s = self._now_s()
+        for key, said in list(self._known.items()):
+            if now_s - said.at_s < AGAIN_S:
+                continue
+            if not said.unsaid:
+                del self._known[key]
+                continue
+            self._events.warning(said.event, **said.fields, times=said.unsaid)
+            said.at_s, said.unsaid = now_s, 0
 
 
 def start_logging(stream: TextIO, level: str) -> Events:

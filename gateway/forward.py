@@ -15,7 +15,7 @@ from gateway.clock import Backoff, Clock
 from gateway.counts import Counts
 from gateway.downlink import Downlink
 from gateway.errors import SpoolError, StoreAway, StoreBroke, StoreRefused, StoreTooLarge
-from gateway.events import Condition, Events
+from gateway.events import Condition, Events, Seldom
 from gateway.fair import Turns
 from gateway.spool import Row, Spool
 from gateway.store import Answer, Store
@@ -51,6 +51,7 @@ class Forwarder:
         condition: Condition,
         counts: Counts,
         events: Events,
+        seldom: Seldom,
     ) -> None:
         self._spool = spool
         self._store = store
@@ -60,6 +61,7 @@ class Forwarder:
         self._condition = condition
         self._counts = counts
         self._events = events
+        self._seldom = seldom
         self._turns = Turns()
         self._busy: set[int] = set()
         self._more = (asyncio.Event(), asyncio.Event())
@@ -101,7 +103,7 @@ class Forwarder:
             await self._attempt(rows)
         except SpoolError as error:
             # What was sent and not marked is sent again: the store knows it by its id.
-            self._events.warning("forward-waits", code=error.code)
+            self._seldom.warning("forward-waits", "", code=error.code)
             await self._clock.sleep(LOOK_S)
         except StoreAway as error:
             self._broke = self._broke + 1 if isinstance(error, StoreBroke) else 0
@@ -236,7 +238,10 @@ class Forwarder:
     async def _refuse(self, rows: Sequence[Row], code: str) -> None:
         self._counts.add("refused_total", len(rows))
         for row in rows:
-            self._events.warning("item-refused", code=code, kind=row.kind, id=row.id.hex(), lane=row.lane, seq=row.seq)
+            reader = row.lane.rpartition("/")[0]
+            self._seldom.warning(
+                "item-refused", reader, code=code, kind=row.kind, id=row.id.hex(), lane=row.lane, seq=row.seq
+            )
         due_ms = self._clock.wall_ms() + REFUSED_AGAIN_MS
         await self._spool.later([row.n for row in rows], due_ms, code)
 

@@ -5,6 +5,7 @@ acknowledged and nothing new is taken: the broker keeps it, and so does the read
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from firmware.contract import topics
 from firmware.contract.errors import Malformed
@@ -71,6 +72,13 @@ class Intake:
         self._link.acknowledge(messages)
         if received:
             self._woken()
+
+    async def suspect(self, topic: str, payload: bytes, code: str) -> None:
+        """Spool these bytes as raw, for the store's quarantine: they came on this topic and are not to be believed."""
+        now_ms = self._clock.wall_ms()
+        found = [replace(a, problem=code) for a in arrivals(topic, payload, now_ms)]
+        await self._keep([(a, self._look(a, now_ms)) for a in found], now_ms)
+        self._woken()
 
     def _look(self, arrival: Arrival, now_ms: int) -> str | None:
         self._counts.add("received_total", label=arrival.kind)

@@ -23,6 +23,8 @@ OUTCOMES = (MATCHED, NOT_LISTED, UNKNOWN_CARD, NO_SESSION, REPEATED, CLOCK_UNSUR
 REMEMBERED_SWIPES = 20_000
 #: cards whose recorded sessions are remembered
 REMEMBERED_CARDS = 20_000
+#: cards known; past this only class lists of the store's own add to them
+KNOWN_MOST = 500_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,10 +88,12 @@ class Judge:
         self._answers: OrderedDict[tuple[str, str, bytes], decide.Answer] = OrderedDict()
         self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
 
-    def hold(self, site: str, roster: Roster) -> None:
-        """Judge this reader's swipes by this roster from now on."""
+    def hold(self, site: str, roster: Roster, *, offered: bool = True) -> None:
+        """Judge this reader's swipes by this roster from now on. offered: by the store, not only found at the broker."""
         self._rosters[(site, roster.reader)] = roster
         for listed in roster.sessions:
+            if not offered and len(self._known) + listed.count > KNOWN_MOST:
+                continue
             for place in range(listed.count):
                 self._known.add(bytes(roster.token(listed, place)))
 

@@ -1,17 +1,20 @@
-"""Class lists on their way to readers: asked of the store, published retained, never below what is retained already.
+"""Class lists on their way to readers: asked of the store, published retained, and put right where another is retained.
 
-Retained rosters that the broker sends are learned as well, so that a gateway that starts while the store is away can
-judge, and a broker that lost its memory gets them back.
+Nobody here holds a reader's key, so anybody who may publish can have the broker retain what looks like a roster. Only
+what the store has *offered* (it is asked with a token) is published. One that is only retained may be judged by until
+the store has offered one for that reader; it is never published again, and never in the way of the store's.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from firmware.contract import roster, topics
 from firmware.contract.errors import Malformed, Misuse
+from firmware.contract.roster import Roster
 from gateway.clock import Backoff, Clock
 from gateway.counts import Counts
 from gateway.errors import StoreAway, StoreRefused, StoreTooLarge
-from gateway.events import Condition, Events
+from gateway.events import Condition, Seldom
 from gateway.judge import Judge
 from gateway.link import Link
 from gateway.store import Store
@@ -21,73 +24,112 @@ PUBLISH_S = 0.25  #: and what is to be published is looked for so often
 #: after a connection, retained rosters are waited for until none came for QUIET_S, at most SETTLE_S
 QUIET_S = 0.4
 SETTLE_S = 5.0
-#: published and not heard back: after this it is published again
+#: published and not heard back, or overwritten by somebody: after this it is published again
 ECHO_S = 10.0
+#: the store is asked for all its rosters, because of one that it did not offer, at most so often
+ASK_ALL_S = 10.0
+#: readers of which only the broker speaks: names are easily made up
+ONLY_RETAINED_MOST = 2000
 
 
 @dataclass(slots=True)
 class _Reader:
-    # The newest roster known, and its version.
-    blob: bytes = b""
-    version_ms: int = -1
-    # Version that the broker has shown on this connection.
+    # What the store offered last; -1: nothing.
+    offered: bytes = b""
+    offered_ms: int = -1
+    # What the broker has shown last on this connection; -1: nothing, or nothing that is a roster.
+    retained: bytes = b""
     retained_ms: int = -1
     retained_generation: int = -1
-    published_ms: int = -1
+    # What is retained counts as not the store's once this question, or a later one, was answered in full.
+    question: int = 0
+    published: bytes = b""
     published_at_s: float = 0.0
     published_generation: int = -1
+
+    def is_doubtful(self, generation: int) -> bool:
+        """Whether what is retained could be newer than what the store offered, or is another of the same version."""
+        shown = self.retained_generation == generation and self.retained_ms >= self.offered_ms >= 0
+        return shown and self.retained != self.offered
 
 
 class Rosters:
     """The rosters of all readers, as this gateway knows them."""
 
-    def __init__(self, *, link: Link, judge: Judge, clock: Clock, counts: Counts, events: Events) -> None:
+    def __init__(self, *, link: Link, judge: Judge, clock: Clock, counts: Counts, seldom: Seldom) -> None:
         self._link = link
         self._judge = judge
         self._clock = clock
         self._counts = counts
-        self._events = events
+        self._seldom = seldom
         self._readers: dict[tuple[str, str], _Reader] = {}
         self._generation = -1
         self._connected_at_s = 0.0
         self._heard_at_s = 0.0
+        # Questions to the store are numbered: the last one asked, answered, and answered with everything it has.
+        self._asked = 0
+        self._answered = 0
+        self._answered_all = 0
+        self._asked_all_at_s = -ASK_ALL_S
+        # topic -> what was overwritten, on its way into the spool: the newest of each topic.
+        self._overwritten: dict[str, bytes] = {}
 
     def heard(self, topic: str, payload: bytes, generation: int) -> bool:
-        """A roster that the broker sent: a retained one, or one that a gateway has just published.
+        """A roster that the broker sent: a retained one, or one that somebody has just published.
 
         payload: empty where it was cleared. generation: of the link's connection. False if it cannot be read.
         """
         where = topics.parse(topic)
         self._heard_at_s = self._clock.monotonic_s()
-        reader = self._readers.setdefault((where.site, where.reader), _Reader())
-        version_ms = -1
-        if payload:
-            version_ms = self._hold(where.site, where.reader, payload, "retained")
-        reader.retained_ms, reader.retained_generation = version_ms, generation
-        return version_ms >= 0 or not payload
+        found = self._read(where.site, where.reader, payload, "retained") if payload else None
+        reader = self._readers.get((where.site, where.reader))
+        if reader is None:
+            if found is None:
+                return not payload
+            if sum(r.offered_ms < 0 for r in self._readers.values()) >= ONLY_RETAINED_MOST:
+                self._refused("roster-many", "retained", where.reader)
+                return False
+            reader = self._readers[where.site, where.reader] = _Reader()
+        # While a doubt waits for its answer the question stays: a flood of forgeries would put it off for ever.
+        if not (reader.is_doubtful(generation) and reader.question > self._answered_all):
+            reader.question = self._asked + 1
+        # Most often it is what was offered: then one copy will do.
+        reader.retained = reader.offered if payload == reader.offered else bytes(payload)
+        reader.retained_ms = -1 if found is None else found.version_ms
+        reader.retained_generation = generation
+        if found is not None and reader.offered_ms < 0:
+            self._judge.hold(where.site, found, offered=False)
+        self._count_held()
+        return found is not None or not payload
 
     def offered(self, site: str, name: str, blob: bytes) -> None:
-        """A roster that the store has. It is published when it is newer than all known."""
-        self._hold(site, name, blob, "offered")
+        """A roster that the store has. It is published unless the store offered a newer one before."""
+        found = self._read(site, name, blob, "offered")
+        if found is None:
+            return
+        reader = self._readers.setdefault((site, name), _Reader())
+        if found.version_ms < reader.offered_ms:
+            self._refused("roster-older", "offered", name)
+        elif blob != reader.offered:
+            reader.offered, reader.offered_ms = bytes(blob), found.version_ms
+            self._judge.hold(site, found)
+            self._count_held()
 
-    def _hold(self, site: str, name: str, blob: bytes, how: str) -> int:
-        # The version of this roster, or -1 where it is none.
+    def _read(self, site: str, name: str, blob: bytes, how: str) -> Roster | None:
         try:
             topics.topic(site, name, "roster")
-            found = roster.decode(blob, None, name)
+            return roster.decode(blob, None, name)
         except (Malformed, Misuse) as error:
-            self._counts.add("rosters_refused_total", label=error.code)
-            self._events.warning("roster-refused", code=error.code, how=how, reader=name[:64])
-            return -1
-        reader = self._readers.setdefault((site, name), _Reader())
-        if found.version_ms > reader.version_ms:
-            reader.version_ms, reader.blob = found.version_ms, bytes(blob)
-            self._judge.hold(site, found)
-            self._counts.set("rosters_held", sum(r.version_ms >= 0 for r in self._readers.values()))
-        elif found.version_ms < reader.version_ms:
-            self._counts.add("rosters_refused_total", label="roster-older")
-            self._events.warning("roster-refused", code="roster-older", how=how, reader=name)
-        return found.version_ms
+            self._refused(error.code, how, name)
+            return None
+
+    def _refused(self, code: str, how: str, name: str) -> None:
+        self._counts.add("rosters_refused_total", label=code)
+        self._seldom.warning("roster-refused", name[:64], code=code, how=how)
+
+    def _count_held(self) -> None:
+        held = sum(r.offered_ms >= 0 or r.retained_ms >= 0 for r in self._readers.values())
+        self._counts.set("rosters_held", held)
 
     def publish_due(self) -> int:
         """Publish what the broker does not retain yet. Returns how many were published."""
@@ -101,18 +143,34 @@ class Rosters:
             return 0
         published = 0
         for (site, name), reader in self._readers.items():
-            retained_ms = reader.retained_ms if reader.retained_generation == generation else -1
-            if reader.version_ms < 0 or retained_ms >= reader.version_ms:
+            shown = reader.retained_generation == generation
+            if reader.offered_ms < 0 or (shown and reader.retained == reader.offered):
                 continue
-            waits = reader.published_generation == generation and reader.published_ms >= reader.version_ms
+            doubtful = reader.is_doubtful(generation)
+            # Another gateway may have been offered a newer one: the store says so, or that it has none.
+            if doubtful and reader.question > self._answered_all:
+                continue
+            waits = reader.published_generation == generation and reader.published == reader.offered
             if waits and now_s - reader.published_at_s < ECHO_S:
                 continue
-            if self._link.publish(topics.topic(site, name, "roster"), reader.blob, retain=True):
-                reader.published_ms, reader.published_at_s = reader.version_ms, now_s
+            topic = topics.topic(site, name, "roster")
+            if self._link.publish(topic, reader.offered, retain=True):
+                reader.published, reader.published_at_s = reader.offered, now_s
                 reader.published_generation = generation
                 self._counts.add("rosters_published_total")
-                self._events.info("roster-published", site=site, reader=name, version_ms=reader.version_ms)
                 published += 1
+                if doubtful:
+                    self._counts.add("rosters_overwritten_total")
+                    self._overwritten[topic] = reader.retained
+                    self._seldom.warning(
+                        "roster-overwritten",
+                        name,
+                        site=site,
+                        retained_version_ms=reader.retained_ms,
+                        version_ms=reader.offered_ms,
+                    )
+                elif not waits:
+                    self._seldom.info("roster-published", site=site, reader=name, version_ms=reader.offered_ms)
         return published
 
     async def publish(self) -> None:
@@ -121,10 +179,23 @@ class Rosters:
             self.publish_due()
             await self._clock.sleep(PUBLISH_S)
 
+    async def report(self, forward: Callable[[str, bytes, str], Awaitable[None]]) -> None:
+        """Hand what was overwritten to `forward` (topic, bytes, code), until cancelled: the store quarantines it."""
+        while True:
+            # Beside publishing, which does not wait for a spool that cannot be written.
+            for topic in list(self._overwritten):
+                await forward(topic, self._overwritten.pop(topic), "roster-not-offered")
+            await self._clock.sleep(PUBLISH_S)
+
     async def ask(self, store: Store, backoff: Backoff, condition: Condition) -> None:
         """Ask the store for changes every two seconds, until cancelled. One that is away is asked less often."""
         cursor: str | None = None
         while True:
+            if self._must_ask_all():
+                self._asked_all_at_s = self._clock.monotonic_s()
+                cursor = None
+            everything = cursor is None
+            self._asked += 1
             try:
                 cursor, offers = await store.rosters(cursor)
             except (StoreAway, StoreRefused, StoreTooLarge) as error:
@@ -138,5 +209,19 @@ class Rosters:
             backoff.reset()
             for offer in offers:
                 self.offered(offer.site, offer.reader, offer.blob)
+            self._answered = self._asked
+            if everything:
+                self._answered_all = self._asked
             self.publish_due()
             await self._clock.sleep(ASK_S)
+
+    def _must_ask_all(self) -> bool:
+        # Only where an ordinary question, asked since, has not explained it: of two gateways one always hears a new
+        # roster from the other first, and must not ask for everything each time.
+        if self._clock.monotonic_s() - self._asked_all_at_s < ASK_ALL_S:
+            return False
+        generation = self._link.generation
+        return any(
+            self._answered_all < reader.question <= self._answered and reader.is_doubtful(generation)
+            for reader in self._readers.values()
+        )

@@ -11,7 +11,7 @@ from gateway.counts import Counts
 from gateway.downlink import Downlink
 from gateway.endpoint import Endpoint
 from gateway.errors import SpoolError
-from gateway.events import Condition, Events
+from gateway.events import Condition, Events, Seldom
 from gateway.forward import Forwarder
 from gateway.intake import Intake
 from gateway.judge import Judge
@@ -50,6 +50,7 @@ class Gateway:
         self._store = store
         self._clock = clock
         self._events = events
+        self._seldom = Seldom(events, clock.monotonic_s)
         self._keep_ms = keep_days * DAY_MS
         self._conditions = {
             "link": link_condition,
@@ -59,16 +60,17 @@ class Gateway:
         }
         judge = Judge()
         self._rosters_backoff = Backoff(rng)
-        self._rosters = Rosters(link=link, judge=judge, clock=clock, counts=counts, events=events)
+        self._rosters = Rosters(link=link, judge=judge, clock=clock, counts=counts, seldom=self._seldom)
         self.forwarder = Forwarder(
             spool=spool,
             store=store,
-            downlink=Downlink(link, counts, events),
+            downlink=Downlink(link, counts, self._seldom),
             clock=clock,
             backoff=Backoff(rng),
             condition=self._conditions["store"],
             counts=counts,
             events=events,
+            seldom=self._seldom,
         )
         self._intake = Intake(
             link=link,
@@ -91,6 +93,7 @@ class Gateway:
             "forward": self.forwarder.run,
             "rosters-ask": lambda: self._rosters.ask(self._store, self._rosters_backoff, asking),
             "rosters-publish": self._rosters.publish,
+            "rosters-report": lambda: self._rosters.report(self._intake.suspect),
             "keep": self._keep,
         }
 
@@ -133,7 +136,8 @@ class Gateway:
                     self.counts.set("kept", await self._spool.kept())
                     prune_at_s = self._clock.monotonic_s() + (0 if pruned else PRUNE_S)
             except SpoolError as error:
-                self._events.warning("keep-waits", code=error.code)
+                self._seldom.warning("keep-waits", "", code=error.code)
+            self._seldom.due()
             await self._clock.sleep(LOOK_S)
 
     def metrics(self) -> tuple[int, str, str]:

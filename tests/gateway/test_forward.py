@@ -11,6 +11,7 @@ from firmware.contract import envelope, statement
 from gateway.arrival import arrivals
 from gateway.clock import Backoff
 from gateway.errors import GatewayError, StoreAway, StoreBroke, StoreRefused, StoreTooLarge
+from gateway.events import AGAIN_S
 from gateway.fair import Turns
 from gateway.store import AWAY, Answer, Down, Replay, refusal
 from gateway.testing import MemoryStore
@@ -332,5 +333,22 @@ def test_items_are_what_the_wire_page_says(play, lines):
         assert by_kind["raw"] == by_kind["raw"] | common | {
             "site": "", "reader": "", "topic": "muster/v1/Some Where/x/swipes", "raw_b64": "/wA=",
         }  # fmt: skip
+
+    play(scenario)
+
+
+def test_a_flood_of_items_that_the_store_refuses_is_said_once_for_each_reader_and_counted(play, lines):
+    def refuses(_items):
+        raise StoreRefused("store-refused-422", "no")
+
+    async def scenario(world):
+        world.store.fault = refuses
+        for seq in range(40):
+            for reader in ("a-101", "b-202"):
+                world.link.send(lines.topic(reader), lines.message(lines.swipe(reader, seq=seq)))
+        await world.until(lambda: world.counts.get("refused_total") == 80)
+        assert len(world.named("item-refused")) == 2
+        await world.passes(AGAIN_S + 5)
+        assert sum(said.get("times", 1) for said in world.named("item-refused")) == 80
 
     play(scenario)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from firmware.contract import mac, roster
+
 pytestmark = pytest.mark.needs("mosquitto")
 REPO = Path(__file__).resolve().parents[2]
 PERSISTENT = ["max_queued_messages 0"]
@@ -153,13 +155,14 @@ def test_any_bytes_on_any_topic_go_to_the_store_as_they_came(
     assert gateway.metric('received_total{kind="raw"}') == len(sent)
 
 
-def test_a_roster_goes_from_store_to_broker_and_a_lower_one_does_not(
+def test_a_roster_goes_from_store_to_broker_over_a_forged_one_and_a_lower_one_does_not(
     mosquitto, start_gateway, store_process, publish, listen, lines, until
 ):
     from tests.gateway.conftest import call
 
-    publish(mosquitto, [(lines.topic("b-202", "roster"), lines.roster("b-202", 5000))], retain=True)
-    start_gateway(mosquitto.url).linked()
+    forged = roster.encode("r102", mac.Key(1, b"z" * 32), 2**62, 0, lines.now_ms, [])
+    publish(mosquitto, [(lines.topic("r102", "roster"), forged)], retain=True)
+    gateway = start_gateway(mosquitto.url).linked()
     heard = listen(mosquitto, "muster/v1/+/+/roster")
 
     def offer(reader, version_ms):
@@ -171,12 +174,22 @@ def test_a_roster_goes_from_store_to_broker_and_a_lower_one_does_not(
         )
         return blob
 
+    true = offer("r102", lines.now_ms)
+    kept = offer("b-202", 5000)
     offer("b-202", 4999)
     blob = offer("a-101", 7000)
     started = time.monotonic()
     until(lambda: any(payload == blob for _, payload, _ in heard), 6, "the roster")
     assert time.monotonic() - started < 5
-    assert [payload for topic, payload, _ in heard if "b-202" in topic] == [lines.roster("b-202", 5000)]
+    until(lambda: any(payload == true for _, payload, _ in heard), 15, "the true roster over the forged one")
+    assert {payload for topic, payload, _ in heard if "b-202" in topic} == {kept}
+    assert gateway.metric("rosters_overwritten_total") == 1
+    until(lambda: any(i["kind"] == "raw" for i in store_process.items()), what="the forged one at the store")
+    [raw] = [i for i in store_process.items() if i["kind"] == "raw"]
+    assert (raw["reader"], base64.b64decode(raw["raw_b64"])) == ("r102", forged)
+    late = listen(mosquitto, "muster/v1/main/r102/roster")
+    until(lambda: late, what="what the broker retains")
+    assert late == [(lines.topic("r102", "roster"), true, True)]
 
 
 def test_a_full_disk_under_the_spool_is_said_and_gone_on_from(
