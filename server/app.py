@@ -12,12 +12,13 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from server.api import errors, gateway, health, v1
+from server.api import errors, gateway, health, limits, v1
 from server.clock import Clock
 from server.jobs import Jobs
 from server.policy import profile
 from server.settings import Settings
-from server.store.engine import Engine
+from server.store import logins
+from server.store.engine import Engine, reading
 from server.store.readers import KeyRing
 from server.vault import Vault
 
@@ -53,6 +54,12 @@ def make_app(
     state.hasher = hasher or PasswordHasher()
     state.counters = health.Counters()
     errors.install(app)
+
+    def is_gateway(token: str) -> bool:
+        with reading(engine) as connection:
+            return logins.find_gateway(connection, token) is not None
+
+    app.add_middleware(limits.Bodies, is_gateway=is_gateway)
     app.include_router(gateway.router)
     app.include_router(v1.router)
     app.include_router(health.router)
@@ -65,4 +72,5 @@ def make_app(
             pages.install(app)
         elif hasattr(pages, "router"):
             app.include_router(pages.router)
+        state.problem = importlib.import_module("server.pages.guard").nowhere
     return app

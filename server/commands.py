@@ -12,8 +12,8 @@ from server import clock as clocks
 from server import settings as settings_
 from server.errors import StoreError
 from server.settings import Settings
-from server.store import institutions, migrations
-from server.store.engine import Connection, Engine, open_engine
+from server.store import cards, institutions, migrations, readers
+from server.store.engine import Connection, DBAPIError, Engine, open_engine, reading, unwritable
 from server.vault import Vault
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -28,9 +28,13 @@ class Store:
         self.engine: Engine = open_engine(made.database_url)
 
     def ready(self) -> Store:
-        """Raises StoreError(`schema-old`) where `muster server migrate` was not run."""
+        """Raises StoreError(`schema-old`) where `muster server migrate` was not run, BadSetting(`server-key`) where the
+        database's keys do not open."""
         if not migrations.is_current(self.engine):
             raise StoreError("schema-old", "the database has no schema or an old one: run `muster server migrate`")
+        with reading(self.engine) as connection:
+            readers.need_key(connection, self.vault)
+            cards.need_key(connection, self.vault)
         return self
 
     @property
@@ -45,12 +49,31 @@ class Store:
 
 
 def run(work: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Do the work. What it refuses is said on standard error, with its code, and the exit status is 1."""
+    """Do the work. What it refuses is said on standard error, with its code; answers the exit status.
+
+    That is 1, or 2 for a StoreError(`usage`): the words of the command were wrong.
+    """
     try:
         return work(arguments)
     except StoreError as error:
-        print(f"muster: {error} [{error.code}]", file=sys.stderr)
-        return FAILED
+        refused = error
+    except DBAPIError as error:
+        found = unwritable(error) or _damaged(error)
+        if found is None:
+            raise
+        refused = found
+    print(f"muster: {refused} [{refused.code}]", file=sys.stderr)
+    return USAGE if refused.code == "usage" else FAILED
+
+
+def _damaged(error: DBAPIError) -> StoreError | None:
+    said = str(error.orig).lower()
+    if "not a database" in said or "malformed" in said or getattr(error.orig, "sqlstate", None) in ("XX001", "XX002"):
+        return StoreError(
+            "database-damaged",
+            "the database is damaged, or the file is none: stop the server, keep the file, and put a backup in its place",
+        )
+    return None
 
 
 def open_store() -> Store:

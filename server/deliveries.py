@@ -69,6 +69,8 @@ class Delivery:
         new = self._keep(records, held)
         self._open_journals(new, held)
         self.placing.read(new, held)
+        self.desk.states = readers.states(self.desk.connection, self.desk.by_id)
+        self.answering.note_rosters(records)
         greeted = self.answering.greet(hellos, held)
         self.answering.note_heads(stated)
         journals.save(self.desk.connection, self.desk.changed.values())

@@ -9,15 +9,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from server.clock import Clock
 from server.derive import persons, registers, rosters
-from server.errors import StoreError
+from server.errors import StoreError, Unwritable
 from server.policy import marking
 from server.policy.profile import Profile
-from server.store import institutions, readers
+from server.store import due, institutions, readers
 from server.store import rosters as issued
-from server.store.engine import Engine, reading, writing
+from server.store.engine import Engine, probe, reading, writes, writing
+from server.trouble import Trouble
 
 log = logging.getLogger("muster.jobs")
 
@@ -27,6 +29,12 @@ IDLE_S = 0.5
 SETTLE_S, AGAIN_S = 2.0, 60.0
 #: store time after which rosters are looked at though nothing changed: sessions come nearer and end
 ROSTER_MS = 60_000
+#: so many persons in one step with whom it fails: then it is likely not they, and the rest waits for the next step
+STUCK_MAX = 20
+
+
+class _Stuck(Exception):
+    """Some could not be done; the others were."""
 
 
 class Jobs:
@@ -50,6 +58,11 @@ class Jobs:
         self._settled_s = self._again_s = float("-inf")
         #: institution id -> (campus change, store time) of the last look at its rosters
         self._rosters: dict[int, tuple[int, int]] = {}
+        #: institution id -> the readers whose roster could not be built at that look
+        self._lame: dict[int, set[int]] = {}
+        #: person id -> when to try again, by the monotonic clock
+        self._stuck: dict[int, float] = {}
+        self.trouble = Trouble(engine)
         #: what was done since the start, for the metrics
         self.derived = self.credited = self.released = self.issued = self.failures = 0
 
@@ -92,60 +105,128 @@ class Jobs:
             time.sleep(IDLE_S)
 
     def step(self, *, everything: bool = False) -> None:
-        """Do what there is to do. everything: also what is looked at seldom."""
-        self.derive()
+        """Do what there is to do. everything: also what is looked at seldom.
+
+        What fails for one person, register or reader is said by an alarm (`job-failing`) and tried again in a while;
+        the rest goes on. Raises Unwritable where the database cannot be written: then nothing can go on.
+        """
+        if writes(self._engine).failed is not None:
+            probe(self._engine)
+        self._alone("marks", self.derive)
         now_s = self._monotonic()
         if everything or now_s - self._settled_s >= SETTLE_S:
             self._settled_s = now_s
-            self.settle(marking.PENDING)
+            self._alone("registers", lambda: self.settle(marking.PENDING))
         if everything or now_s - self._again_s >= AGAIN_S:
             self._again_s = now_s
-            self.settle(marking.INCOMPLETE)
-        self.derive()
-        self.rosters()
+            self._alone("late registers", lambda: self.settle(marking.INCOMPLETE))
+        self._alone("marks", self.derive)
+        self._alone("class lists", self.rosters)
+        self.trouble.tell(self._clock.now_ms())
+
+    def _alone(self, what: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Unwritable:
+            raise
+        except Exception as error:  # noqa: BLE001  one kind of work must not keep the others
+            self.trouble.failed(what, error)
+            self.failures += 1
+        else:
+            self.trouble.works(what)
 
     def derive(self) -> None:
-        """Derive until nobody is due."""
+        """Derive until nobody is due, but those with whom it fails: they are tried again in a while."""
+        now_s = self._monotonic()
+        self._stuck = {one: again_s for one, again_s in self._stuck.items() if again_s > now_s}
         while not self._stop:
             with reading(self._engine) as connection:
                 # A look costs no write lock; most looks find nobody.
-                if not persons.anybody_due(connection):
-                    return
-            with writing(self._engine) as connection:
-                done = persons.derive_due(connection, self._profiles, self._clock.now_ms())
-            self.derived += done.persons
-            self.credited += done.credited
+                if not persons.anybody_due(connection, but=self._stuck):
+                    break
+            try:
+                self._derive()
+            except Unwritable:
+                raise
+            except Exception:  # noqa: BLE001  somebody of the batch: found one by one
+                if not self._derive_singly():
+                    break
+        if self._stuck:
+            raise _Stuck(f"{len(self._stuck)} persons; their ids are in the log")
+
+    def _derive(self, only: int | None = None) -> None:
+        with writing(self._engine) as connection:
+            done = persons.derive_due(
+                connection, self._profiles, self._clock.now_ms(), only=only, but=() if only else self._stuck
+            )
+        self.derived += done.persons
+        self.credited += done.credited
+
+    def _derive_singly(self) -> bool:
+        """Derive a batch one by one. False: it failed so often that the rest waits for the next step."""
+        with reading(self._engine) as connection:
+            batch = due.first(connection, persons.BATCH, but=self._stuck)
+        failed = 0
+        for one in batch:
+            try:
+                self._derive(only=one)
+            except Unwritable:
+                raise
+            except Exception as error:  # this one waits, the others go on
+                log.error("derive-failing person=%d error=%s", one, type(error).__name__, exc_info=error)
+                self._stuck[one] = self._monotonic() + AGAIN_S
+                failed += 1
+                if failed >= STUCK_MAX:
+                    return False
+        return True
 
     def settle(self, state: str) -> None:
         """Release the registers that can be."""
+        stuck: dict[int, Exception] = {}
         for found in self._institutions():
             after: int | None = 0
             while after is not None and not self._stop:
                 now_ms = self._clock.now_ms()
                 with reading(self._engine) as connection:
                     ready, after = registers.releasable(
-                        connection, found, self._profiles, now_ms, state=state, after=after
+                        connection, found, self._profiles, now_ms, state=state, after=after, failed=stuck
                     )
                 for one in ready:
-                    with writing(self._engine) as connection:
-                        registers.release(connection, found.id, one, now_ms)
-                self.released += len(ready)
+                    try:
+                        with writing(self._engine) as connection:
+                            registers.release(connection, found.id, one, now_ms)
+                        self.released += 1
+                    except Unwritable:
+                        raise
+                    except Exception as error:  # noqa: BLE001  this one waits, the others go on
+                        stuck[one.session.id] = error
+        if stuck:
+            listed = ", ".join(map(str, sorted(stuck)[:10]))
+            raise _Stuck(f"{len(stuck)} sessions: {listed}") from next(iter(stuck.values()))
 
     def rosters(self) -> None:
         """Build rosters where the campus changed, time passed, or a reader holds a newer one than was issued."""
         for found in self._institutions():
-            now_ms = self._clock.now_ms()
-            with reading(self._engine) as connection:
-                change = institutions.campus_change(connection, found.id)
-                said = issued.said(connection, found.id)
-                held = issued.issued(connection, found.id)
-            last = self._rosters.get(found.id)
-            behind = any(version > held[one].version_ms for one, version in said.items() if one in held)
-            if last is not None and last[0] == change and now_ms - last[1] < ROSTER_MS and not behind:
-                continue
-            with writing(self._engine) as connection:
-                self.issued += rosters.build(connection, self._ring, found.id, now_ms)
-            self._rosters[found.id] = (change, now_ms)
+            self._alone(f"class lists of {found.name}", partial(self._rosters_of, found))
+
+    def _rosters_of(self, found: institutions.Institution) -> None:
+        now_ms = self._clock.now_ms()
+        with reading(self._engine) as connection:
+            change = institutions.campus_change(connection, found.id)
+            said = issued.said(connection, found.id, now_ms)
+            held = issued.issued(connection, found.id)
+        last = self._rosters.get(found.id)
+        lame = self._lame.get(found.id, set())
+        behind = any(version > held[one].version_ms for one, version in said.items() if one in held and one not in lame)
+        if last is not None and last[0] == change and 0 <= now_ms - last[1] < ROSTER_MS and not behind:
+            return
+        failed: dict[str, tuple[int, Exception]] = {}
+        with writing(self._engine) as connection:
+            self.issued += rosters.build(connection, self._ring, found.id, now_ms, failed=failed)
+        self._rosters[found.id] = (change, now_ms)
+        self._lame[found.id] = {reader_id for reader_id, _ in failed.values()}
+        self.failures += len(failed)
+        self.trouble.readers(found.id, failed)
 
     def _institutions(self) -> list[institutions.Institution]:
         with reading(self._engine) as connection:

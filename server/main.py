@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import socket
 from collections.abc import Sequence
 
 import uvicorn
 
+from server.api import limits
 from server.app import make_app
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
@@ -40,6 +43,7 @@ def _migrate(_arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    files = limits.raise_files()
     store = open_store().ready()
     app = make_app(store.settings, store.engine, store.clock, store.vault)
     host = arguments.host or store.settings.host
@@ -50,13 +54,29 @@ def _serve(arguments: argparse.Namespace) -> int:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        # Before the line below is printed: whoever reads it may connect at once.
+        listening.listen(limits.BACKLOG)
     except OSError as error:
         raise StoreError(
             "listen", f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
         ) from error
     # One line, for whoever started it with port 0.
     print(f"muster server: http://{host}:{listening.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
-    uvicorn.Server(config).run(sockets=[listening])
+    config = uvicorn.Config(
+        app,
+        http=limits.Patience,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        backlog=limits.BACKLOG,
+        limit_concurrency=limits.connections_most(files),
+    )
+    # After the Config: it sets the loggers up.
+    quiet = limits.Quiet()
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(quiet)
+    # uvicorn ends in good order at Ctrl-C, and raises it again.
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
     store.engine.dispose()
     return DONE

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
@@ -112,8 +112,10 @@ def _add_readers(arguments: argparse.Namespace) -> int:
 
 def _wanted(arguments: argparse.Namespace) -> list[tuple[str, str, str | None, str | None, Path]]:
     if arguments.bulk is None:
-        if arguments.name is None or arguments.out is None:
-            raise StoreError("usage", "muster reader add NAME --out FILE, or --bulk CSV --out-dir DIR")
+        if arguments.name is None:
+            raise StoreError("usage", "write muster reader add NAME --out FILE, or --bulk CSV --out-dir DIR")
+        if arguments.out is None:
+            raise StoreError("usage", "say with --out FILE where the reader's settings file goes")
         return [(arguments.name, arguments.site, arguments.room, arguments.since, arguments.out)]
     if arguments.out_dir is None:
         raise StoreError("usage", "--bulk needs --out-dir")
@@ -148,17 +150,21 @@ def reader_settings(
     }
 
 
+_BROKER = "what --broker names is no broker: write mqtt://host:port or mqtt://user:password@host:port"
+
+
 def _broker(url: str) -> dict[str, Any]:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise StoreError("broker", f"{url} is no address of a broker: {error}") from error
+    except ValueError:
+        # Neither the address nor what Python says of it: a password stands in them, or a part of it.
+        raise StoreError("broker", _BROKER) from None
     if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-        raise StoreError("broker", f"a broker is mqtt://host:port, not {url}")
+        raise StoreError("broker", _BROKER)
     told: dict[str, Any] = {"host": parts.hostname, "port": port or (8883 if parts.scheme == "mqtts" else 1883)}
     if parts.username:
-        told |= {"user": parts.username, "password": parts.password or ""}
+        told |= {"user": unquote(parts.username), "password": unquote(parts.password or "")}
     return told
 
 

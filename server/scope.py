@@ -40,7 +40,7 @@ class Scope:
     @property
     def sees_doors(self) -> bool:
         """Doors, readers, alarms: no student is named there."""
-        return self.role in (ADMIN, TECHNICIAN, LECTURER)
+        return self.role in (ADMIN, TECHNICIAN)
 
     @property
     def tends_doors(self) -> bool:
@@ -55,7 +55,7 @@ class Scope:
     def need_doors(self) -> None:
         """Raises NotAllowed(`not-allowed`) unless doors may be seen."""
         if not self.sees_doors:
-            raise NotAllowed("not-allowed", "this is for staff who look after doors")
+            raise NotAllowed("not-allowed", "this is for technicians and administrators")
 
     def need_tending(self) -> None:
         """Raises NotAllowed(`not-allowed`) unless doors may be tended."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 
+from firmware.contract.topics import is_name
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
 from server.store import logins, people
@@ -78,12 +79,14 @@ def _add_token(arguments: argparse.Namespace) -> int:
 def gateway(argv: Sequence[str]) -> int:
     """`muster gateway add NAME`: makes a gateway's token and prints it, once. argv: what follows `gateway add`."""
     parser = argparse.ArgumentParser(prog="muster gateway add", description="Make a gateway's token; printed once.")
-    parser.add_argument("name")
+    parser.add_argument("name", help="1 to 32 of a-z, 0-9 and hyphen")
     arguments = parser.parse_args(argv)
     return run(_add_gateway, arguments)
 
 
 def _add_gateway(arguments: argparse.Namespace) -> int:
+    if not is_name(arguments.name):
+        raise StoreError("gateway-name", "a gateway is named with 1 to 32 of a-z, 0-9 and hyphen")
     store = open_store().ready()
     with writing(store.engine) as connection:
         here = store.institution(connection)

@@ -57,5 +57,6 @@ class Vault:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about.encode())
         except InvalidTag as error:
             raise BadSetting(
-                "server-key", "a key in the database does not open: this is not the server key it was made under"
+                "server-key",
+                "a key in the database does not open: this is not the server key it was made under; put that one back",
             ) from error

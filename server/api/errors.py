@@ -1,10 +1,10 @@
-"""One shape for every error that leaves the server: `{"error": {"code", "text"}}`."""
+"""One shape for every error that leaves the server: `{"error": {"code", "text"}}`; in a browser it is a page."""
 
 from __future__ import annotations
 
 import logging
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -13,24 +13,41 @@ from server.errors import StoreError
 
 log = logging.getLogger("muster.api")
 _CODES = {404: "not-found", 405: "method", 413: "too-much", 422: "request"}
+_TEXTS = {404: "there is nothing at this address: check it", 405: "this address is not used like that"}
+#: on an exception that stands in our log
+_LOGGED = "_muster_logged"
 
 
 def shaped(status: int, code: str, text: str) -> JSONResponse:
     """An error's answer."""
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    if status == 503:
+        headers["Retry-After"] = "1"
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"error": {"code": code, "text": text}}, status_code=status, headers=headers)
 
 
-async def _ours(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, StoreError)
+def answer(request: Request, error: StoreError) -> Response:
+    """An error's answer: a page where a person's browser asks for one, the shape for programs."""
+    problem = getattr(request.app.state, "problem", None)
+    asks = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    if problem is not None and asks:
+        return problem(request, error)
     return shaped(error.status, error.code, str(error))
 
 
-async def _theirs(_request: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreError)
+    return answer(request, error)
+
+
+async def _theirs(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return shaped(error.status_code, _CODES.get(error.status_code, "http"), str(error.detail))
+    status = error.status_code
+    made = StoreError(_CODES.get(status, "http"), _TEXTS.get(status, str(error.detail)))
+    made.status = status
+    return answer(request, made)
 
 
 async def _request(_request: Request, error: Exception) -> JSONResponse:
@@ -40,9 +57,18 @@ async def _request(_request: Request, error: Exception) -> JSONResponse:
     return shaped(422, "request", said)
 
 
-async def _fault(request: Request, error: Exception) -> JSONResponse:
+async def _fault(request: Request, error: Exception) -> Response:
     log.error("fault path=%s error=%s", request.url.path, type(error).__name__, exc_info=error)
-    return shaped(500, "fault", "the server made a mistake; it is in its log")
+    # The framework raises it again after this answer, and the server around it would log it again.
+    setattr(error, _LOGGED, True)
+    made = StoreError("fault", "the server made a mistake; it is in its log")
+    made.status = 500
+    return answer(request, made)
+
+
+def is_logged(error: BaseException) -> bool:
+    """Whether this fault stands in our log already."""
+    return getattr(error, _LOGGED, False)
 
 
 def install(app: FastAPI) -> None:

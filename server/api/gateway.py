@@ -30,6 +30,7 @@ class Item(BaseModel):
     reader: str = ""
     kind: str
     line: str = ""
+    #: by the gateway's clock: for people who look, nothing is decided by it
     received_ms: int = 0
     judged: str | None = None
     topic: str = ""
@@ -95,10 +96,12 @@ def changed(request: Request, caller: Annotated[Any, Depends(gateway)], after: s
         # For the doors page only: rosters are handed out even where the store cannot write.
         with contextlib.suppress(Unwritable), writing(state.engine) as connection:
             logins.gateway_seen(connection, caller.id, now_ms)
+    # 18 digits: a number that a database holds.
+    since = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
     with reading(state.engine) as connection:
-        rows = rosters.after(connection, caller.institution_id, int(after) if after.isdecimal() else 0)
+        rows = rosters.after(connection, caller.institution_id, since)
     return {
-        "cursor": str(max((row.change_no for row in rows), default=int(after) if after.isdecimal() else 0)),
+        "cursor": str(max((row.change_no for row in rows), default=since)),
         "rosters": [
             {
                 "site": row.site,

@@ -11,7 +11,7 @@ from server.api.errors import shaped
 from server.deliveries import Answer
 from server.errors import StoreError
 from server.store import alarms, due, institutions, quarantines, swipes
-from server.store.engine import reading
+from server.store.engine import reading, writes
 
 router = APIRouter(tags=["health"])
 
@@ -34,7 +34,11 @@ class Counters:
 
 @router.get("/healthz")
 def healthz(request: Request) -> JSONResponse:
-    """200 where the database answers; 503 in the errors' shape where it does not."""
+    """200 where the database answers and can be written; 503 in the errors' shape where it cannot, as far as was seen:
+    after a write that failed, until one succeeds (the background work tries)."""
+    failed = writes(request.app.state.engine).failed
+    if failed is not None:
+        return shaped(503, failed.code, str(failed))
     try:
         with reading(request.app.state.engine) as connection:
             institutions.every(connection)
@@ -47,7 +51,7 @@ def healthz(request: Request) -> JSONResponse:
 def metrics(request: Request) -> PlainTextResponse:
     """Prometheus text format."""
     state = request.app.state
-    counters, jobs = state.counters, state.jobs
+    counters, jobs, written = state.counters, state.jobs, writes(state.engine)
     lines = [
         ("muster_deliveries_total", "counter", "", counters.batches),
         ("muster_records_total", "counter", '{outcome="new"}', counters.new),
@@ -58,6 +62,8 @@ def metrics(request: Request) -> PlainTextResponse:
         ("muster_registers_released_total", "counter", "", jobs.released),
         ("muster_rosters_issued_total", "counter", "", jobs.issued),
         ("muster_job_failures_total", "counter", "", jobs.failures),
+        ("muster_write_failures_total", "counter", "", written.failures),
+        ("muster_unwritable", "gauge", "", int(written.failed is not None)),
     ]
     with reading(state.engine) as connection:
         for found in institutions.every(connection):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from server.api.signed_in import Signed
 from server.errors import NotFound, StoreError
@@ -19,6 +19,12 @@ from server.store.engine import Connection, reading, writing
 
 router = APIRouter(prefix="/api/v1", tags=["v1"])
 
+#: what a database holds as a number, and as a text: PostgreSQL's has no NUL
+Number = Annotated[int, Field(ge=0, le=(1 << 63) - 1)]
+Minutes = Annotated[int, Field(ge=0, le=10_000)]
+Word = Annotated[str, Field(max_length=255, pattern="^[^\\x00]*$")]
+Words = Annotated[str, Field(max_length=10_000, pattern="^[^\\x00]*$")]
+
 
 def day_of(connection: Connection, scope: Scope, day: str, now_ms: int) -> tuple[int, int]:
     """A local date (ISO; '' for today) as UTC [from, to). Raises StoreError(`day`)."""
@@ -27,9 +33,9 @@ def day_of(connection: Connection, scope: Scope, day: str, now_ms: int) -> tuple
         local = date.fromisoformat(day) if day else datetime.fromtimestamp(now_ms / 1000, zone).date()
         begins = datetime.combine(local, time.min, zone)
         ends = datetime.combine(local + timedelta(days=1), time.min, zone)
+        return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
     except (ValueError, OverflowError):
-        raise StoreError("day", f"a day is written 2026-10-05, not {day!r}") from None
-    return int(begins.timestamp() * 1000), int(ends.timestamp() * 1000)
+        raise StoreError("day", f"a day is written 2026-10-05, not {day[:40]!r}") from None
 
 
 @router.get("/me")
@@ -48,7 +54,7 @@ def of_day(request: Request, scope: Signed, day: str = "") -> dict[str, Any]:
 
 
 @router.get("/sessions/{session_id}/register")
-def register(request: Request, scope: Signed, session_id: int) -> dict[str, Any]:
+def register(request: Request, scope: Signed, session_id: Number) -> dict[str, Any]:
     """A session's students with their marks."""
     with reading(request.app.state.engine) as connection:
         found = registers.register_of(connection, scope, session_id, request.app.state.profiles)
@@ -56,7 +62,7 @@ def register(request: Request, scope: Signed, session_id: int) -> dict[str, Any]
 
 
 @router.get("/sessions/{session_id}/version")
-def version(request: Request, scope: Signed, session_id: int) -> dict[str, int]:
+def version(request: Request, scope: Signed, session_id: Number) -> dict[str, int]:
     """A number that changes with the register: cheap to ask for often."""
     with reading(request.app.state.engine) as connection:
         return {"version": registers.version(connection, scope, session_id)}
@@ -65,14 +71,14 @@ def version(request: Request, scope: Signed, session_id: int) -> dict[str, int]:
 class SetMark(BaseModel):
     """A mark by hand. code null: takes the mark away."""
 
-    code: str | None
-    late_min: int | None = None
-    early_min: int | None = None
-    remark: str = ""
+    code: Word | None
+    late_min: Minutes | None = None
+    early_min: Minutes | None = None
+    remark: Words = ""
 
 
 @router.put("/sessions/{session_id}/marks/{person_id}")
-def set_mark(request: Request, scope: Signed, session_id: int, person_id: int, said: SetMark) -> dict[str, int]:
+def set_mark(request: Request, scope: Signed, session_id: Number, person_id: Number, said: SetMark) -> dict[str, int]:
     """Set a mark: appended to its history. Answers the register's new version."""
     state = request.app.state
     with writing(state.engine) as connection:
@@ -92,7 +98,7 @@ def set_mark(request: Request, scope: Signed, session_id: int, person_id: int, s
 
 
 @router.post("/sessions/{session_id}/verify")
-def verify(request: Request, scope: Signed, session_id: int) -> dict[str, int]:
+def verify(request: Request, scope: Signed, session_id: Number) -> dict[str, int]:
     """Save the register: its marks are verified (STEP-18). Answers how many were new, and the new version."""
     state = request.app.state
     with writing(state.engine) as connection:
@@ -104,14 +110,14 @@ def verify(request: Request, scope: Signed, session_id: int) -> dict[str, int]:
 def swipes(
     request: Request,
     scope: Signed,
-    after: int = 0,
+    after: Number = 0,
     limit: Annotated[int, Query(ge=1, le=listings.PAGE_MAX)] = 200,
-    reader: str | None = None,
-    from_ms: int | None = None,
-    to_ms: int | None = None,
-    person: str | None = None,
-    session_id: int | None = None,
-    verdict: str | None = None,
+    reader: Word | None = None,
+    from_ms: Number | None = None,
+    to_ms: Number | None = None,
+    person: Word | None = None,
+    session_id: Number | None = None,
+    verdict: Word | None = None,
     differs: bool | None = None,
 ) -> dict[str, Any]:
     """Swipes by number, a page at a time; for administrators. `next` is the next page's `after`; null at the end."""
@@ -149,7 +155,7 @@ def every_alarm(request: Request, scope: Signed) -> dict[str, Any]:
 
 
 @router.post("/alarms/{alarm_id}/close")
-def close_alarm(request: Request, scope: Signed, alarm_id: int) -> dict[str, bool]:
+def close_alarm(request: Request, scope: Signed, alarm_id: Number) -> dict[str, bool]:
     """Close an alarm."""
     scope.need_tending()
     state = request.app.state

@@ -5,7 +5,7 @@ Never changes a mark that a person set or verified: it raises a proposal. A gree
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +30,18 @@ class Result:
     marked: int
 
 
-def derive_due(connection: Connection, profiles: Mapping[str, Profile], now_ms: int, *, limit: int = BATCH) -> Result:
-    """Derive the persons that wait longest, at most `limit`. persons == 0: nobody waits."""
-    taken = due.take(connection, limit)
+def derive_due(
+    connection: Connection,
+    profiles: Mapping[str, Profile],
+    now_ms: int,
+    *,
+    limit: int = BATCH,
+    only: int | None = None,
+    but: Collection[int] = (),
+) -> Result:
+    """Derive the persons that wait longest, at most `limit`. only: this one; but: none of these. persons == 0: nobody
+    waits."""
+    taken = due.take(connection, limit, only=only, but=but)
     credited = marked = 0
     for institution_id in sorted({row.institution_id for row in taken}):
         mine = [row for row in taken if row.institution_id == institution_id]
@@ -45,9 +54,9 @@ def derive_due(connection: Connection, profiles: Mapping[str, Profile], now_ms: 
     return Result(persons=len(taken), credited=credited, marked=marked)
 
 
-def anybody_due(connection: Connection) -> bool:
-    """Whether anybody waits to be derived."""
-    return due.anybody(connection)
+def anybody_due(connection: Connection, *, but: Collection[int] = ()) -> bool:
+    """Whether anybody waits to be derived who is not one of `but`."""
+    return due.anybody(connection, but=but)
 
 
 @dataclass(kw_only=True)

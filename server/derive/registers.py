@@ -15,7 +15,7 @@ from server.derive.doors import outages
 from server.policy import marking
 from server.policy.profile import Profile
 from server.store import derivations, due, evidence, heads, registers
-from server.store.engine import Connection
+from server.store.engine import Connection, DBAPIError
 from server.store.institutions import Institution
 
 BATCH = 100
@@ -39,9 +39,13 @@ def releasable(
     *,
     state: str = marking.PENDING,
     after: int = 0,
+    failed: dict[int, Exception] | None = None,
 ) -> tuple[list[Releasable], int | None]:
     """Look at one batch of closed sessions whose evidence is in that state (pending; or incomplete, which what arrives
-    late may still complete). Returns those that can leave it, and where to go on (None: at the end)."""
+    late may still complete). Returns those that can leave it, and where to go on (None: at the end).
+
+    failed: filled with the sessions that could not be looked at, by id; without it the first such one raises.
+    """
     sessions = evidence.closed(connection, found.id, now_ms, state, BATCH, after)
     doors = evidence.doors_of(connection, [row.id for row in sessions])
     busy = evidence.waiting(connection, [row.id for row in sessions])
@@ -50,9 +54,18 @@ def releasable(
     for row in sessions:
         if row.id in busy:
             continue
-        deadline_ms = marking.deadline_ms(profiles[row.profile], row.ends_ms, zone)
-        facts = door_facts(connection, row, doors.get(row.id, []), late=now_ms > deadline_ms)
-        judged = marking.evidence(facts, deadline_ms=deadline_ms, now_ms=now_ms)
+        try:
+            deadline_ms = marking.deadline_ms(profiles[row.profile], row.ends_ms, zone)
+            facts = door_facts(connection, row, doors.get(row.id, []), late=now_ms > deadline_ms)
+            judged = marking.evidence(facts, deadline_ms=deadline_ms, now_ms=now_ms)
+        except DBAPIError:
+            # The transaction is spent: nothing more can be read in it.
+            raise
+        except Exception as error:  # one session must not keep the others' registers
+            if failed is None:
+                raise
+            failed[row.id] = error
+            continue
         if judged.state not in (marking.PENDING, state):
             ready.append(Releasable(session=row, state=judged.state, doors=tuple(facts)))
     return ready, sessions[-1].id if len(sessions) == BATCH else None

@@ -9,7 +9,7 @@ from firmware.contract import roster as wire
 from firmware.contract.decide import Window
 from firmware.contract.errors import Misuse
 from server.store import alarms, readers, rosters
-from server.store.engine import Connection
+from server.store.engine import Connection, DBAPIError, unwritable
 
 HOUR_MS = 3_600_000
 #: how far ahead, and how far at least where the lists are too long
@@ -22,8 +22,19 @@ AGE_MS, LEFT_MS = 12 * HOUR_MS, 72 * HOUR_MS
 Listed = tuple[Window, set[bytes]]
 
 
-def build(connection: Connection, ring: readers.KeyRing, institution_id: int, now_ms: int) -> int:
-    """Issue a roster to each placed reader whose content changed or has become old. Returns how many."""
+def build(
+    connection: Connection,
+    ring: readers.KeyRing,
+    institution_id: int,
+    now_ms: int,
+    *,
+    failed: dict[str, tuple[int, Exception]] | None = None,
+) -> int:
+    """Issue a roster to each placed reader whose content changed or has become old. Returns how many.
+
+    failed: filled with the readers for which it did not work, name -> (id, error), and the others get theirs; without
+    it the first such one raises.
+    """
     until_ms = now_ms + HORIZONS_H[0] * HOUR_MS
     placed = rosters.placed(connection, institution_id, now_ms, until_ms)
     coming = rosters.coming(connection, institution_id, now_ms, until_ms)
@@ -39,49 +50,69 @@ def build(connection: Connection, ring: readers.KeyRing, institution_id: int, no
                 window = Window(row.id, row.opens_ms, row.starts_ms, row.ends_ms, row.closes_ms)
                 here[row.id] = (window, tokens.get(row.id, set()))
     found = readers.by_name(connection, [name for _, name in at_door])
-    keys = readers.keys(connection, ring, found.values())
-    issued, said = rosters.issued(connection, institution_id), rosters.said(connection, institution_id)
-    new = []
+    issued, said = rosters.issued(connection, institution_id), rosters.said(connection, institution_id, now_ms)
+    made = 0
     for (reader_id, name), listed in sorted(at_door.items()):
-        hours, sessions = _fitting(list(listed.values()), now_ms)
-        if hours < HORIZONS_H[0]:
-            alarms.raise_(
-                connection,
-                institution_id,
-                "roster-large",
-                name,
-                f"{name}: the class lists of {HORIZONS_H[0]} hours are more than a reader holds; it gets {hours} hours",
-                now_ms,
-                reader_id=reader_id,
-            )
-        digest, old = _digest(sessions), issued.get(reader_id)
-        version_ms = max(now_ms, (old.version_ms if old else 0) + 1, said.get(reader_id, 0) + 1)
-        if (
-            old is not None
-            and old.digest == digest
-            and now_ms - old.built_ms < AGE_MS
-            and old.valid_until_ms - now_ms >= min(LEFT_MS, hours * HOUR_MS // 2)
-            and old.version_ms >= said.get(reader_id, 0)
-        ):
-            continue
-        key = max((key for (one, _), key in keys.items() if one == reader_id), key=lambda key: key.id)
-        valid_until_ms = now_ms + hours * HOUR_MS
-        payload = _encode(name, key, version_ms, now_ms, valid_until_ms, sessions)
-        if payload is None:
-            continue
-        new.append(
-            {
-                "reader_id": reader_id,
-                "institution_id": institution_id,
-                "version_ms": version_ms,
-                "valid_until_ms": valid_until_ms,
-                "digest": digest,
-                "payload": payload,
-                "built_ms": now_ms,
-            }
+        try:
+            # A savepoint: what fails for one reader, also in the database, is undone for that one alone.
+            with connection.begin_nested():
+                keys = readers.keys(connection, ring, [found[name]])
+                row = _row(connection, institution_id, now_ms, (reader_id, name), listed, keys, issued, said)
+                rosters.issue(connection, [] if row is None else [row])
+                made += row is not None
+        except Exception as error:  # one reader must not keep the others from their class lists
+            if failed is None or (isinstance(error, DBAPIError) and unwritable(error) is not None):
+                raise
+            failed[name] = (reader_id, error)
+    return made
+
+
+def _row(
+    connection: Connection,
+    institution_id: int,
+    now_ms: int,
+    door: tuple[int, str],
+    listed: dict[int, Listed],
+    keys: dict[tuple[int, int], Any],
+    issued: dict[int, Any],
+    said: dict[int, int],
+) -> dict[str, Any] | None:
+    reader_id, name = door
+    hours, sessions = _fitting(list(listed.values()), now_ms)
+    if hours < HORIZONS_H[0]:
+        alarms.raise_(
+            connection,
+            institution_id,
+            "roster-large",
+            name,
+            f"{name}: the class lists of {HORIZONS_H[0]} hours are more than a reader holds; it gets {hours} hours",
+            now_ms,
+            reader_id=reader_id,
         )
-    rosters.issue(connection, new)
-    return len(new)
+    digest, old = _digest(sessions), issued.get(reader_id)
+    version_ms = max(now_ms, (old.version_ms if old else 0) + 1, said.get(reader_id, 0) + 1)
+    if (
+        old is not None
+        and old.digest == digest
+        and now_ms - old.built_ms < AGE_MS
+        and old.valid_until_ms - now_ms >= min(LEFT_MS, hours * HOUR_MS // 2)
+        and old.version_ms >= said.get(reader_id, 0)
+    ):
+        return None
+    key = max(keys.values(), key=lambda key: key.id)
+    valid_until_ms = now_ms + hours * HOUR_MS
+    payload = _encode(name, key, version_ms, now_ms, valid_until_ms, sessions)
+    if payload is None:
+        return None
+    return {
+        "reader_id": reader_id,
+        "institution_id": institution_id,
+        "version_ms": version_ms,
+        "valid_until_ms": valid_until_ms,
+        "digest": digest,
+        "payload": payload,
+        "built_ms": now_ms,
+    }
 
 
 def _fitting(sessions: list[Listed], now_ms: int) -> tuple[int, list[Listed]]:

@@ -6,10 +6,15 @@ from typing import Any
 
 from firmware.contract import statement
 from server.intake.desk import Desk, Item, Record
-from server.store import heads, journals, readers
+from server.store import heads, journals, readers, rosters
 
 #: offers of a hole (hellos) after which it becomes an alarm
 OFFERS = 3
+#: a receipt goes out under the nonces of this many hellos: those that arrived last. Several gateways may bring hellos
+#: in the wrong order, nobody's clock but the store's is trusted to order them, and a reader ignores other nonces
+HELLOS = 3
+#: a class list's version is the store's time when it was made: one further ahead than this was never issued
+ROSTER_AHEAD_MS = rosters.AHEAD_MS
 
 Said = tuple[Item, readers.Reader, statement.Statement]
 
@@ -25,36 +30,70 @@ class Answering:
         hellos: list[Said],
         held: dict[tuple[int, str], journals.Journal],
     ) -> dict[int, list[statement.Held]]:
-        """Take hellos: the newest nonce, what the reader holds, and what it freed and the store has not."""
+        """Take hellos, in the order of their arrival here: their nonces, what the reader holds, and what it freed and
+        the store has not."""
         greeted: dict[int, list[statement.Held]] = {}
-        states = readers.states(self.desk.connection, [found.id for _, found, _ in hellos])
-        for item, found, said in sorted(hellos, key=lambda one: one[0].received_ms):
+        for _, found, said in hellos:
             values = said.values
             self._down(found, "command", "time", {"nonce": values["nonce"], "wall_ms": self.desk.now_ms})
             fresh = heads.add_hello(
                 self.desk.connection, found.institution_id, found.id, values["nonce"], said.text, self.desk.now_ms
             )
-            state = states.get(found.id)
-            last = self.desk.notes.get(found.id, {}).get("hello_ms") or (state.hello_ms if state else None) or 0
-            # Delivered again or late, a hello must not bring back a nonce that the reader has forgotten.
-            if fresh and item.received_ms >= last:
+            nonces = self.nonces(found.id)
+            # Delivered again, a hello changes nothing: it must not bring back a nonce that the reader has forgotten.
+            if fresh:
+                nonces = [values["nonce"], *nonces][:HELLOS]
                 self.desk.notes.setdefault(found.id, {}).update(
-                    hello_nonce=values["nonce"],
-                    hello_ms=item.received_ms,
+                    hello_nonce=nonces[0],
+                    hello_before=",".join(nonces[1:]) or None,
+                    hello_ms=self.desk.now_ms,
                     firmware=values["firmware"],
-                    roster_ms=max(values["roster"] or 0, (state.roster_ms if state else None) or 0) or None,
                 )
-            nonce = self.desk.notes.get(found.id, {}).get("hello_nonce") or (state.hello_nonce if state else None)
-            if nonce is None or nonce != values["nonce"]:
+                self.note_roster(found, values["roster"])
+            if values["nonce"] not in nonces:
                 continue
-            greeted[found.id] = values["journals"]
+            greeted.setdefault(found.id, []).extend(values["journals"])
             for one in values["journals"]:
                 journal = held[found.id, one.journal]
                 if one.freed > journal.up_to:
-                    self._ask_again(found, journal, one, nonce)
+                    self._ask_again(found, journal, one, values["nonce"])
                 elif fresh and one.head > journal.up_to and journal.highest > journal.up_to + 1:
                     self._hole(found, journal)
         return greeted
+
+    def nonces(self, reader_id: int) -> list[str]:
+        """The nonces of the reader's hellos that arrived last, newest first."""
+        newest, before = self.desk.known_of(reader_id, "hello_nonce"), self.desk.known_of(reader_id, "hello_before")
+        return [newest, *filter(None, (before or "").split(","))] if newest else []
+
+    def note_roster(self, found: readers.Reader, version_ms: int | None) -> None:
+        """The reader said that it holds this class list. The highest counts: the next one's version is above it."""
+        if version_ms is None:
+            return
+        latest_ms = self.desk.now_ms + ROSTER_AHEAD_MS
+        if version_ms > latest_ms:
+            self.desk.alarm(
+                found,
+                "roster-version-impossible",
+                found.name,
+                f"{found.name}: it says that it holds a class list with a version that was never issued; this is "
+                "ignored. Give it a new settings file (`muster reader`), and see who had its key",
+            )
+            return
+        last = self.desk.known_of(found.id, "roster_ms") or 0
+        # What was noted before this was looked at may be impossible too.
+        if last > latest_ms or version_ms > last:
+            self.desk.notes.setdefault(found.id, {})["roster_ms"] = version_ms
+
+    def note_rosters(self, records: list[Record]) -> None:
+        """Authentic swipes say as well which class list they were judged by."""
+        newest: dict[int, int] = {}
+        for made in records:
+            version_ms = made.said.values["roster"] if made.said and made.said.kind == "swipe" else None
+            if version_ms is not None:
+                newest[made.reader.id] = max(version_ms, newest.get(made.reader.id, 0))
+        for reader_id, version_ms in sorted(newest.items()):
+            self.note_roster(self.desk.by_id[reader_id], version_ms)
 
     def _ask_again(self, found: readers.Reader, journal: journals.Journal, one: statement.Held, nonce: str) -> None:
         """The reader freed what the store does not have: the store was restored from a backup."""
@@ -84,18 +123,19 @@ class Answering:
             )
 
     def note_heads(self, stated: list[Said]) -> None:
-        """Take heads: each is answered with the time, and the newest is noted."""
-        states = readers.states(self.desk.connection, [found.id for _, found, _ in stated])
-        for item, found, said in sorted(stated, key=lambda one: one[0].received_ms):
+        """Take heads: each is answered with the time, and the newest is noted: by the reader's own clock, which it has
+        from the store, and by arrival where it has none."""
+        for _, found, said in stated:
             values = said.values
             self._down(found, "command", "time", {"nonce": values["nonce"], "wall_ms": self.desk.now_ms})
             if not heads.add_head(self.desk.connection, found.institution_id, found.id, values, self.desk.now_ms):
                 continue
-            state = states.get(found.id)
-            last = self.desk.notes.get(found.id, {}).get("head_ms") or (state.head_ms if state else None) or 0
-            if item.received_ms >= last:
+            last = self.desk.known_of(found.id, "head_wall_ms")
+            # A time that lies ahead of the store's was never right: it must not keep later heads from being noted.
+            late = last is not None and values["wall_ms"] is not None and values["wall_ms"] < last <= self.desk.now_ms
+            if not late:
                 self.desk.notes.setdefault(found.id, {}).update(
-                    head_ms=item.received_ms,
+                    head_ms=self.desk.now_ms,
                     head_wall_ms=values["wall_ms"],
                     clock=values["clock"],
                     uncertainty_ms=values["uncertainty_ms"],
@@ -111,18 +151,12 @@ class Answering:
         """A receipt for every journal that was touched, also by what was held already: the last one may be lost."""
         wanted = {(made.reader.id, made.journal) for made in records}
         wanted |= {(reader_id, one.journal) for reader_id, listed in greeted.items() for one in listed}
-        states = readers.states(self.desk.connection, [reader_id for reader_id, _ in wanted])
         for reader_id, name in sorted(wanted):
             up_to = self.covered(held[reader_id, name])
-            state = states.get(reader_id)
             # Without a hello there is no nonce, and the reader would not believe it.
-            if up_to >= 0 and state is not None and state.hello_nonce is not None:
-                self._down(
-                    self.desk.by_id[reader_id],
-                    "receipt",
-                    "receipt",
-                    {"nonce": state.hello_nonce, "journal": name, "up_to": up_to},
-                )
+            for nonce in self.nonces(reader_id) if up_to >= 0 else ():
+                values = {"nonce": nonce, "journal": name, "up_to": up_to}
+                self._down(self.desk.by_id[reader_id], "receipt", "receipt", values)
 
     def covered(self, journal: journals.Journal) -> int:
         """Up to where a receipt may go: no further than the first hole."""

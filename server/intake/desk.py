@@ -76,10 +76,17 @@ class Desk:
         self.keys: dict[tuple[int, int], Key] = {}
         #: readers of which something authentic came
         self.seen: set[int] = set()
+        #: reader id -> row of `reader_state`, as this request found it
+        self.states: dict[int, Any] = {}
         #: reader id -> what is to be noted of it
         self.notes: dict[int, dict[str, Any]] = {}
         #: journals to be written back, by id
         self.changed: dict[int, journals.Journal] = {}
+
+    def known_of(self, reader_id: int, name: str) -> Any:
+        """What is known of a reader, with what this request has noted: a column of `reader_state`; None: nothing."""
+        noted = self.notes.get(reader_id, {})
+        return noted[name] if name in noted else getattr(self.states.get(reader_id), name, None)
 
     def suspect(self, item: Item, code: str, *, authentic: bool = False) -> None:
         """This item goes to quarantine."""

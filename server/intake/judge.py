@@ -71,7 +71,13 @@ class Judge:
             # Authentic, and of a form that this store does not know: newer firmware. Its place is taken all the same.
             journal, seq = (parts[4], parts[5]) if len(parts) > 5 else ("", "")
             self.desk.suspect(item, error.code, authentic=True)
-            if not _is_hex(journal, 16) or not seq.isdigit() or len(seq) > 18 or str(int(seq)) != seq:
+            if (
+                not _is_hex(journal, 16)
+                or not seq.isascii()
+                or not seq.isdigit()
+                or len(seq) > 18
+                or str(int(seq)) != seq
+            ):
                 return None
             seq = int(seq)
         return Record(item=item, reader=found, journal=journal, seq=seq, text=text, mac=mac, said=said)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from server.api.signed_in import COOKIE
 from server.errors import NotAllowed, NotFound, NotSignedIn, StoreError, TooMuch
@@ -50,11 +51,15 @@ class PageRoute(APIRoute):
                 response = _to_sign_in(request)
             except StoreError as error:
                 response = problem(request, error)
-            for name, value in HEADERS.items():
-                response.headers[name] = value
-            return response
+            return _headed(response)
 
         return guarded
+
+
+def _headed(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    return response
 
 
 def is_htmx(request: Request) -> bool:
@@ -90,6 +95,11 @@ def problem(request: Request, error: StoreError) -> Response:
     )
 
 
+def nowhere(request: Request, error: StoreError) -> Response:
+    """The problem page where no page's route answers: there is none at the address, or none could."""
+    return _headed(problem(request, error))
+
+
 def who(request: Request) -> logins.Login:
     """Dependency: whoever is signed in by the cookie. Raises NotSignedIn."""
     token = request.cookies.get(COOKIE, "")
@@ -103,12 +113,19 @@ def who(request: Request) -> logins.Login:
 
 
 async def form(request: Request) -> dict[str, str]:
-    """Dependency: the fields of a plain form, each once. Whatever else was sent is no form. Raises TooMuch(`form`)."""
+    """Dependency: the fields of a plain form, each once. Whatever else was sent is no form.
+
+    Raises TooMuch(`form`), StoreError(`form-cut`).
+    """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_LIMIT:
-            raise TooMuch("form", "this form is too long: write less")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > FORM_LIMIT:
+                raise TooMuch("form", "this form is too long: write less")
+    except ClientDisconnect:
+        # Nobody reads this; it is no fault of ours.
+        raise StoreError("form-cut", "the form did not arrive whole: send it again") from None
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         return {}
     try:

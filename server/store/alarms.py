@@ -73,3 +73,17 @@ def close(connection: Connection, institution_id: int, alarm_id: int, account_id
         .values(closed_ms=now_ms, closed_by_account_id=account_id)
     )
     return done.rowcount == 1
+
+
+def over(connection: Connection, institution_id: int, code: str, subject: str, now_ms: int) -> None:
+    """What this alarm told of works again: it is closed, by nobody."""
+    connection.execute(
+        update(alarm)
+        .where(
+            alarm.c.institution_id == institution_id,
+            alarm.c.code == code,
+            alarm.c.subject == subject,
+            alarm.c.closed_ms.is_(None),
+        )
+        .values(closed_ms=now_ms)
+    )

@@ -41,6 +41,15 @@ def current_keys(connection: Connection, vault: Vault, institution_id: int, now_
     return [Key(1, secret)]
 
 
+def need_key(connection: Connection, vault: Vault) -> None:
+    """Open one card key, if there is any: under another server key no card could be registered.
+
+    Raises BadSetting(`server-key`).
+    """
+    for row in connection.execute(select(card_key).order_by(card_key.c.id.desc()).limit(1)):
+        vault.open(row.secret, _about(row.institution_id, row.key_id))
+
+
 def secrets_for_readers(
     connection: Connection, vault: Vault, institution_id: int, now_ms: int
 ) -> list[tuple[int, bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, select, union
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, true, union
 
 from server.store import upsert
 from server.store.schema import (
@@ -151,14 +151,28 @@ def reader(connection: Connection, institution_id: int, reader_id: int, from_ms:
     mark(connection, _rows(connection, query, institution_id, now_ms))
 
 
-def take(connection: Connection, limit: int) -> list[Any]:
+def take(connection: Connection, limit: int, *, only: int | None = None, but: Iterable[int] = ()) -> list[Any]:
     """The persons that wait longest, at most `limit`, locked against others until the transaction ends, and no longer
-    due. What is marked from now on is due again."""
-    query = select(due).order_by(due.c.since_ms, due.c.person_id).limit(limit).with_for_update(skip_locked=True)
+    due. What is marked from now on is due again. only: this person; but: none of these."""
+    query = select(due).where(_among(only, but)).order_by(due.c.since_ms, due.c.person_id).limit(limit)
+    query = query.with_for_update(skip_locked=True)
     rows = sorted(connection.execute(query), key=lambda row: row.person_id)
     if rows:
         connection.execute(delete(due).where(due.c.person_id.in_([row.person_id for row in rows])))
     return rows
+
+
+def _among(only: int | None, but: Iterable[int]) -> ColumnElement[bool]:
+    left_out = sorted(but)
+    if only is not None:
+        return due.c.person_id == only
+    return due.c.person_id.not_in(left_out) if left_out else true()
+
+
+def first(connection: Connection, limit: int, *, but: Iterable[int] = ()) -> list[int]:
+    """The ids of the persons that wait longest, at most `limit`, none of `but`. Takes nothing."""
+    query = select(due.c.person_id).where(_among(None, but)).order_by(due.c.since_ms, due.c.person_id).limit(limit)
+    return list(connection.execute(query).scalars())
 
 
 def waiting(connection: Connection, institution_id: int) -> int:
@@ -168,6 +182,6 @@ def waiting(connection: Connection, institution_id: int) -> int:
     ).scalar_one()
 
 
-def anybody(connection: Connection) -> bool:
-    """Whether anybody is due."""
-    return connection.execute(select(due.c.person_id).limit(1)).first() is not None
+def anybody(connection: Connection, *, but: Iterable[int] = ()) -> bool:
+    """Whether anybody is due who is not one of `but`."""
+    return connection.execute(select(due.c.person_id).where(_among(None, but)).limit(1)).first() is not None

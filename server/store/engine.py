@@ -7,15 +7,17 @@ PostgreSQL runs at READ COMMITTED. What a database says when it cannot be writte
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from server.errors import BadSetting, Unwritable
+from server.store.schema import institution
 
 BUSY_TIMEOUT_MS = 10_000
 
@@ -31,7 +33,11 @@ def open_engine(url: str) -> Engine:
         return _sqlite(url, parsed.database)
     if backend == "postgresql":
         # psycopg 3 is what is installed: `postgresql://` alone would look for psycopg2.
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=8, max_overflow=8)
+        # hide_parameters: an error's text goes to logs, and names and tokens are among the parameters.
+        made = create_engine(
+            parsed.set(drivername="postgresql+psycopg"), pool_size=8, max_overflow=8, hide_parameters=True
+        )
+        return _watched(made)
     raise BadSetting("database-url", f"the store runs on sqlite:/// or postgresql://, not on {backend}://")
 
 
@@ -39,7 +45,12 @@ def _sqlite(url: str, path: str | None) -> Engine:
     if not path or path == ":memory:":
         raise BadSetting("database-url", "the store needs a file: sqlite:///path/to/muster.db")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "isolation_level": None})
+    # Nobody else's to read; the files that SQLite makes beside it get its mode. It says itself why it cannot be made.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "isolation_level": None}, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(raw, _record) -> None:  # noqa: ANN001  SQLAlchemy's own untyped hook
@@ -61,7 +72,36 @@ def _sqlite(url: str, path: str | None) -> Engine:
             )
 
     # Within one process writers queue here: SQLite's own waiting is a sleep that may lose the race for long.
-    return engine.execution_options(writer=threading.Lock())
+    return _watched(engine).execution_options(writer=threading.Lock())
+
+
+class Writes:
+    """Whether the database can be written, as far as was seen. failed: what the last write that failed said; None
+    again as soon as a change was committed."""
+
+    def __init__(self) -> None:
+        self.failed: Unwritable | None = None
+        self.failures = 0
+
+
+def _watched(engine: Engine) -> Engine:
+    @event.listens_for(engine, "after_cursor_execute")
+    def _note(connection, _cursor, _statement, _parameters, context, _many) -> None:  # noqa: ANN001  SQLAlchemy's hook
+        if context is not None and (context.isinsert or context.isupdate or context.isdelete):
+            connection.info["changed"] = True
+
+    return engine.execution_options(writes=Writes())
+
+
+def writes(engine: Engine) -> Writes:
+    """What is known of whether this engine's database can be written."""
+    return engine.get_execution_options()["writes"]
+
+
+def probe(engine: Engine) -> None:
+    """Commit a change that changes nothing, so that `writes` says how it is. Raises Unwritable."""
+    with writing(engine) as connection:
+        connection.execute(update(institution).values(campus_change=institution.c.campus_change))
 
 
 @contextmanager
@@ -82,14 +122,25 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises Unwritable(`database-read-only`, `database-full`, `database-locked`, `database-unreachable`).
     """
     lock = engine.get_execution_options().get("writer") or nullcontext()
-    with lock, translated(), engine.connect() as connection:
-        _begin(connection, write=True)
-        try:
-            yield connection
-        except BaseException:
-            _end(connection, commit=False)
-            raise
-        _end(connection, commit=True)
+    seen = writes(engine)
+    try:
+        with lock, translated(), engine.connect() as connection:
+            connection.info.pop("changed", None)
+            _begin(connection, write=True)
+            try:
+                yield connection
+            except BaseException:
+                _end(connection, commit=False)
+                raise
+            changed = connection.info.pop("changed", False)
+            _end(connection, commit=True)
+    except Unwritable as error:
+        seen.failed = error
+        seen.failures += 1
+        raise
+    # A commit without a change writes nothing, and so says nothing.
+    if changed:
+        seen.failed = None
 
 
 def _begin(connection: Connection, *, write: bool) -> None:

@@ -214,10 +214,27 @@ def listed(connection: Connection, institution_id: int, now_ms: int) -> list[Any
 
 
 def states(connection: Connection, reader_ids: Iterable[int]) -> dict[int, Any]:
-    """reader id -> row of `reader_state`."""
+    """reader id -> row of `reader_state`, locked until the transaction ends: what is noted rests on what was read."""
     wanted = sorted(set(reader_ids))
-    rows = connection.execute(select(reader_state).where(reader_state.c.reader_id.in_(wanted)))
-    return {row.reader_id: row for row in rows}
+    if not wanted:
+        return {}
+    query = select(reader_state).where(reader_state.c.reader_id.in_(wanted)).order_by(reader_state.c.reader_id)
+    return {row.reader_id: row for row in connection.execute(query.with_for_update())}
+
+
+def need_key(connection: Connection, vault: Vault) -> None:
+    """Open one reader's key, if there is any: a server with another server key would believe no reader.
+
+    Raises BadSetting(`server-key`).
+    """
+    query = (
+        select(reader.c.name, reader_key.c.key_id, reader_key.c.secret)
+        .join(reader, reader.c.id == reader_key.c.reader_id)
+        .order_by(reader_key.c.id.desc())
+        .limit(1)
+    )
+    for row in connection.execute(query):
+        vault.open(row.secret, _about(row.name, row.key_id))
 
 
 def note(connection: Connection, institution_id: int, reader_id: int, **values: Any) -> None:

@@ -23,6 +23,9 @@ from server.store.schema import (
     site,
 )
 
+#: a version is the store's time when it was made, or just above the last: one further ahead was never issued
+AHEAD_MS = 24 * 3_600_000
+
 
 def after(connection: Connection, institution_id: int, change_no: int) -> list[Any]:
     """The rosters that changed after that change, in order of change."""
@@ -128,10 +131,10 @@ def issued(connection: Connection, institution_id: int) -> dict[int, Any]:
     return {row.reader_id: row for row in connection.execute(query)}
 
 
-def said(connection: Connection, institution_id: int) -> dict[int, int]:
-    """reader id -> the highest roster version that it ever said it holds."""
+def said(connection: Connection, institution_id: int, now_ms: int) -> dict[int, int]:
+    """reader id -> the highest roster version that it ever said it holds; impossible ones left out."""
     query = select(reader_state.c.reader_id, reader_state.c.roster_ms).where(
-        reader_state.c.institution_id == institution_id, reader_state.c.roster_ms.is_not(None)
+        reader_state.c.institution_id == institution_id, reader_state.c.roster_ms <= now_ms + AHEAD_MS
     )
     return {row.reader_id: row.roster_ms for row in connection.execute(query)}
 

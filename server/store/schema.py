@@ -523,7 +523,10 @@ reader_state = Table(
     metadata,
     Column("reader_id", Id, ForeignKey("reader.id"), primary_key=True, autoincrement=False),
     _institution(),
+    #: the hello that arrived last, by the store's clock, and the nonces of those before it, newest first, joined by
+    #: commas: two gateways may bring hellos in the wrong order, so receipts go out under each of them
     Column("hello_nonce", String(16)),
+    Column("hello_before", String(64)),
     Column("hello_ms", Ms),
     #: roster version that the reader said it holds; a new roster's version is above every one ever said
     Column("roster_ms", Ms),

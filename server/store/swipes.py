@@ -11,6 +11,8 @@ from server.store.schema import clock_pair, placement, reading, swipe
 
 #: a wall time later than its arrival by more than its uncertainty and this is not believed
 FUTURE_MS = 60_000
+#: more uncertain than this is written down as this: sums of times must stay numbers that a database holds
+UNSURE_MAX_MS = 365 * 24 * 3_600_000
 #: growth of a clock's uncertainty: 50 ppm
 PPM = 50
 
@@ -26,7 +28,7 @@ def place(
     tells, at the cost of 50 ppm of the distance. A time that lies after its own arrival is not believed.
     """
     if clock != "none" and wall_ms is not None:
-        unsure = uncertainty_ms or 0
+        unsure = min(uncertainty_ms or 0, UNSURE_MAX_MS)
         if wall_ms > received_ms + unsure + FUTURE_MS:
             return None, unsure, "future"
         return wall_ms, unsure, "wall"
@@ -34,7 +36,10 @@ def place(
     if nearest is None:
         return None, 0, "unplaced"
     far = abs(boot_ms - nearest[0])
-    return nearest[1] + boot_ms - nearest[0], nearest[2] + far * PPM // 1_000_000, "clock"
+    at_ms, unsure = nearest[1] + boot_ms - nearest[0], min(nearest[2] + far * PPM // 1_000_000, UNSURE_MAX_MS)
+    if not 0 <= at_ms <= received_ms + unsure + FUTURE_MS:
+        return None, unsure, "future" if at_ms > 0 else "unplaced"
+    return at_ms, unsure, "clock"
 
 
 def pairs_of(connection: Connection, journal_ids: Iterable[int]) -> dict[int, list[Pair]]:

@@ -184,6 +184,7 @@ def test_the_stores_roster_judges_and_a_retained_one_only_until_there_is_one(pla
         world.link.send(lines.topic(kind="roster"), forged(lines))
         world.link.send(lines.topic(), lines.message(lines.swipe(token=b"annaanna")))
         await world.until(lambda: world.counts.get("judged_total", "matched"), 5)
+        assert world.counts.get("judged_total", "matched") == 1
 
     play(scenario)
 

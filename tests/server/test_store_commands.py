@@ -31,14 +31,14 @@ def test_a_reader_is_made_with_its_key_and_its_settings(run, tmp_path):
         "R1",
         "--new-room",
         "--broker",
-        "mqtt://u:p@broker.example:1884",
+        "mqtt://u:p%40ss@broker.example:1884",
         "--out",
         "a.json",
     )
     assert status == 0
     told = json.loads((tmp_path / "a.json").read_text())
     assert (told["v"], told["reader"], told["site"], len(told["key"]["secret"])) == (1, "a-1", "main", 64)
-    assert told["broker"] == {"user": "u", "password": "p", "host": "broker.example", "port": 1884}
+    assert told["broker"] == {"user": "u", "password": "p@ss", "host": "broker.example", "port": 1884}
     assert [len(key["secret"]) for key in told["card_keys"]] == [64]
     assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o600
     for file in (tmp_path / "muster-data").iterdir():
@@ -78,3 +78,33 @@ def test_only_a_named_technician_declares_records_lost(run, tmp_path):
     words = ("reader", "lost", "a-1", "0" * 16, "5", "--why", "destroyed", "--by")
     assert "[not-a-technician]" in run(*words, "lee")[2]
     assert "[not-lost]" in run(*words, "tess")[2], "a journal that nobody has heard of"
+
+
+def test_a_damaged_database_is_said_with_a_code(run, tmp_path, monkeypatch):
+    sound = (tmp_path / "muster-data" / "muster.db").read_bytes()
+    for n, garbage in enumerate((b"no database at all" * 300, sound[:100] + b"\xff" * (len(sound) - 100))):
+        (tmp_path / f"{n}.db").write_bytes(garbage)
+        monkeypatch.setenv("MUSTER_DATABASE_URL", f"sqlite:///{tmp_path}/{n}.db")
+        status, _, said = run("reader", "list")
+        assert (status, "[database-damaged]" in said, "Traceback" in said) == (1, True, False), said
+
+
+def test_a_gateway_is_named_as_readers_are(run):
+    for name in ("../g", "G1", "", "a" * 33, "a b", "é"):
+        status, out, said = run("gateway", "add", name)
+        assert (status, out, "[gateway-name]" in said) == (1, "", True), name
+    assert run("gateway", "add", "a" * 32)[0] == 0
+
+
+def test_a_reader_without_a_place_for_its_settings_is_a_wrong_use(run):
+    status, _, said = run("reader", "add", "a-1")
+    assert (status, "--out" in said, "[usage]" in said) == (2, True, True)
+    assert run("reader", "add", "--bulk", "x.csv")[0] == 2
+    assert run("reader", "list")[1] == ""
+
+
+def test_a_brokers_password_is_never_said_back(run):
+    for address in ("http://u:pa55word@h", "mqtt://u:pa55word@h:port", "mqtt://u:pa55word/x@h", "mqtt://u:pa55word@["):
+        status, out, said = run("reader", "add", "a-1", "--out", "a.json", "--broker", address)
+        assert (status, "[broker]" in said) == (1, True), address
+        assert "pa55word" not in said + out

@@ -176,9 +176,9 @@ def test_rosters_reach_gateways_by_cursor_and_leave_replaced_cards_out(server, w
     assert newer.sessions[0].count == 2
     assert newer.version_ms > made.version_ms
     # A reader that says it holds a higher version than any issued gets one above it.
-    world.deliver(board.hello(roster=newer.version_ms + 10**9))
+    world.deliver(board.hello(roster=newer.version_ms + HOUR))
     server.app.state.jobs.step()
-    assert world.all(schema.roster)[0].version_ms == newer.version_ms + 10**9 + 1
+    assert world.all(schema.roster)[0].version_ms == newer.version_ms + HOUR + 1
 
 
 def test_health_and_metrics_answer_without_names(server, world):

@@ -1,5 +1,7 @@
 """Any bytes in addresses, queries, cookies and forms: an answer that a person can read, and never a fault."""
 
+import asyncio
+import logging
 from urllib.parse import quote
 
 from hypothesis import HealthCheck, given, settings
@@ -96,3 +98,38 @@ def test_days_beyond_the_calendar_are_today(school, signed):
     for day in ("0001-01-01", "9999-12-31", "1970-01-01", "2026-02-30", "2026-W40-1", "20261005"):
         assert visitor.get(f"/today?day={day}").status_code == 200
     assert 'href="/today?day=2900-12-31' in visitor.get("/today?day=2900-12-31").text
+
+
+def test_a_form_that_is_broken_off_is_no_fault(app, signed, caplog):
+    visitor = signed("ada")
+    cookies = "; ".join(f"{name}={value}" for name, value in visitor.http.cookies.items())
+    parts = [{"type": "http.request", "body": b"csrf=x", "more_body": True}, {"type": "http.disconnect"}]
+    said = []
+
+    async def receive():
+        return parts.pop(0)
+
+    async def send(message):
+        said.append(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": "/sign-out",
+        "raw_path": b"/sign-out", "query_string": b"", "root_path": "", "scheme": "http", "server": ("t", 80),
+        "client": ("127.0.0.1", 1), "headers": [(b"cookie", cookies.encode())],
+    }  # fmt: skip
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(app(scope, receive, send))
+    assert said[0]["status"] == 400
+    assert caplog.records == []
+
+
+def test_an_address_that_is_nowhere_is_a_page_in_a_browser_and_json_for_a_program(anonymous):
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for answer in (anonymous.http.get("/nope", headers=browser), anonymous.http.get("/static/nope", headers=browser)):
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("text/html") and "Not found" in answer.text
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["cache-control"] == "no-store"
+    assert anonymous.http.delete("/today", headers=browser).headers["content-type"].startswith("text/html")
+    for answer in (anonymous.http.get("/nope"), anonymous.http.get("/api/v1/nope", headers=browser)):
+        assert answer.json()["error"]["code"] == "not-found"
