@@ -13,6 +13,9 @@ VENV ?= .venv
 JOBS ?= 2
 TESTS ?= tests
 ARGS ?=
+# How long `make soak` runs, and how often it cuts a guest kernel off from its power.
+MINUTES ?= 10
+CUTS ?= 25
 # Set UPGRADE=1 with `make lock` to take newer versions; without it only what pyproject.toml changed moves.
 UPGRADE ?=
 
@@ -29,7 +32,7 @@ TYPINGS_MADE := typings/.installed
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help setup debian demo test test-only check lint bench fix lock clean
+.PHONY: help setup debian demo test test-only check lint bench prove soak saboteurs fix lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +66,16 @@ fix: $(DEV_MADE) ## Format, and mend what ruff can mend
 
 bench: $(DEV_MADE) ## What must be reached, measured, in one table: ARGS="light --json" for a part of it
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+prove: setup ## Attacks on the promise, as long as in CI: ARGS="soak guest", ARGS="--full", ARGS="--write"
+	$(BIN)/python -m tests.prove $(ARGS)
+
+soak: setup ## The whole line as processes, killed at random, and 25 power cuts of a guest kernel: MINUTES=10
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --database both $(ARGS)
+	$(BIN)/python -m tests.guest --cuts $(CUTS)
+
+saboteurs: $(DEV_MADE) ## Broken variants of the line, each caught by the test that is meant for it
+	$(BIN)/python -m tests.saboteurs $(ARGS)
 
 lock: $(DEV_MADE) ## Remake the hashed locks from pyproject.toml (UPGRADE=1 for newer versions)
 	$(BIN)/$(LOCK) --all-extras --group dev --output-file requirements/dev.lock pyproject.toml

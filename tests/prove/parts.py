@@ -1,0 +1,52 @@
+"""The parts of the proof: what is run, how long in CI and how long in full."""
+
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """One part: `python -m MODULE ARGUMENTS --json FILE`."""
+
+    module: str
+    help: str
+    #: what CI runs
+    quick: tuple[str, ...]
+    #: what `--full` runs
+    full: tuple[str, ...]
+    #: it is ended after so long, s: (quick, full)
+    limit_s: tuple[int, int]
+
+
+PARTS: dict[str, Part] = {
+    "simulation": Part(
+        "tests.simulation",
+        "readers, gateways and store in one thread, under a seeded scheduler and virtual time",
+        ("--seconds", "300", "--jobs", "2"),
+        ("--seconds", "1800", "--jobs", "2"),
+        (900, 3000),
+    ),
+    "soak": Part(
+        "tests.soak",
+        "the whole line as processes, killed at random",
+        ("--minutes", "3", "--database", "both"),
+        ("--minutes", "10", "--database", "both"),
+        (900, 1800),
+    ),
+    "guest": Part(
+        "tests.guest",
+        "a guest kernel is cut off from its power",
+        ("--cuts", "5"),
+        ("--cuts", "25"),
+        (900, 2400),
+    ),
+    "power": Part(
+        "tests.power",
+        "each write, sync, rename and erase is cut, or fails",
+        ("--quick",),
+        (),
+        (900, 3600),
+    ),
+    "light": Part("tests.light", "a card tapped once a second", ("--minutes", "1"), ("--minutes", "10"), (600, 1500)),
+    "time": Part("tests.time", "wrong clocks, and windows over every zone's changes", (), (), (600, 600)),
+    "fuzz": Part("tests.fuzz", "what nobody would send", ("--seconds", "90"), ("--seconds", "900"), (600, 2400)),
+    "saboteurs": Part("tests.saboteurs", "each broken variant is caught by its test", (), (), (1500, 1500)),
+}
