@@ -1,0 +1,96 @@
+"""Every decoder by coverage, several at once, each with its share of the time."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fuzz.targets import TARGETS, prepare
+
+REPO = Path(__file__).resolve().parent.parent.parent
+#: a decoder that needs more than so much memory has no bound, MiB (the interpreter and atheris need about 150 of it)
+MEMORY_MIB = 512
+#: and one input may take so long, s
+SLOWEST_S = 10
+#: what runs one target, without the interpreter
+COMMAND = ["-m", "tests.fuzz.coverage"]
+#: beyond its share a process gets so long to import and to end, s
+GRACE_S = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What became of one target."""
+
+    target: str
+    runs: int
+    #: branches that were seen
+    covered: int
+    peak_mib: int
+    #: what was found wrong, or empty
+    problem: str
+    #: the bytes that do it
+    example: Path | None = None
+
+
+def fuzz(names: list[str], seconds: float, jobs: int, seed: int, folder: Path) -> list[Found]:
+    """Each target for its share of the seconds, `jobs` at a time. What is found lies in the folder."""
+    each_s = max(2, round(seconds * jobs / len(names)))
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(lambda name: one(name, each_s, seed, folder), names))
+
+
+def one(name: str, seconds: int, seed: int, folder: Path) -> Found:
+    """One target in a process of its own."""
+    corpus = folder / name
+    corpus.mkdir(parents=True)
+    _, examples = prepare(name)
+    for number, example in enumerate(examples):
+        (corpus / f"example-{number}").write_bytes(example)
+    crashes = folder / f"{name}-crash-"
+    command = [sys.executable, *COMMAND, name, str(corpus), f"-max_total_time={seconds}"]
+    command += [f"-seed={seed}", f"-rss_limit_mb={MEMORY_MIB}", f"-timeout={SLOWEST_S}", "-max_len=4096"]
+    command += ["-print_final_stats=1", "-verbosity=1", f"-artifact_prefix={crashes}"]
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            command, cwd=REPO, capture_output=True, text=True, errors="replace", timeout=seconds + GRACE_S
+        )
+        told, status = done.stdout + done.stderr, done.returncode
+    except subprocess.TimeoutExpired:
+        told, status = "", -1
+    left = sorted(folder.glob(f"{crashes.name}*"))
+    runs = number_after(r"stat::number_of_executed_units:\s*(\d+)", told)
+    problem = ""
+    if status or left:
+        problem = next((line for line in told.splitlines() if "===" not in line and "Error" in line), "") or told[-300:]
+        problem = f"exit status {status} after {time.monotonic() - began:.0f} s: {problem.strip()}"
+    elif not runs:
+        problem = "it ran nothing"
+    return Found(
+        target=name,
+        runs=runs,
+        covered=number_after(r"cov: (\d+)", told),
+        peak_mib=number_after(r"stat::peak_rss_mb:\s*(\d+)", told),
+        problem=problem,
+        example=left[0] if left else None,
+    )
+
+
+def number_after(pattern: str, text: str) -> int:
+    """The last number that stands there, or 0."""
+    found = re.findall(pattern, text)
+    return int(found[-1]) if found else 0
+
+
+def known(names: list[str]) -> list[str]:
+    """The names, if there are such targets; all where none is named. Raises ValueError."""
+    for name in names:
+        if name not in TARGETS:
+            raise ValueError(f"no such target: {name}; there are {', '.join(TARGETS)}")
+    return names or list(TARGETS)
