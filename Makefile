@@ -72,7 +72,7 @@ prove: setup ## Attacks on the promise, as long as in CI: ARGS="soak guest", ARG
 
 soak: setup ## The whole line as processes, killed at random, and 25 power cuts of a guest kernel: MINUTES=10
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --database both $(ARGS)
-	$(BIN)/python -m tests.guest --cuts $(CUTS)
+	$(BIN)/python -m tests.guest --cuts $(CUTS) --control-cuts 3
 
 saboteurs: $(DEV_MADE) ## Broken variants of the line, each caught by the test that is meant for it
 	$(BIN)/python -m tests.saboteurs $(ARGS)
@@ -123,6 +123,8 @@ missing() { \
 	command -v chromium >/dev/null || echo chromium; \
 	command -v strace >/dev/null || echo strace; \
 	command -v socat >/dev/null || echo socat; \
+	command -v linux.uml >/dev/null || echo user-mode-linux; \
+	command -v mke2fs >/dev/null || echo e2fsprogs; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql; }; \
 install() { \
 	command -v apt-get >/dev/null || return 1; \
