@@ -44,7 +44,9 @@ def test_each_record_of_a_message_is_an_arrival_of_its_own_in_its_journals_lane(
 
 def test_a_line_that_cannot_be_read_does_not_hold_up_the_good_ones_beside_it(lines):
     bad = "1|swipe|a-101|neither"
-    good, raw = arrivals(lines.topic(), envelope.wrap([lines.swipe(), bad]), 1)
+    found = arrivals(lines.topic(), envelope.wrap([lines.swipe(), bad]), 1)
+    assert len(found) == 2, "what cannot be read is forwarded, too"
+    good, raw = found
     assert (good.kind, raw.kind, raw.raw, raw.topic) == ("record", "raw", bad.encode(), lines.topic())
     assert raw.problem == "statement-kind"
 

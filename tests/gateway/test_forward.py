@@ -98,6 +98,24 @@ def test_a_large_backlog_goes_in_large_requests_two_at_a_time(play, backlog):
     play(scenario, before=backlog)
 
 
+def test_after_a_store_was_away_often_a_busy_one_does_not_get_its_backlog_in_single_items(play, backlog):
+    """Found by the soak: requests that had been halved to one item stayed so where each took between FAST_S and SLOW_S."""
+
+    async def scenario(world):
+        world.store.fault = away()
+        await world.passes(120)
+        tries = len(world.store.requests)
+        world.store.fault = None
+        await world.until(lambda: len(world.store.held) == 2000)
+        sent = [len(request) for request in world.store.requests[tries:]]
+        assert sum(sent) / len(sent) >= 10, sent[:20]
+
+    async def before(world):
+        await backlog(world, 2000)
+
+    play(scenario, before=before, store=MemoryStore(latency_s=0.4))
+
+
 @pytest.mark.parametrize("code", ["store-unable", "store-unreachable", "store-timeout", "store-token"])
 def test_the_gateway_runs_on_while_the_store_is_away_and_catches_up(play, lines, code):
     async def scenario(world):

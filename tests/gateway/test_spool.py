@@ -170,3 +170,35 @@ async def test_a_folder_that_is_not_there_and_a_damaged_file_are_said_by_code(tm
     with pytest.raises(SpoolError) as caught:
         await Spool.at(tmp_path / "bad").open()
     assert caught.value.code == "spool-corrupt"
+
+
+async def test_every_connection_of_the_spool_syncs_at_each_commit(tmp_path, put):
+    connections = []
+    spool = inline_spool(tmp_path / "s", connections.append)
+    await spool.open()
+    await put(spool, 0)
+    connections[0].broken = sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(SpoolError):
+        await put(spool, 1)
+    await put(spool, 1)  # over connections that were opened after the fault
+    assert len(connections) == 4
+    for connection in connections[2:]:
+        assert await connection.execute_fetchall("PRAGMA synchronous") == [(2,)], "FULL, or a power cut takes it back"
+        assert await connection.execute_fetchall("PRAGMA journal_mode") == [("wal",)]
+    await spool.close()
+
+
+async def test_after_a_commit_that_failed_the_file_is_opened_anew(tmp_path, put):
+    connections = []
+    spool = inline_spool(tmp_path / "s", connections.append)
+    await spool.open()
+    await put(spool, 0)
+    connections[0].broken = sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(SpoolError):
+        await put(spool, 1)
+    connections[0].broken = None  # it would say yes again, and nobody knows to what
+    assert await put(spool, 1) == 1
+    assert len(connections) == 4, "the connection whose commit failed is used again"
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        await connections[0].execute_fetchall("SELECT 1")
+    await spool.close()

@@ -113,7 +113,7 @@ def receipts_stop_at_the_first_gap(world):
     world.deliver(board.hello())
     assert told(world.deliver(*lines[2:5]), "receipt") == []
     assert told(world.deliver(lines[0]), "receipt")[0]["up_to"] == 0
-    assert told(world.deliver(lines[6]), "receipt")[0]["up_to"] == 0
+    assert told(world.deliver(lines[6]), "receipt") == []
     assert told(world.deliver(lines[1]), "receipt")[0]["up_to"] == 4
     assert told(world.deliver(lines[5]), "receipt")[0]["up_to"] == 6
 
@@ -297,8 +297,32 @@ def test_swipes_before_the_clock_wait_and_are_placed_by_a_clock_record(world, le
     world.deliver(board.pair(NINE + HOUR))
     row = world.all(schema.reading)[0]
     # 55 minutes at 50 ppm
-    assert (row.at_ms, row.uncertainty_ms, row.placed_by) == (NINE + 5 * MIN, 10 + 165, "clock")
+    assert (row.at_ms, row.uncertainty_ms, row.placed_by) == (NINE + 5 * MIN, 10 + 3 + 165, "clock")
     assert len(world.credits()) == 1
+
+
+def test_a_swipe_that_a_later_clock_record_contradicts_goes_to_review_and_its_green_is_not_withdrawn_silently(
+    world, lesson
+):
+    """The store's clock was an hour behind for a while; the reader was told so, and tells by a clock record."""
+    board = world.reader()
+    early = board.swipe(UIDS[1], NINE - 5 * MIN)
+    board.pair(NINE - 4 * MIN)
+    wrong = board.swipe(UIDS[0], NINE + 5 * MIN, session=lesson)
+    world.now_ms = NINE + 2 * HOUR
+    world.deliver(*board.lines)
+    assert {person for _, person, *_ in world.credits()} == set(world.students[:2])
+    board.booted_ms += HOUR  # what the board's ticks are, now that the store says an hour more
+    world.deliver(board.pair(NINE + HOUR + 10 * MIN))
+    read = {row.swipe_id: row for row in world.all(schema.reading)}
+    doubted, before = (read[row.id] for row in sorted(world.all(schema.swipe), key=lambda row: -row.seq))
+    assert doubted.placed_by == "doubted"
+    assert abs(doubted.at_ms - (NINE + 5 * MIN)) <= doubted.uncertainty_ms
+    assert abs(doubted.at_ms - (NINE + HOUR + 5 * MIN)) <= doubted.uncertainty_ms
+    assert (doubted.verdict, doubted.credits) == ("unsure", False)
+    assert "green-withdrawn" in world.alarms()
+    assert before.placed_by == "doubted", "what an older record agreed with is no better known"
+    assert early and wrong
 
 
 def test_a_time_after_its_own_arrival_is_not_believed(world, lesson):
@@ -319,3 +343,13 @@ def test_receipts_go_past_what_a_technician_declared_lost(world):
     assert told(world.deliver(board.hello()), "receipt")[0]["up_to"] == 3
     assert [(row.first, row.last) for row in world.all(schema.lost_range)] == [(1, 2)]
     assert told(world.deliver(lines[4]), "receipt")[0]["up_to"] == 5
+
+
+def test_a_gateways_clock_makes_no_time_credible(world, lesson):
+    board = world.reader()
+    tomorrow = NINE + 24 * HOUR
+    line = board.swipe(UIDS[0], tomorrow)
+    world.deliver(board.lines[0], wrap(line, received_ms=tomorrow + MIN))
+    assert [(row.placed_by, row.at_ms) for row in world.all(schema.reading)] == [("future", None)]
+    assert [row.received_ms for row in world.all(schema.record)] == [world.now_ms] * 2
+    assert [row.received_ms for row in world.all(schema.swipe)] == [world.now_ms]

@@ -8,7 +8,7 @@ from server.store import schema
 from tests.server.store_world import MIN, NINE, UIDS, World
 
 
-def until(found, limit_s=10.0):
+def until(found, limit_s=40.0):
     """Wait for another thread; how long is not what is tested."""
     deadline = time.monotonic() + limit_s
     while not found() and time.monotonic() < deadline:

@@ -66,6 +66,47 @@ def test_repeats_within_two_minutes_credit_nothing_new(world):
     assert code(world, second) == "P"
 
 
+def test_the_first_tap_of_a_lesson_is_its_credit_and_later_ones_are_none(world):
+    session, board = world.session(profile="lough"), world.reader()
+    for minutes in (0, 10, 30, 55):
+        tap(world, board, 0, NINE + minutes * MIN)
+    assert world.marks()[session, world.students[0]] == ("P", None, None)
+    assert [row.credits for row in world.all(schema.reading)] == [True, False, False, False]
+    assert world.credits() == {(session, world.students[0], 1, 1)}
+
+
+def test_a_tap_before_the_student_joined_the_list_or_after_leaving_it_credits_nothing(world):
+    """PORT-6: the session was not on the student's own timetable at the time of the swipe."""
+    session, board = world.session(), world.reader()
+    uids = [bytes([4, 210 + n, 2, 3]) for n in range(3)]
+    late, gone, there = (world.person(f"P{n}", uid) for n, uid in enumerate(uids))
+    world.enrol(world.group, late, from_ms=NINE + 10 * MIN)
+    world.enrol(world.group, gone, to_ms=NINE + 10 * MIN)
+    world.enrol(world.group, there)
+    for person, minutes in ((0, 9), (1, 10), (2, 9)):
+        world.deliver(board.swipe(uids[person], NINE + minutes * MIN, uncertainty_ms=0))
+    assert {person for _, person, _, _ in world.credits()} == {there}
+    for person, minutes in ((0, 10), (1, 9)):
+        world.deliver(board.swipe(uids[person], NINE + minutes * MIN, uncertainty_ms=0))
+    assert {(one, person) for one, person, _, _ in world.credits()} == {(session, p) for p in (late, gone, there)}
+
+
+def test_a_swipe_whose_doubt_straddles_the_windows_edge_credits_nothing_and_is_seen(world):
+    session, board = world.session(), world.reader()
+    for student, at_ms in ((0, NINE + HOUR - MIN), (1, NINE + HOUR + MIN)):
+        tap(world, board, student, at_ms, clock="hold", uncertainty_ms=2 * MIN)
+    tap(world, board, 2, NINE + HOUR - 3 * MIN, clock="hold", uncertainty_ms=2 * MIN)
+    assert [row.verdict for row in world.all(schema.reading)] == ["unsure", "unsure", "green"]
+    assert {person for _, person, _, _ in world.credits()} == {world.students[2]}
+    world.deliver(board.hello(), *board.lines, board.head(NINE + HOUR + 30 * MIN))
+    world.settle()
+    assert [world.marks()[session, student] for student in world.students] == [
+        (None, None, "time_unsure"),
+        (None, None, "time_unsure"),
+        ("P", None, None),
+    ]
+
+
 def test_two_persons_at_two_doors_are_kept_apart(world):
     here, there = world.session(), world.session(room=1)
     boards = [world.reader("a-1"), world.reader("a-2", room=1)]
@@ -164,6 +205,20 @@ def test_a_mark_that_a_person_set_is_never_changed_but_proposed_against(world):
     assert [(row.code, row.proposal) for row in shown.rows] == [("A", "P"), ("A", None), (None, None)]
 
 
+def test_a_mark_that_a_person_verified_is_never_changed_but_proposed_against(world):
+    """STEP-18: the register was saved; a list that changes afterwards does not change it behind the signature."""
+    session, board, scope = world.session(profile="lough"), world.reader(), admin(world)
+    tap(world, board, 0, NINE + 20 * MIN)
+    with writing(world.engine) as connection:
+        assert store_registers.verify(connection, scope, session, world.now_ms) == 1
+    saved = world.marks()[session, world.students[0]]
+    assert saved == ("L", 20, None)
+    tap(world, board, 0, NINE)  # an earlier tap of the same student, delivered late
+    assert world.marks()[session, world.students[0]] == saved
+    assert [(p.person_id, p.code, p.closed_ms) for p in world.all(schema.proposal)] == [(world.students[0], "P", None)]
+    assert [row.verified for row in world.all(schema.mark)] == [False, True]
+
+
 def test_a_step_mark_counts_only_once_verified(world):
     session, board, scope = world.session(profile="step"), world.reader(), admin(world)
     tap(world, board)
@@ -211,6 +266,22 @@ def absence_waits_for_the_door(world):
 
 def test_absence_is_derived_only_when_the_door_is_known_past_the_end(world):
     absence_waits_for_the_door(world)
+
+
+def test_a_head_makes_its_door_known_only_when_every_journal_that_it_names_is_held(world):
+    session, board = world.session(), world.reader()
+    opened, missing = board.lines[0], board.swipe(UIDS[2], NINE)
+    second = board.boot()
+    world.deliver(board.hello(), opened, second, board.swipe(UIDS[0], NINE))
+    world.now_ms = NINE + HOUR + MIN
+    world.deliver(board.head(NINE + HOUR + 30_000))
+    world.deliver(board.swipe(UIDS[0], NINE + MIN))  # of the later journal: it tells nothing of the one before
+    world.settle()
+    assert (world.evidence(session), code(world, session, 1)) == ("pending", None)
+    world.deliver(missing)
+    world.settle()
+    assert world.evidence(session) == "complete"
+    assert [code(world, session, n) for n in range(3)] == ["P", "A", "P"]
 
 
 def test_absence_before_the_doors_are_known_would_be_caught(new_sqlite, monkeypatch):

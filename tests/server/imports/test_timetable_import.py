@@ -235,3 +235,13 @@ def test_whoever_was_credited_is_looked_at_again_when_a_session_moves(taught):
     assert taught.rows(schema.register)[0].version == 5
     with writing(taught.engine) as connection:
         assert due.waiting(connection, taught.institution.id) == 1
+
+
+def test_a_weekly_class_at_a_time_that_is_left_out_once_does_not_keep_the_timetable_from_coming_in(college):
+    series = event("a", "20270321T013000", "20270321T020000", "RRULE:FREQ=WEEKLY;COUNT=3", zone="Europe/London")
+    done = college.timetable(calendar(series))
+    assert done.applied
+    assert done.summary.counts["sessions"] == {"added": 3}
+    assert [note for note in done.summary.notes if "clocks' change" in note] == [
+        "line 4: starts at 2027-03-28 01:30, which the clocks' change leaves out: 02:30 is taken"
+    ]

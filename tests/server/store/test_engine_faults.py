@@ -9,6 +9,7 @@ from sqlalchemy import text
 from server.errors import BadSetting, Unwritable
 from server.store import migrations, schema
 from server.store.engine import open_engine, writing
+from tests.server.store_client import Server
 from tests.server.store_world import NINE, UIDS, World
 
 
@@ -147,3 +148,33 @@ def test_the_migrations_make_exactly_the_schema(database_url):
 def test_every_table_but_the_institutions_names_its_institution():
     without = {name for name, table in schema.metadata.tables.items() if "institution_id" not in table.c}
     assert without == {"institution"}
+
+
+def test_a_commit_that_fails_is_never_answered_as_done(new_sqlite):
+    """Every statement went through, and then the commit itself does not."""
+    world = World(new_sqlite())
+    server, board = Server(world), world.reader()
+    item = {"id": "x", "site": "main", "reader": "a-1", "kind": "record", "line": board.lines[0]}
+    refused = []
+
+    def refuse(action, what, *_):
+        if action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT":
+            refused.append(what)
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
+
+    def authorize(by):
+        # The driver's connection is pooled: there is one, and it keeps what it is told.
+        with world.engine.connect() as connection:
+            connection.connection.driver_connection.set_authorizer(by)
+
+    authorize(refuse)
+    answer = server.deliver(item)
+    authorize(None)
+    assert refused, "the delivery never came to its commit"
+    assert answer.status_code >= 500
+    assert "done" not in answer.json()
+    assert world.all(schema.record) == []
+    assert server.deliver(item).json()["done"] == ["x"]
+    assert len(world.all(schema.record)) == 1
+    world.close()
