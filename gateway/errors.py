@@ -39,3 +39,24 @@ class StoreTooLarge(GatewayError):
 
 class StoreRefused(GatewayError):
     """The store understood and refuses (another 4xx): at least one item of the request is at fault."""
+
+
+def spool_failed(error: Exception) -> SpoolError:
+    """What an error of SQLite or of the disk means for the spool, and what to do about it."""
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    code = {
+        "SQLITE_FULL": "spool-full",
+        "SQLITE_READONLY": "spool-readonly",
+        "SQLITE_CANTOPEN": "spool-unopenable",
+        "SQLITE_BUSY": "spool-busy",
+        "SQLITE_CORRUPT": "spool-corrupt",
+        "SQLITE_NOTADB": "spool-corrupt",
+    }.get("_".join(str(name).split("_")[:2]), "spool-io")
+    what = {
+        "spool-full": "the disk of the spool is full: make room",
+        "spool-readonly": "the spool is read-only: make its file and folder writable",
+        "spool-unopenable": "the spool cannot be opened: does its folder exist, and may this user write there?",
+        "spool-busy": "another process holds the spool: each gateway needs a spool of its own",
+        "spool-corrupt": "the spool's file is damaged: move it away and keep it; readers offer again what has no receipt",
+    }.get(code, "the disk of the spool fails")
+    return SpoolError(code, f"{what} ({name})")

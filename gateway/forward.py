@@ -24,10 +24,10 @@ ITEMS_MOST = 500  #: docs/wire.md
 BYTES_MOST = 1_000_000  #: of lines in one request
 ITEMS_FIRST = 64
 EXPRESS_MOST = 100
-#: what came within this time is live
-FRESH_MS = 10_000
+#: what came within this time may be live: a store that is behind by more than seconds must not make it backlog
+FRESH_MS = 600_000
 #: a full request that was answered faster than FAST_S lets the next be larger; slower than SLOW_S: smaller
-FAST_S, SLOW_S = 0.25, 1.0
+FAST_S, SLOW_S = 0.25, 0.5
 REFUSED_AGAIN_MS = 3600 * 1000
 #: an item that the answer did not name is sent again after this, doubling up to a minute
 UNNAMED_MS, UNNAMED_MOST_MS = 1000, 60_000
@@ -68,8 +68,12 @@ class Forwarder:
         self._works = asyncio.Event()
         self._works.set()
         self._broke = 0
+        #: the newest restore of the store that was answered, as far as this process knows
+        self._restored_ms = -1
         #: items in a full request; adapts
         self.size = ITEMS_FIRST
+        #: the same of the express. In a flood its requests grow too: each costs the store more than the items in it
+        self.express = EXPRESS_MOST
 
     def wake(self) -> None:
         """There is something new in the spool."""
@@ -85,22 +89,25 @@ class Forwarder:
     async def _express(self) -> None:
         while True:
             self._more[0].clear()
-            await self._once(self._live_rows, self._more[0])
+            took = await self._once(self._live_rows, self._more[0])
+            self.express = max(EXPRESS_MOST, _pace(self.express, *took))
 
     async def _bulk(self) -> None:
         while True:
             await self._works.wait()
             self._more[1].clear()
-            await self._once(self._bulk_rows, self._more[1])
+            took = await self._once(self._bulk_rows, self._more[1])
+            self.size = _pace(self.size, *took)
 
-    async def _once(self, choose: Any, more: asyncio.Event) -> None:
+    async def _once(self, choose: Any, more: asyncio.Event) -> tuple[int, float]:
+        """One request, or a wait. Returns how many items the store took, and how long that was, s; (0, 0.0): none."""
         try:
             rows = await choose()
             if not rows:
                 await self._idle(more)
-                return
+                return 0, 0.0
             # Between choosing and here nothing else runs: no row goes out twice at once.
-            await self._attempt(rows)
+            return len(rows), await self._attempt(rows)
         except SpoolError as error:
             # What was sent and not marked is sent again: the store knows it by its id.
             self._seldom.warning("forward-waits", "", code=error.code)
@@ -111,8 +118,10 @@ class Forwarder:
             self._condition.down(error.code, str(error))
             self._counts.set("up", 0, "store")
             self._counts.add("requests_total", label=error.code)
-            self.size = max(1, self.size // 2)
+            # Not below what `_pace` goes down to: a store that is merely busy afterwards would get single items for ever.
+            self.size = max(ITEMS_FIRST // 4, self.size // 2)
             await self._clock.sleep(self._backoff.next_s())
+        return 0, 0.0
 
     async def _idle(self, more: asyncio.Event) -> None:
         try:
@@ -123,7 +132,7 @@ class Forwarder:
 
     async def _live_rows(self) -> list[Row]:
         now_ms = self._clock.wall_ms()
-        most = EXPRESS_MOST if self._works.is_set() else ITEMS_FIRST // 4
+        most = self.express if self._works.is_set() else ITEMS_FIRST // 4
         rows = await self._spool.passing(most, now_ms, self._busy)
         if len(rows) < most:
             lanes = await self._spool.lanes()
@@ -167,7 +176,7 @@ class Forwarder:
             kept.append(row)
         return kept
 
-    async def _attempt(self, rows: list[Row]) -> None:
+    async def _attempt(self, rows: list[Row]) -> float:
         busy = [row.n for row in rows]
         self._busy.update(busy)
         started_s = self._clock.monotonic_s()
@@ -175,11 +184,7 @@ class Forwarder:
             await self._send(rows, self._broke >= BREAKS)
         finally:
             self._busy.difference_update(busy)
-        took_s = self._clock.monotonic_s() - started_s
-        if took_s < FAST_S and len(rows) >= self.size:
-            self.size = min(ITEMS_MOST, self.size * 2)
-        elif took_s > SLOW_S:
-            self.size = max(ITEMS_FIRST // 4, self.size // 2)
+        return self._clock.monotonic_s() - started_s
 
     def _answered(self) -> None:
         self._broke = 0
@@ -194,7 +199,7 @@ class Forwarder:
             answer = await self._store.deliver([item(row) for row in rows])
         except StoreTooLarge as error:
             self._counts.add("requests_total", label=error.code)
-            self.size = max(1, len(rows) // 2)
+            self.size, self.express = max(1, len(rows) // 2), EXPRESS_MOST
             fault = error
         except StoreRefused as error:
             self._counts.add("requests_total", label=error.code)
@@ -265,8 +270,25 @@ class Forwarder:
             count = await self._spool.again(f"{asked.site}/{asked.reader}/{asked.journal}", asked.first, asked.last)
             self._counts.add("replayed_total", count)
             self._events.info("replay", site=asked.site, reader=asked.reader, rows=count)
+        if answer.restored is not None and answer.restored.at_ms > self._restored_ms:
+            # By this gateway's own clock, which need not be right.
+            count = await self._spool.since(answer.restored.at_ms, now_ms - answer.restored.age_s * 1000)
+            self._restored_ms = answer.restored.at_ms
+            self._counts.add("replayed_total", count)
+            self._events.info("store-restored", rows=count)
+            self.wake()
         if answer.replay:
             self.wake()
+
+
+def _pace(size: int, count: int, took_s: float) -> int:
+    """How many items the next full request has, after one of so many that took so long.
+
+    Full is what fills more than half: every journal gets the same number of places, and what is left over stays empty.
+    """
+    if took_s < FAST_S and 2 * count > size:
+        return min(ITEMS_MOST, size * 2)
+    return max(ITEMS_FIRST // 4, size // 2) if took_s > SLOW_S else size
 
 
 def item(row: Row) -> dict[str, Any]:

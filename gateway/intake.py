@@ -21,7 +21,7 @@ from gateway.rosters import Rosters
 from gateway.spool import Spool
 
 #: messages in one commit
-COMMIT_MOST = 1000
+COMMIT_MOST = 250
 
 
 class Intake:

@@ -53,7 +53,6 @@ def judge(
     if at_ms is None:
         return Judgement(outcome=CLOCK_UNSURE, session=None, token=first, credits=False)
     around_ms = values["uncertainty_ms"] or 0
-    windows = [s.window for s in roster.sessions]
     for token in tokens:
         own = [s.window for s in roster.sessions if _near(s.window, at_ms, around_ms) and roster.find(s, token) >= 0]
         if not own:
@@ -66,6 +65,7 @@ def judge(
             return Judgement(outcome=outcome, session=worth.session, token=token, credits=worth.credits)
     if not any(token in known for token in tokens):
         return Judgement(outcome=UNKNOWN_CARD, session=None, token=first, credits=False)
+    windows = [s.window for s in roster.sessions]
     opened = [any(decide.is_open(w, at) for w in windows) for at in (at_ms - around_ms, at_ms, at_ms + around_ms)]
     if opened[0] != opened[1] or opened[1] != opened[2]:
         return Judgement(outcome=CLOCK_UNSURE, session=None, token=first, credits=False)

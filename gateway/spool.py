@@ -18,10 +18,12 @@ from typing import Any, Protocol
 import aiosqlite
 
 from gateway.arrival import WAITING_MOST, Arrival
-from gateway.errors import SpoolError
+from gateway.disk import sync_folder, written_anew
+from gateway.errors import SpoolError, spool_failed
 
 FORMAT = 1  #: in PRAGMA user_version
 PRUNE_ROWS = 2000  #: at most so many in one commit, so that no swipe waits long for it
+CHECKPOINT_ROWS = 1000  #: changes after which the WAL is carried over into the database
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS spool (
@@ -46,6 +48,7 @@ CREATE INDEX IF NOT EXISTS passing ON spool (lane, n) WHERE forwarded_ms IS NULL
 CREATE INDEX IF NOT EXISTS refused ON spool (n) WHERE refused IS NOT NULL;
 CREATE INDEX IF NOT EXISTS place ON spool (lane, seq) WHERE passing = 0;
 CREATE INDEX IF NOT EXISTS forwarded ON spool (forwarded_ms) WHERE forwarded_ms IS NOT NULL;
+CREATE TABLE IF NOT EXISTS restored (at_ms INTEGER PRIMARY KEY) STRICT; -- restores of the store that were answered
 """
 # What comes again after it was forwarded is forwarded again: its reader has no receipt yet.
 PUT = """
@@ -96,6 +99,11 @@ AGAIN = """
 UPDATE spool SET forwarded_ms = NULL, due_ms = 0
 WHERE lane = ?1 AND passing = 0 AND seq BETWEEN ?2 AND ?3 AND forwarded_ms IS NOT NULL
 """
+SINCE = """
+UPDATE spool SET forwarded_ms = NULL, due_ms = 0
+WHERE passing = 0 AND forwarded_ms >= ?2 AND NOT EXISTS (SELECT 1 FROM restored WHERE at_ms >= ?1)
+"""
+RESTORED = "INSERT OR IGNORE INTO restored (at_ms) VALUES (?)"
 RELEASE = "UPDATE spool SET due_ms = 0 WHERE refused IS NOT NULL"
 PRUNE = """
 DELETE FROM spool WHERE n IN (
@@ -159,8 +167,15 @@ class _Write:
 class Spool:
     """The durable queue. Every method raises SpoolError where SQLite cannot do it now."""
 
-    def __init__(self, open_connection: Callable[[], Awaitable[Connection]]) -> None:
-        self._open = open_connection
+    def __init__(
+        self,
+        open_connection: Callable[[], Awaitable[Connection]],
+        *,
+        path: Path | None = None,
+        checkpoint_rows: int = CHECKPOINT_ROWS,
+    ) -> None:
+        self._open, self._path = open_connection, path
+        self._checkpoint_rows, self._changed = checkpoint_rows, 0
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self._lock = asyncio.Lock()
@@ -179,16 +194,18 @@ class Spool:
                 await asyncio.sleep(0.05)
                 raise
 
-        return cls(connect)
+        return cls(connect, path=path)
 
     async def open(self) -> None:
         """Open it, and make sure that a commit will be durable. Raises SpoolError where that cannot be had."""
         try:
             self._writer = await self._ready(True)
             self._reader = await self._ready(False)
+            if self._path is not None:
+                await asyncio.to_thread(sync_folder, self._path.parent)
         except (sqlite3.Error, OSError) as error:
             await self.close()
-            raise _failed(error) from error
+            raise spool_failed(error) from error
         except SpoolError:
             await self.close()
             raise
@@ -198,6 +215,7 @@ class Spool:
         try:
             mode = await _one(connection, "PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA synchronous = FULL")
+            await connection.execute("PRAGMA wal_autocheckpoint = 0")  # it keeps silent when its sync fails
             sync = await _one(connection, "PRAGMA synchronous")
             # An in-memory database, which only tests use, has no WAL.
             if mode not in ("wal", "memory") or sync != 2:
@@ -216,6 +234,13 @@ class Spool:
                     await connection.execute(step)
                 if found == 0:
                     await connection.execute(f"PRAGMA user_version = {FORMAT}")
+                # What a sync that failed or never came left in the WAL reads well, and may not be on the disk.
+                if self._path is not None:
+                    await connection.execute("BEGIN IMMEDIATE")  # nobody else writes the WAL meanwhile
+                    await asyncio.to_thread(written_anew, Path(f"{self._path}-wal"))
+                    await connection.execute("COMMIT")
+                if await _one(connection, "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    raise SpoolError("spool-busy", "another process reads the spool: end it first")
         except BaseException:
             await connection.close()
             raise
@@ -256,6 +281,12 @@ class Spool:
     async def again(self, lane: str, first: int, last: int) -> int:
         """Deliver kept rows of a journal once more (the store lost them). Returns how many."""
         return await self._write([(AGAIN, [(lane, first, last)])])
+
+    async def since(self, restored_ms: int, since_ms: int) -> int:
+        """Deliver what was forwarded since then once more, unless that was done for this restore of the store, or a
+        later one. Returns how many rows."""
+        changed = await self._write([(SINCE, [(restored_ms, since_ms)]), (RESTORED, [(restored_ms,)])])
+        return max(0, changed - 1)
 
     async def release(self) -> int:
         """Try everything that the store refused at once, as a gateway does when it starts. Returns how many."""
@@ -318,16 +349,23 @@ class Spool:
                     write.changed += max(cursor.rowcount, 0)
             await connection.execute("COMMIT")
         except BaseException as error:
-            # After a failed commit nothing is taken to be written: rolled back, and the same frames are written anew.
+            # A failed sync is final for its handle: nothing is taken to be written, and a new one begins from the disk.
             with contextlib.suppress(sqlite3.Error, ValueError):
                 await connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error | ValueError | OSError):
                 await self.close()
-                raise _failed(error) from error
+                raise spool_failed(error) from error
             raise
         for write in writes:
             write.committed = True
             waiting.remove(write)
+        self._changed += sum(write.changed for write in writes)
+        if self._changed >= self._checkpoint_rows:
+            self._changed = 0
+            try:
+                await connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+            except (sqlite3.Error, ValueError):
+                await self.close()  # the commits stand in the WAL; this handle's word is not taken again
 
     async def _connected(self) -> Connection:
         if self._writer is None:
@@ -345,7 +383,7 @@ class Spool:
             try:
                 return list(await self._reader.execute_fetchall(sql, parameters))
             except (sqlite3.Error, ValueError) as error:
-                raise _failed(error) from error
+                raise spool_failed(error) from error
 
 
 async def _one(connection: Connection, sql: str) -> Any:
@@ -353,39 +391,4 @@ async def _one(connection: Connection, sql: str) -> Any:
 
 
 def _rows(found: list[tuple]) -> list[Row]:
-    return [
-        Row(
-            n=n,
-            id=id,
-            lane=lane,
-            seq=seq,
-            kind=kind,
-            line=line,
-            raw=raw,
-            topic=topic,
-            received_ms=ms,
-            judged=judged,
-            tries=tries,
-        )
-        for n, id, lane, seq, kind, line, raw, topic, ms, judged, tries in found
-    ]
-
-
-def _failed(error: Exception) -> SpoolError:
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    code = {
-        "SQLITE_FULL": "spool-full",
-        "SQLITE_READONLY": "spool-readonly",
-        "SQLITE_CANTOPEN": "spool-unopenable",
-        "SQLITE_BUSY": "spool-busy",
-        "SQLITE_CORRUPT": "spool-corrupt",
-        "SQLITE_NOTADB": "spool-corrupt",
-    }.get("_".join(str(name).split("_")[:2]), "spool-io")
-    what = {
-        "spool-full": "the disk of the spool is full: make room",
-        "spool-readonly": "the spool is read-only: make its file and folder writable",
-        "spool-unopenable": "the spool cannot be opened: does its folder exist, and may this user write there?",
-        "spool-busy": "another process holds the spool: each gateway needs a spool of its own",
-        "spool-corrupt": "the spool's file is damaged: move it away and keep it; readers offer again what has no receipt",
-    }.get(code, "the disk of the spool fails")
-    return SpoolError(code, f"{what} ({name})")
+    return [Row(**dict(zip(Row.__slots__, row, strict=True))) for row in found]

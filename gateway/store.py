@@ -50,6 +50,16 @@ class Replay:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Restored:
+    """The store was put back from a backup: what was forwarded since is asked for again."""
+
+    #: when that was, by the store's clock: tells one restore from another
+    at_ms: int
+    #: how long ago the backup was taken, with a margin
+    age_s: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """The store's answer to a delivery, made after its commit."""
 
@@ -57,6 +67,7 @@ class Answer:
     done: frozenset[str]
     down: tuple[Down, ...] = ()
     replay: tuple[Replay, ...] = ()
+    restored: Restored | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +126,9 @@ class HttpStore:
                     )
                     for r in body.get("replay", ())
                 ),
+                restored=None
+                if (back := body.get("restored")) is None
+                else Restored(at_ms=int(back["at_ms"]), age_s=int(back["age_s"])),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreAway("store-answer", "the store's answer is not one of docs/wire.md: check --store") from error

@@ -17,7 +17,7 @@ from server.clock import Clock
 from server.jobs import Jobs
 from server.policy import profile
 from server.settings import Settings
-from server.store import logins
+from server.store import copies, logins
 from server.store.engine import Engine, reading
 from server.store.readers import KeyRing
 from server.vault import Vault
@@ -53,6 +53,7 @@ def make_app(
     state.profiles, state.jobs, state.wake = profiles, jobs, jobs.wake
     state.hasher = hasher or PasswordHasher()
     state.counters = health.Counters()
+    state.restores = copies.Restores(engine)
     errors.install(app)
 
     def is_gateway(token: str) -> bool:

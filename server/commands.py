@@ -28,10 +28,16 @@ class Store:
         self.engine: Engine = open_engine(made.database_url)
 
     def ready(self) -> Store:
-        """Raises StoreError(`schema-old`) where `muster server migrate` was not run, BadSetting(`server-key`) where the
-        database's keys do not open."""
-        if not migrations.is_current(self.engine):
-            raise StoreError("schema-old", "the database has no schema or an old one: run `muster server migrate`")
+        """Raises StoreError(`schema-old`) where `muster server migrate` was not run, StoreError(`schema-newer`) where
+        the database is too new for this Muster, BadSetting(`server-key`) where the database's keys do not open."""
+        found, ours = migrations.at(self.engine), migrations.newest()
+        if not migrations.fits(found, ours):
+            if migrations.is_newer(found):
+                raise StoreError("schema-newer", "the database is two releases newer than this Muster: start the new")
+            raise StoreError(
+                "schema-old",
+                "the database has no schema or an old one: run `muster upgrade`, or `muster server migrate` at first",
+            )
         with reading(self.engine) as connection:
             readers.need_key(connection, self.vault)
             cards.need_key(connection, self.vault)

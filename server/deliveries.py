@@ -72,18 +72,16 @@ class Delivery:
         self.desk.states = readers.states(self.desk.connection, self.desk.by_id)
         self.answering.note_rosters(records)
         greeted = self.answering.greet(hellos, held)
-        self.answering.note_heads(stated)
+        self.answering.note_heads(stated, held)
         journals.save(self.desk.connection, self.desk.changed.values())
         for reader_id in self.desk.seen:
-            self.desk.notes.setdefault(reader_id, {})["seen_ms"] = self.desk.now_ms
-        for reader_id, values in sorted(self.desk.notes.items()):
-            readers.note(self.desk.connection, self.desk.by_id[reader_id].institution_id, reader_id, **values)
+            self.desk.see(reader_id)
+        readers.note(
+            self.desk.connection, {one.id: one.institution_id for one in self.desk.by_id.values()}, self.desk.notes
+        )
         moved = {journal.reader_id for journal in self.desk.changed.values()} | {found.id for _, found, _ in stated}
-        if moved:
-            heads.settle(
-                self.desk.connection, moved, journals.of_readers(self.desk.connection, moved), self.desk.now_ms
-            )
-        self.answering.receipts(records, greeted, held)
+        heads.settle(self.desk.connection, moved, held, self.desk.now_ms)
+        self.answering.receipts(greeted, held)
         quarantines.keep(
             self.desk.connection, self.desk.institution_id, self.desk.suspects, self.desk.gateway_id, self.desk.now_ms
         )
@@ -131,6 +129,8 @@ class Delivery:
         again += [(identity, made) for identity, made in first.items() if identity not in ids]
         stored = journals.texts(self.desk.connection, [identity for identity, _ in again])
         for identity, made in again:
+            # Its reader has no receipt for it, or would not have offered it again: the last one may be lost.
+            self.desk.owed.add((made.reader.id, made.journal))
             if stored.get(identity) == made.text:
                 self.desk.answer.same += 1
             else:
@@ -146,9 +146,9 @@ class Delivery:
         for identity in ids:
             made = first[identity]
             fresh.setdefault((made.reader.id, made.journal), []).append(made.seq)
-        for key, seqs in fresh.items():
-            journals.advance(self.desk.connection, held[key], seqs)
-            self.desk.changed[held[key].id] = held[key]
+        moved = journals.advance(self.desk.connection, [(held[key], seqs) for key, seqs in fresh.items()])
+        self.desk.owed |= {(one.reader_id, one.journal) for one in moved}
+        self.desk.changed |= {held[key].id: held[key] for key in fresh}
         return [(row_id, first[identity]) for identity, row_id in ids.items()]
 
     def insert(self, rows: list[dict[str, Any]]) -> dict[tuple[int, int], int]:

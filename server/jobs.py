@@ -25,6 +25,10 @@ log = logging.getLogger("muster.jobs")
 
 #: real seconds between looks when nobody wakes it
 IDLE_S = 0.5
+#: real seconds between two steps at the least, and never less than the last step took: while swipes come by the hundred
+#: one derivation does for several of a person's, and receipts, which somebody waits for at a door, have the database for
+#: at least half of the time. A register is behind by this and no more
+BREATH_S, BREATH_MOST_S = 0.1, 1.0
 #: real seconds between looks at registers that may be released, and at ones released incomplete
 SETTLE_S, AGAIN_S = 2.0, 60.0
 #: store time after which rosters are looked at though nothing changed: sessions come nearer and end
@@ -52,6 +56,7 @@ class Jobs:
         self._engine, self._ring, self._profiles, self._clock = engine, ring, profiles, clock
         self._monotonic = monotonic
         self._wake = threading.Event()
+        self._ends = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
         self._failing = False
@@ -78,6 +83,7 @@ class Jobs:
     def stop(self) -> None:
         """Finish the step that is on, and end the thread."""
         self._stop = True
+        self._ends.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
@@ -86,6 +92,7 @@ class Jobs:
         while not self._stop:
             self._wake.wait(IDLE_S)
             self._wake.clear()
+            began_s = time.monotonic()
             try:
                 self.step()
                 if self._failing:
@@ -95,6 +102,7 @@ class Jobs:
                 self._failed(error.code, error)
             except Exception as error:  # noqa: BLE001  the task's top: logged, counted, tried again
                 self._failed("fault", error)
+            self._ends.wait(min(max(BREATH_S, time.monotonic() - began_s), BREATH_MOST_S))
 
     def _failed(self, code: str, error: Exception) -> None:
         self.failures += 1

@@ -1,4 +1,4 @@
-"""The command `muster reader`: add, list, move, lost. It writes the readers' settings files (docs/wire.md)."""
+"""The command `muster reader`: add, adopt, list, move, lost. It writes the readers' settings files (docs/wire.md)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from server import deliveries
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import cards, institutions, journals, logins, readers
+from server.store import cards, institutions, journals, logins, quarantines, readers
 from server.store.engine import reading, writing
 
 
 def main(argv: Sequence[str]) -> int:
-    """`muster reader add|list|move|lost`."""
+    """`muster reader add|adopt|list|move|lost`."""
     parser = argparse.ArgumentParser(prog="muster reader", description="Readers, their keys and the doors they serve.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("add", help="make a reader, its key and its settings file")
@@ -33,6 +34,14 @@ def main(argv: Sequence[str]) -> int:
     one.add_argument("--bulk", type=Path, help="a CSV with the columns name, room and (optional) site, from")
     one.add_argument("--out-dir", type=Path, help="with --bulk: folder for NAME.json each")
     one.set_defaults(work=_add_readers)
+    one = commands.add_parser(
+        "adopt", help="make a reader known under the key that its board has: after a restore from an older backup"
+    )
+    one.add_argument("file", type=Path, help="its settings file, as `muster reader add` made it")
+    one.add_argument("--room", help="code of the room whose door it serves")
+    one.add_argument("--new-room", action="store_true")
+    one.add_argument("--from", dest="since", required=True, help="since when it serves that door, ISO 8601")
+    one.set_defaults(work=_adopt_reader)
     one = commands.add_parser("list", help="every reader and the room whose door it serves")
     one.set_defaults(work=_list_readers)
     one = commands.add_parser("move", help="a reader serves another door from now on")
@@ -107,6 +116,54 @@ def _add_readers(arguments: argparse.Namespace) -> int:
             _write_secret(out, told)
     for out, told in made:
         print(f"{told['reader']}: {out}")
+    return DONE
+
+
+def _adopt_reader(arguments: argparse.Namespace) -> int:
+    try:
+        told = json.loads(arguments.file.read_text("utf-8"))
+        name, site = str(told["reader"]), str(told["site"])
+        key = int(told["key"]["id"]), bytes.fromhex(told["key"]["secret"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError("file", f"{arguments.file} is no reader's settings file that can be read") from error
+    if not 1 <= key[0] <= 255 or len(key[1]) != 32:
+        raise StoreError("file", f"{arguments.file} holds no key of 32 bytes")
+    store = open_store().ready()
+    now_ms = store.clock.now_ms()
+    ring = readers.KeyRing(store.vault)
+    with writing(store.engine) as connection:
+        here = store.institution(connection)
+        if arguments.new_room and arguments.room:
+            readers.ensure_room(connection, here.id, arguments.room)
+        since_ms = _epoch_ms(arguments.since, now_ms)
+        readers.add(
+            connection,
+            store.vault,
+            here.id,
+            name=name,
+            site_name=site,
+            room_code=arguments.room,
+            from_ms=since_ms,
+            now_ms=now_ms,
+            key=key,
+        )
+        # What it sent meanwhile: some of it may be nowhere else any more.
+        waiting = quarantines.of_unknown(connection, name)
+        items = [
+            deliveries.Item(
+                id=str(row.id),
+                site=row.site or "",
+                reader=name,
+                kind="record",
+                line=row.content.decode("utf-8", "replace"),
+            )
+            for row in waiting
+        ]
+        for start in range(0, len(items), deliveries.ITEMS_MAX):
+            part = items[start : start + deliveries.ITEMS_MAX]
+            deliveries.deliver(connection, ring, part, institution_id=here.id, gateway_id=None, now_ms=now_ms)
+        quarantines.close(connection, [row.id for row in waiting], now_ms)
+    print(f"{name}: known again; {len(waiting)} records that it sent meanwhile were looked at again")
     return DONE
 
 

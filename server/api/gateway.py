@@ -17,6 +17,8 @@ from server.store.engine import reading, writing
 
 router = APIRouter(prefix="/api/gateway/v1", tags=["gateway"])
 
+#: what was forwarded so long before a backup is asked for as well: gateways' clocks may have been set meanwhile
+MARGIN_S = 3600
 #: how often it is written down that a gateway is there
 SEEN_EVERY_MS = 10_000
 
@@ -73,6 +75,7 @@ def deliver(request: Request, delivery: Delivery, caller: Annotated[Any, Depends
         )
         for item in delivery.items
     ]
+    now_ms = state.clock.now_ms()
     with writing(state.engine) as connection:
         answer = deliveries.deliver(
             connection,
@@ -80,11 +83,15 @@ def deliver(request: Request, delivery: Delivery, caller: Annotated[Any, Depends
             items,
             institution_id=caller.institution_id,
             gateway_id=caller.id,
-            now_ms=state.clock.now_ms(),
+            now_ms=now_ms,
         )
     state.counters.delivered(answer)
     state.wake()
-    return {"done": answer.done, "down": answer.down, "replay": answer.replay}
+    told: dict[str, Any] = {"done": answer.done, "down": answer.down, "replay": answer.replay}
+    if (found := state.restores.of(caller.institution_id, now_ms)) is not None:
+        restored_ms, made_ms = found
+        told["restored"] = {"at_ms": restored_ms, "age_s": (now_ms - made_ms) // 1000 + MARGIN_S}
+    return told
 
 
 @router.get("/rosters")

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware.contract.decide import Window
+from server.derive import decided
 from server.derive.credits import Candidate, Judged, Tap, fold, span
 from server.policy.marking import Decision, Evidence, from_silence, from_tap
 from server.policy.profile import Profile
-from server.store import alarms, derivations, due, swipes
+from server.store import derivations, due, swipes
 from server.store.engine import Connection
 
 #: looked at around what is due before anything wider
-MARGIN_MS = 12 * 3_600_000
+MARGIN_MS = 3 * 3_600_000
+#: persons whose times lie further apart than this are loaded apart: what came late from an outage of days must not
+#: make a batch read all of those days for everybody in it
+APART_MS = 12 * 3_600_000
 BATCH = 100
 
 
@@ -45,13 +49,27 @@ def derive_due(
     credited = marked = 0
     for institution_id in sorted({row.institution_id for row in taken}):
         mine = [row for row in taken if row.institution_id == institution_id]
-        batch = _Batch(connection, profiles, institution_id, now_ms)
-        batch.load({row.person_id: (row.from_ms, row.to_ms) for row in mine})
-        batch.judge()
-        batch.write()
-        credited += batch.credited
-        marked += batch.marked
+        for wanted in _near(mine):
+            batch = _Batch(connection, profiles, institution_id, now_ms)
+            batch.load(wanted)
+            batch.judge()
+            batch.write()
+            credited += batch.credited
+            marked += batch.marked
     return Result(persons=len(taken), credited=credited, marked=marked)
+
+
+def _near(taken: list[Any]) -> list[dict[int, tuple[int, int]]]:
+    """Rows of `due` in groups that lie near one another in time: person id -> (from, to)."""
+    groups: list[dict[int, tuple[int, int]]] = []
+    reached = None
+    for row in sorted(taken, key=lambda row: (row.from_ms, row.person_id)):
+        if reached is None or row.from_ms > reached + APART_MS:
+            groups.append({})
+            reached = row.to_ms
+        groups[-1][row.person_id] = (row.from_ms, row.to_ms)
+        reached = max(reached, row.to_ms)
+    return groups
 
 
 def anybody_due(connection: Connection, *, but: Collection[int] = ()) -> bool:
@@ -96,14 +114,14 @@ class _Batch:
         taps = derivations.taps_of(self.connection, self.persons, lo, hi)
         held = derivations.credits_of(self.connection, self.persons, lo, hi)
         rooms = derivations.rooms_of(self.connection, {row.id for row in rows})
-        self.sessions = {
-            row.id: _Session(
-                window=windows[row.person_id][row.id],
-                profile=self.profiles[row.profile],
-                rooms=frozenset(rooms.get(row.id, ())),
-            )
-            for row in rows
-        }
+        self.sessions: dict[int, _Session] = {}
+        for row in rows:
+            if row.id not in self.sessions:
+                self.sessions[row.id] = _Session(
+                    window=windows[row.person_id][row.id],
+                    profile=self.profiles[row.profile],
+                    rooms=frozenset(rooms.get(row.id, ())),
+                )
         self.member: dict[tuple[int, int], list[tuple[int, int | None]]] = {}
         for row in rows:
             begins = max(row.from_ms, row.class_from_ms)
@@ -111,10 +129,13 @@ class _Batch:
             if ends is None or ends > begins:
                 self.member.setdefault((row.person_id, row.id), []).append((begins, ends))
         self.taps: dict[int, list[Tap]] = {person: [] for person in self.persons}
+        #: swipe id -> what stands there of its worth
+        self.stands: dict[int, tuple[str | None, int | None, bool, bool]] = {}
         for row in taps:
             begins, ends = self.spans[row.person_id]
             if begins <= row.at_ms <= ends:
                 self.taps[row.person_id].append(_tap(row))
+                self.stands[row.swipe_id] = (row.verdict, row.session_id, row.credits, row.differs)
         #: (person, session) where a swipe of the person, at a reader of the session, has no time yet
         self.unplaced = derivations.unplaced_at(self.connection, self.persons, list(self.sessions))
         self.credits: dict[tuple[int, int], Any] = {}
@@ -132,15 +153,14 @@ class _Batch:
                 )
 
     def judge(self) -> None:
-        """Fold each person's taps; what they are worth is written."""
+        """Fold each person's taps; what they are worth is written, where it does not stand there already."""
         self.judged: dict[int, list[Judged]] = {}
+        candidates: dict[int, list[Candidate]] = {person: [] for person in self.persons}
+        for (person, session), member in self.member.items():
+            one = self.sessions[session]
+            candidates[person].append(Candidate(window=one.window, rooms=one.rooms, member=tuple(member)))
         for person in self.persons:
-            candidates = [
-                Candidate(window=one.window, rooms=one.rooms, member=tuple(self.member[person, session]))
-                for session, one in self.sessions.items()
-                if (person, session) in self.member
-            ]
-            self.judged[person] = fold(self.taps[person], candidates, self.open_at)
+            self.judged[person] = fold(self.taps[person], candidates[person], self.open_at)
         swipes.judge(
             self.connection,
             [
@@ -153,6 +173,7 @@ class _Batch:
                 }
                 for person in self.persons
                 for one in self.judged[person]
+                if self.stands[one.tap.swipe_id] != (one.verdict, one.session, one.credits, one.differs)
             ],
         )
 
@@ -176,7 +197,9 @@ class _Batch:
             {session for session, _ in touched if session in self.sessions} | {session for session, _ in self.credits},
         )
         marks = derivations.marks_of(self.connection, registers, self.persons)
-        touched |= {key for key in marks if key[0] in registers}
+        # Only what lies in the person's own span: of what lies outside it, for which somebody else of the batch is due,
+        # this person's swipes were not read, and their silence would say nothing.
+        touched |= {key for key in marks if self._lies_in_span(*key)}
         # What holds already, with the same swipe at the same time, stays: nothing is written twice.
         stays = {
             key
@@ -207,6 +230,17 @@ class _Batch:
         )
         self.credited = len(won) - len(stays)
         self._mark(touched, won, credit_ids, registers, marks)
+
+    def _lies_in_span(self, session: int, person: int) -> bool:
+        known = self.sessions.get(session)
+        if known is not None:
+            return self._touches(person, known.window)
+        # Nobody of the batch is on its list (any more): it is here for somebody's credit.
+        return any(
+            row.opens_ms <= self.spans[person][1] and row.closes_ms >= self.spans[person][0]
+            for (one, _), row in self.credits.items()
+            if one == session
+        )
 
     def _touches(self, person: int, window: Window) -> bool:
         begins, ends = self.spans[person]
@@ -245,7 +279,7 @@ class _Batch:
             for key, found in decisions.items()
         }
         self.marked = len(
-            apply(
+            decided.apply(
                 self.connection,
                 self.institution_id,
                 decisions,
@@ -283,90 +317,3 @@ def _tap(row: Any) -> Tap:
         shown=row.shown,
         session_shown=row.session_shown,
     )
-
-
-def apply(
-    connection: Connection,
-    institution_id: int,
-    decisions: Mapping[tuple[int, int], Decision | None],
-    *,
-    current: Mapping[tuple[int, int], Any],
-    credit_ids: Mapping[tuple[int, int], int],
-    ledgers: Mapping[tuple[int, int], str],
-    now_ms: int,
-) -> set[int]:
-    """Bring marks to these decisions, keyed (session, person); None: nothing is said. Returns the sessions changed.
-
-    The registers are locked by the caller. What a person set or verified stays: a proposal says what would be.
-    """
-    proposals = derivations.open_proposals(connection, {key[0] for key in decisions})
-    rows, proposed, overtaken, changed = [], [], [], set()
-    for key, decision in sorted(decisions.items()):
-        there = current.get(key)
-        said = decision or Decision(code=None, rule="derive.nothing")
-        outcome = (said.code, said.late_min, said.flag)
-        if there is None and outcome == (None, None, None):
-            continue
-        waiting = proposals.get(key)
-        if there is not None and (there.source in ("person", "import") or there.verified):
-            # Silence proposes nothing: that somebody did not tap is no reason to doubt what a person saw.
-            agrees = (there.code, there.late_min) == outcome[:2] or key not in credit_ids
-            if waiting is not None and (agrees or (waiting.code, waiting.late_min) != outcome[:2]):
-                overtaken.append(waiting.id)
-                waiting = None
-                changed.add(key[0])
-            if not agrees and waiting is None:
-                proposed.append(_proposal(institution_id, key, said, there.id, credit_ids.get(key), now_ms))
-                changed.add(key[0])
-            continue
-        credit_id = credit_ids.get(key)
-        if there is not None and (there.code, there.late_min, there.flag, there.credit_id) == (*outcome, credit_id):
-            continue
-        if there is not None and there.credit_id is not None and credit_id is None:
-            alarms.raise_(
-                connection,
-                institution_id,
-                "green-withdrawn",
-                f"session {key[0]}",
-                "a student was credited with this session and is not any more: a list, room, card or time changed",
-                now_ms,
-            )
-        rows.append(
-            {
-                "institution_id": institution_id,
-                "session_id": key[0],
-                "person_id": key[1],
-                "code": said.code,
-                "late_min": said.late_min,
-                "source": "swipe" if credit_id is not None else "absence",
-                "verified": False,
-                "rule": said.rule,
-                "ledgers": ledgers.get(key, ""),
-                "flag": said.flag,
-                "credit_id": credit_id,
-                "created_ms": now_ms,
-            }
-        )
-        changed.add(key[0])
-    derivations.add_marks(connection, rows)
-    derivations.close_proposals(connection, overtaken, "overtaken", now_ms)
-    derivations.add_proposals(connection, proposed)
-    derivations.touch(connection, changed)
-    return changed
-
-
-def _proposal(
-    institution_id: int, key: tuple[int, int], said: Decision, mark_id: int, credit_id: int | None, now_ms: int
-) -> dict[str, Any]:
-    return {
-        "institution_id": institution_id,
-        "session_id": key[0],
-        "person_id": key[1],
-        "mark_id": mark_id,
-        "code": said.code,
-        "late_min": said.late_min,
-        "rule": said.rule,
-        "flag": said.flag,
-        "credit_id": credit_id,
-        "created_ms": now_ms,
-    }

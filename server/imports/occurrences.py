@@ -30,8 +30,8 @@ LONGEST_UID = 255
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 #: what makes an event unusable when it cannot be read
 _NEEDED = frozenset("UID DTSTART DTEND DURATION RRULE RDATE EXDATE EXRULE RECURRENCE-ID STATUS".split())
-#: where a block's own line travels through the libraries
-_LINE = "X-MUSTER-LINE"
+#: where a block's own line, and its DURATION in seconds, travel through the libraries
+_LINE, _LASTS = "X-MUSTER-LINE", "X-MUSTER-LASTS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,13 @@ class Occurrence:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a file says. all_day: (line) of events without a time of day, which are no sessions."""
+    """What a file says. all_day: (line) of events without a time of day, which are no sessions. odd: (line, what was
+    done) with each local time that the clocks' change leaves out or repeats."""
 
     events: list[Occurrence]
     floating: int
     all_day: list[int]
+    odd: list[tuple[int, str]]
 
 
 class _Bad(Exception):
@@ -110,6 +112,7 @@ class _Reader:
         self._now = datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC)
         self._floating = 0
         self._all_day: list[int] = []
+        self._odd: dict[tuple[int, str], None] = {}
 
     def run(self) -> Found:
         # Zones that an earlier file defined under the same name must not be ours.
@@ -129,7 +132,7 @@ class _Reader:
             if uid:
                 series.setdefault(uid, []).append((block.line, event))
         found = [one for uid, parts in series.items() for one in self._series(uid, parts)]
-        return Found(events=found, floating=self._floating, all_day=self._all_day)
+        return Found(events=found, floating=self._floating, all_day=self._all_day, odd=list(self._odd))
 
     def _say(self, line: int, error: _Bad) -> None:
         self._bad.add(self._calendar.name, line, error.code, str(error))
@@ -178,6 +181,8 @@ class _Reader:
             if any(len(one.get(part, [])) > 1 for part in ("BYHOUR", "BYMINUTE", "BYSECOND")):
                 raise _Bad("ics-rule", "recurs several times a day by one rule: write an event for each")
         event[_LINE] = str(block.line)
+        if "DURATION" in event:
+            event[_LASTS] = str(event["DURATION"].dt.total_seconds())
         return uid
 
     def _series(self, uid: str, parts: list[tuple[int, Any]]) -> Iterable[Occurrence]:
@@ -233,12 +238,13 @@ class _Reader:
 
     def _made(self, event: Any, uid: str, recurrence_id: str | None) -> Occurrence:
         line = int(_first(event.get(_LINE)))
-        starts = self._utc(event["DTSTART"].dt)
+        local = event["DTSTART"].dt
+        starts = self._utc(local)
         cancelled = str(event.get("STATUS", "")).upper() == "CANCELLED"
         if "DTEND" in event:
             if not isinstance(event["DTEND"].dt, datetime.datetime):
                 raise _Bad("ics-no-end", "begins at a time and ends at a date")
-            ends = self._utc(event["DTEND"].dt)
+            ends = self._end(event, local, starts)
         elif "DURATION" in event:
             ends = starts + event["DURATION"].dt
         elif cancelled:
@@ -247,6 +253,11 @@ class _Reader:
             raise _Bad("ics-no-end", "has no end (DTEND or DURATION): a session needs one")
         if not cancelled and not datetime.timedelta(0) < ends - starts <= LONGEST:
             raise _Bad("ics-length", f"ends before or as it begins, or lasts longer than {LONGEST.days} days")
+        if not cancelled:
+            # Where the start is moved the end goes with it.
+            moved = self._note_odd(line, local, "starts")
+            if "DTEND" in event and _LASTS not in event and not moved:
+                self._note_odd(line, event["DTEND"].dt, "ends")
         if recurrence_id is None:
             recurrence_id = self._utc(event["RECURRENCE-ID"].dt).strftime("%Y%m%dT%H%M%SZ")
         return Occurrence(
@@ -263,6 +274,36 @@ class _Reader:
                 str(one) for group in _listed(event.get("CATEGORIES")) for one in getattr(group, "cats", [group])
             ),
         )
+
+    def _end(self, event: Any, local: datetime.datetime, starts: datetime.datetime) -> datetime.datetime:
+        """The end as the clock on the wall shows it, but: hours of a DURATION are hours (RFC 5545 3.3.6), and what
+        starts at a time that is not there lasts as long as it says."""
+        until = event["DTEND"].dt
+        lasts = until.replace(tzinfo=None) - local.replace(tzinfo=None)
+        exact = _LASTS in event and float(_first(event[_LASTS])) == lasts.total_seconds()
+        if exact or (self._change(local) == "never" and until.tzinfo == local.tzinfo):
+            return starts + lasts
+        return self._utc(until)
+
+    def _change(self, local: datetime.datetime) -> str:
+        """`never` or `twice` where the clocks' change leaves this local time out or repeats it, else ''."""
+        aware = local if local.tzinfo is not None else local.replace(tzinfo=self._zone)
+        back = aware.astimezone(datetime.UTC).astimezone(aware.tzinfo)
+        if back.replace(tzinfo=None) != aware.replace(tzinfo=None):
+            return "never"
+        return "twice" if aware.utcoffset() != aware.replace(fold=1).utcoffset() else ""
+
+    def _note_odd(self, line: int, local: datetime.datetime, what: str) -> bool:
+        """Tell of a local time that is not there, or twice. Whether it is not there."""
+        change = self._change(local)
+        if not change:
+            return False
+        shown = self._utc(local).astimezone(local.tzinfo or self._zone)
+        said = f"{what} at {local:%Y-%m-%d %H:%M}, which the clocks' change "
+        taken = f"{shown:%H:%M}" if shown.date() == local.date() else f"{shown:%Y-%m-%d %H:%M}"
+        said += "repeats: the first is taken" if change == "twice" else f"leaves out: {taken} is taken"
+        self._odd[line, said] = None
+        return change == "never"
 
     def _utc(self, value: Any) -> datetime.datetime:
         if not isinstance(value, datetime.datetime):

@@ -22,6 +22,8 @@ from server.vault import Vault
 
 #: more unmatched events than this are told together
 _MOST_SKIPPED_TOLD = 50
+#: more times than this that the clocks' change leaves out or repeats are only counted
+_MOST_ODD_TOLD = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +123,10 @@ def import_timetable(
     notes = [f"line {line}: {text}" for line, text in calendar.passed]
     if found.floating:
         notes.append(f"{found.floating} events name no time zone: read as {name} ({why})")
+    # Never silent: somebody has to tell the class when it meets.
+    notes += [f"line {line}: {text}" for line, text in found.odd[:_MOST_ODD_TOLD]]
+    if len(found.odd) > _MOST_ODD_TOLD:
+        notes.append(f"{len(found.odd) - _MOST_ODD_TOLD} more times that the clocks' change leaves out or repeats")
     if found.all_day:
         notes.append(f"{len(found.all_day)} all-day events are no sessions: left out")
 

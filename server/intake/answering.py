@@ -16,6 +16,9 @@ HELLOS = 3
 #: a class list's version is the store's time when it was made: one further ahead than this was never issued
 ROSTER_AHEAD_MS = rosters.AHEAD_MS
 
+#: a nonce that no hello has: a reader that hears it three times without a receipt in between says a new hello
+NOBODYS = "0" * 16
+
 Said = tuple[Item, readers.Reader, statement.Statement]
 
 
@@ -122,14 +125,15 @@ class Answering:
                 "a technician may declare them lost",
             )
 
-    def note_heads(self, stated: list[Said]) -> None:
+    def note_heads(self, stated: list[Said], held: dict[tuple[int, str], journals.Journal]) -> None:
         """Take heads: each is answered with the time, and the newest is noted: by the reader's own clock, which it has
-        from the store, and by arrival where it has none."""
+        from the store, and by arrival where it has none. What it has freed and the store lacks is asked for."""
         for _, found, said in stated:
             values = said.values
             self._down(found, "command", "time", {"nonce": values["nonce"], "wall_ms": self.desk.now_ms})
             if not heads.add_head(self.desk.connection, found.institution_id, found.id, values, self.desk.now_ms):
                 continue
+            self._follow_up(found, values["journals"], held)
             last = self.desk.known_of(found.id, "head_wall_ms")
             # A time that lies ahead of the store's was never right: it must not keep later heads from being noted.
             late = last is not None and values["wall_ms"] is not None and values["wall_ms"] < last <= self.desk.now_ms
@@ -142,15 +146,37 @@ class Answering:
                     able=values["able"],
                 )
 
-    def receipts(
-        self,
-        records: list[Record],
-        greeted: dict[int, list[statement.Held]],
-        held: dict[tuple[int, str], journals.Journal],
+    def _follow_up(
+        self, found: readers.Reader, listed: list[statement.Held], held: dict[tuple[int, str], journals.Journal]
     ) -> None:
-        """A receipt for every journal that was touched, also by what was held already: the last one may be lost."""
-        wanted = {(made.reader.id, made.journal) for made in records}
-        wanted |= {(reader_id, one.journal) for reader_id, listed in greeted.items() for one in listed}
+        """A reader that stays connected says no hello by itself when the store is restored from a backup. Its heads tell
+        as well what it has freed: what is missing is asked for under the hellos known here, and a new hello is asked for
+        in words that every reader understands, as its hello may be one that this store has lost too."""
+        nonces = self.nonces(found.id)
+        for one in listed:
+            journal = held[found.id, one.journal]
+            first, last = journal.up_to + 1, one.freed
+            if first > last:
+                continue
+            self.desk.answer.replay.append(
+                {"site": found.site, "reader": found.name, "journal": one.journal, "first": first, "last": last}
+            )
+            # After so many hellos it is an alarm, and for a technician.
+            if journal.offers < OFFERS:
+                kept = nonces if one.oldest <= last else []
+                values = {"journal": one.journal, "first": min(max(first, one.oldest), last), "last": last}
+                for nonce in [*kept, *[NOBODYS] * HELLOS]:
+                    self._down(found, "receipt", "again", {"nonce": nonce} | values)
+        if listed and not nonces:
+            # A receipt must name a hello.
+            values = {"nonce": NOBODYS, "journal": listed[-1].journal, "first": 0, "last": listed[-1].head}
+            for _ in range(HELLOS):
+                self._down(found, "receipt", "again", values)
+
+    def receipts(self, greeted: dict[int, list[statement.Held]], held: dict[tuple[int, str], journals.Journal]) -> None:
+        """A receipt for every journal that one is owed to: more of it is held without a hole than before, its reader
+        greeted, or offered again what was held already. What only lies behind a hole moves no receipt."""
+        wanted = self.desk.owed | {(reader_id, one.journal) for reader_id, listed in greeted.items() for one in listed}
         for reader_id, name in sorted(wanted):
             up_to = self.covered(held[reader_id, name])
             # Without a hello there is no nonce, and the reader would not believe it.
@@ -163,9 +189,7 @@ class Answering:
         return journal.up_to
 
     def _down(self, found: readers.Reader, kind: str, said: str, values: dict[str, Any]) -> None:
-        key = max(
-            (key for (reader_id, _), key in self.desk.keys.items() if reader_id == found.id), key=lambda key: key.id
-        )
+        key = self.desk.newest[found.id]
         text = statement.say(said, found.name, key.id, values)
         line = statement.seal(text, key.mac(text.encode()))
         self.desk.answer.down.append({"site": found.site, "reader": found.name, "kind": kind, "line": line})

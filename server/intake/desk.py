@@ -13,6 +13,9 @@ from server.store import alarms, journals, readers
 from server.store.engine import Connection
 from server.store.quarantines import Suspect
 
+#: how often it is written down that a reader is there
+SEEN_EVERY_MS = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
@@ -74,12 +77,16 @@ class Desk:
         self.known: dict[str, readers.Reader] = {}
         self.by_id: dict[int, readers.Reader] = {}
         self.keys: dict[tuple[int, int], Key] = {}
+        #: reader id -> the key that the store MACs with for it: its newest
+        self.newest: dict[int, Key] = {}
         #: readers of which something authentic came
         self.seen: set[int] = set()
         #: reader id -> row of `reader_state`, as this request found it
         self.states: dict[int, Any] = {}
         #: reader id -> what is to be noted of it
         self.notes: dict[int, dict[str, Any]] = {}
+        #: (reader id, journal) of each journal that a receipt is owed to
+        self.owed: set[tuple[int, str]] = set()
         #: journals to be written back, by id
         self.changed: dict[int, journals.Journal] = {}
 
@@ -87,6 +94,12 @@ class Desk:
         """What is known of a reader, with what this request has noted: a column of `reader_state`; None: nothing."""
         noted = self.notes.get(reader_id, {})
         return noted[name] if name in noted else getattr(self.states.get(reader_id), name, None)
+
+    def see(self, reader_id: int) -> None:
+        """Something authentic came from this reader: noted once a second, for people who look at doors."""
+        last = getattr(self.states.get(reader_id), "seen_ms", None)
+        if last is None or not 0 <= self.now_ms - last < SEEN_EVERY_MS:
+            self.notes.setdefault(reader_id, {})["seen_ms"] = self.now_ms
 
     def suspect(self, item: Item, code: str, *, authentic: bool = False) -> None:
         """This item goes to quarantine."""

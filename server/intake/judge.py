@@ -30,6 +30,10 @@ class Judge:
         self.desk.known = readers.by_name(self.desk.connection, names)
         self.desk.by_id = {found.id: found for found in self.desk.known.values()}
         self.desk.keys = readers.keys(self.desk.connection, self.desk.ring, self.desk.known.values())
+        # In order of their ids: the last one stays.
+        self.desk.newest = {
+            reader_id: key for (reader_id, _), key in sorted(self.desk.keys.items(), key=lambda k: k[0])
+        }
 
     def _authentic(self, item: Item) -> tuple[readers.Reader, list[str], str, bytes] | None:
         """Reader, fields, MACed text and MAC of a line that its reader's key made; None: it went to quarantine."""

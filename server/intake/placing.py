@@ -20,7 +20,7 @@ class Placing:
         """Open new journals, pair clocks, and place new swipes in time, at a room, with a person."""
         facts: list[dict[str, Any]] = []
         pairs: list[dict[str, Any]] = []
-        repaired: set[int] = set()
+        repaired: dict[int, list[swipes.Pair]] = {}
         for row_id, made in new:
             journal = held[made.reader.id, made.journal]
             if made.said is None:
@@ -29,7 +29,8 @@ class Placing:
             if made.said.kind == "open":
                 continue
             elif made.said.kind == "clock":
-                repaired.add(journal.id)
+                told = values["boot_ms"], values["wall_ms"], values["uncertainty_ms"]
+                repaired.setdefault(journal.id, []).append(told)
                 pairs.append(
                     {
                         "record_id": row_id,
@@ -41,13 +42,13 @@ class Placing:
             else:
                 facts.append(self._fact(row_id, made, journal))
         journals.add_clock_pairs(self.desk.connection, pairs)
-        old = swipes.without_clock(self.desk.connection, repaired)
+        known = swipes.pairs_of(self.desk.connection, {fact["journal_id"] for fact in facts} | repaired.keys())
+        old = swipes.told_of(self.desk.connection, repaired)
         if not facts and not old:
             return
         self._learn(facts)
-        clockless = {fact["journal_id"] for fact in facts if fact["clock"] == "none"} | repaired
         placer = _Placer(
-            swipes.pairs_of(self.desk.connection, clockless),
+            known,
             swipes.placements_of(
                 self.desk.connection, {fact["reader_id"] for fact in facts} | {row.reader_id for row in old}
             ),

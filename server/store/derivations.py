@@ -168,15 +168,23 @@ def lock_registers(connection: Connection, institution_id: int, session_ids: Ite
 
     Whoever changes a mark holds this lock: so derivation never overtakes a person's hand.
     """
-    found: dict[int, Any] = {}
     wanted = sorted(set(session_ids))
     if not wanted:
-        return found
-    connection.execute(
-        upsert.insert(connection, register).on_conflict_do_nothing(),
-        [{"session_id": one, "institution_id": institution_id} for one in wanted],
-    )
-    for ids in _chunks(wanted):
+        return {}
+    found = _lock(connection, wanted)
+    missing = [one for one in wanted if one not in found]
+    if missing:
+        connection.execute(
+            upsert.insert(connection, register).on_conflict_do_nothing(),
+            [{"session_id": one, "institution_id": institution_id} for one in missing],
+        )
+        found |= _lock(connection, missing)
+    return found
+
+
+def _lock(connection: Connection, session_ids: list[int]) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    for ids in _chunks(session_ids):
         query = select(register).where(register.c.session_id.in_(ids)).order_by(register.c.session_id)
         found.update({row.session_id: row for row in connection.execute(query.with_for_update())})
     return found

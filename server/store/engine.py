@@ -8,10 +8,12 @@ PostgreSQL runs at READ COMMITTED. What a database says when it cannot be writte
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -37,8 +39,20 @@ def open_engine(url: str) -> Engine:
         made = create_engine(
             parsed.set(drivername="postgresql+psycopg"), pool_size=8, max_overflow=8, hide_parameters=True
         )
+        event.listen(made, "connect", _wait_with_an_end)
         return _watched(made)
     raise BadSetting("database-url", f"the store runs on sqlite:/// or postgresql://, not on {backend}://")
+
+
+def _wait_with_an_end(raw, _record) -> None:  # noqa: ANN001  SQLAlchemy's own untyped hook
+    # A lock that somebody keeps would else hold every thread of the server, long after the gateways gave up. Where the
+    # database or the role has a limit of its own, that one counts.
+    with raw.cursor() as cursor:
+        cursor.execute(
+            f"SELECT set_config('lock_timeout', '{BUSY_TIMEOUT_MS}ms', false) "
+            "WHERE current_setting('lock_timeout') = '0'"
+        )
+    raw.commit()
 
 
 def _sqlite(url: str, path: str | None) -> Engine:
@@ -52,6 +66,9 @@ def _sqlite(url: str, path: str | None) -> Engine:
         url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "isolation_level": None}, hide_parameters=True
     )
 
+    #: unset: what stands in the WAL may never have been synced
+    carried = threading.Event()
+
     @event.listens_for(engine, "connect")
     def _prepare(raw, _record) -> None:  # noqa: ANN001  SQLAlchemy's own untyped hook
         cursor = raw.cursor()
@@ -64,6 +81,10 @@ def _sqlite(url: str, path: str | None) -> Engine:
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             cursor.execute("PRAGMA cache_size=-32000")
+            # What a process left that was killed before its sync, or whose sync failed, reads well from the cache and
+            # may not be on the disk. Delivered again it changes nothing, so nothing would sync it: it is done now.
+            if not carried.is_set() and os.access(path, os.W_OK) and _written_anew(cursor, Path(path)):
+                carried.set()
         finally:
             cursor.close()
         if mode != "wal" or full != 2:
@@ -72,7 +93,37 @@ def _sqlite(url: str, path: str | None) -> Engine:
             )
 
     # Within one process writers queue here: SQLite's own waiting is a sleep that may lose the race for long.
-    return _watched(engine).execution_options(writer=threading.Lock())
+    return _watched(engine).execution_options(writer=threading.Lock(), carried=carried)
+
+
+def _written_anew(cursor: Any, path: Path) -> bool:
+    """The WAL written once more in place, synced, and carried into the database. False: another process writes, which
+    did it when it began. A WAL of which only the beginning is on the disk would undo what is built on its end."""
+    try:
+        cursor.execute("BEGIN IMMEDIATE")  # nobody else writes the WAL meanwhile
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            return False
+        raise
+    try:
+        with suppress(FileNotFoundError), open(f"{path}-wal", "r+b") as file:
+            at = 0
+            while piece := os.pread(file.fileno(), 1 << 20, at):
+                os.pwrite(file.fileno(), piece, at)
+                at += len(piece)
+            os.fsync(file.fileno())
+        # SQLite syncs the folder for its WAL as well, and does not look whether it succeeded.
+        handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise sqlite3.OperationalError(f"disk I/O error: {error.strerror}") from error
+    finally:
+        cursor.execute("ROLLBACK")
+    cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    return True
 
 
 class Writes:
@@ -137,10 +188,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
     except Unwritable as error:
         seen.failed = error
         seen.failures += 1
+        if error.code == "database-unreachable":
+            _begin_anew(engine)
         raise
     # A commit without a change writes nothing, and so says nothing.
     if changed:
         seen.failed = None
+
+
+def _begin_anew(engine: Engine) -> None:
+    # A failed sync is final for its handle: the next connection is a new one, and begins from the disk.
+    carried = engine.get_execution_options().get("carried")
+    if carried is not None:
+        carried.clear()
+    engine.dispose()
 
 
 def _begin(connection: Connection, *, write: bool) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from server.store import upsert
+from server.store import journals, upsert
 from server.store.schema import head, hello, reader_state
 
 
@@ -32,11 +32,14 @@ def add_head(connection: Connection, institution_id: int, reader_id: int, values
     return connection.execute(statement.on_conflict_do_nothing().returning(head.c.id)).first() is not None
 
 
-def settle(connection: Connection, reader_ids: Iterable[int], up_to: dict[int, dict[str, int]], now_ms: int) -> None:
-    """Look which heads are covered now, and move `known_until_ms` of their doors.
+def settle(
+    connection: Connection, reader_ids: Iterable[int], held: Mapping[tuple[int, str], journals.Journal], now_ms: int
+) -> None:
+    """Look which heads of these readers are covered now, and move `known_until_ms` of their doors.
 
-    A door is known up to T when the store holds everything up to a head stated at or after T. up_to: reader id ->
-    journal -> up to where it is held.
+    A door is known up to T when the store holds everything up to a head stated at or after T. Only the journals that
+    an open head names are looked at: a reader has had one for each time it was started. held: (reader id, journal) ->
+    journals of which it is known already; while a backlog drains they tell that most heads are not covered yet.
     """
     wanted = sorted(set(reader_ids))
     if not wanted:
@@ -44,7 +47,13 @@ def settle(connection: Connection, reader_ids: Iterable[int], up_to: dict[int, d
     query = select(head.c.id, head.c.reader_id, head.c.journals).where(
         head.c.reader_id.in_(wanted), head.c.held_ms.is_(None)
     )
-    covered = [row.id for row in connection.execute(query) if is_covered(row.journals, up_to.get(row.reader_id, {}))]
+    behind = {(one.reader_id, one.journal): one.up_to for one in held.values()}
+    waiting = [row for row in connection.execute(query) if not _is_refuted(row, behind)]
+    if not waiting:
+        return
+    named = {part.partition(":")[0] for row in waiting for part in filter(None, row.journals.split(","))}
+    up_to = journals.held_of(connection, {row.reader_id for row in waiting}, named)
+    covered = [row.id for row in waiting if is_covered(row.journals, up_to.get(row.reader_id, {}))]
     for start in range(0, len(covered), 500):
         ids = covered[start : start + 500]
         connection.execute(update(head).where(head.c.id.in_(ids)).values(held_ms=now_ms))
@@ -55,8 +64,16 @@ def settle(connection: Connection, reader_ids: Iterable[int], up_to: dict[int, d
             .scalar_subquery()
         )
         connection.execute(
-            update(reader_state).where(reader_state.c.reader_id.in_(wanted)).values(known_until_ms=known)
+            update(reader_state)
+            .where(reader_state.c.reader_id.in_({row.reader_id for row in waiting}))
+            .values(known_until_ms=known)
         )
+
+
+def _is_refuted(row: Any, up_to: Mapping[tuple[int, str], int]) -> bool:
+    """Whether a journal of this head is known not to be held as far as the head says."""
+    named = (part.partition(":") for part in filter(None, row.journals.split(",")))
+    return any(up_to.get((row.reader_id, name), int(last)) < int(last) for name, _, last in named)
 
 
 def is_covered(journals: str, up_to: dict[str, int]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, Select, bindparam, func, select, tuple_, update
 
 from server.store import upsert
 from server.store.schema import clock_pair, journal, lost_range, record
@@ -15,6 +15,8 @@ from server.store.schema import clock_pair, journal, lost_range, record
 STEP = 1000
 #: identities in one statement
 CHUNK = 400
+#: columns of a journal that its transaction may change
+CHANGED = ("before_journal", "before_seq", "up_to", "highest", "head", "offers")
 
 
 @dataclass(kw_only=True)
@@ -81,13 +83,16 @@ def _lock(connection: Connection, pairs: list[tuple[int, str]]) -> dict[tuple[in
     return found
 
 
-def of_readers(connection: Connection, reader_ids: Iterable[int]) -> dict[int, dict[str, int]]:
-    """reader id -> journal -> up to where it is held."""
-    wanted = sorted(set(reader_ids))
+def held_of(connection: Connection, reader_ids: Iterable[int], names: Iterable[str]) -> dict[int, dict[str, int]]:
+    """reader id -> journal -> up to where it is held, of the journals with these names."""
+    wanted, named = sorted(set(reader_ids)), sorted(set(names))
     found: dict[int, dict[str, int]] = {}
-    query = select(journal.c.reader_id, journal.c.journal, journal.c.up_to).where(journal.c.reader_id.in_(wanted))
-    for row in connection.execute(query):
-        found.setdefault(row.reader_id, {})[row.journal] = row.up_to
+    for start in range(0, len(named), CHUNK):
+        query = select(journal.c.reader_id, journal.c.journal, journal.c.up_to).where(
+            journal.c.reader_id.in_(wanted), journal.c.journal.in_(named[start : start + CHUNK])
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.reader_id, {})[row.journal] = row.up_to
     return found
 
 
@@ -124,21 +129,61 @@ def add_clock_pairs(connection: Connection, rows: list[dict[str, Any]]) -> None:
         connection.execute(clock_pair.insert(), rows)
 
 
-def advance(connection: Connection, held: Journal, new: Iterable[int]) -> None:
-    """Move `up_to` over the seqs that were just inserted, and over what already lay behind the hole they close."""
-    fresh = sorted(new)
-    if not fresh:
-        return
-    held.highest = max(held.highest, fresh[-1])
-    held.head = max(held.head, fresh[-1])
-    before = held.up_to
-    have = set(fresh)
-    while held.up_to + 1 in have:
-        held.up_to += 1
-    if held.up_to == before:
-        return
-    held.offers = 0
-    _walk(connection, held)
+def advance(connection: Connection, fresh: Iterable[tuple[Journal, Iterable[int]]]) -> list[Journal]:
+    """Move each journal's `up_to` over the seqs that were just inserted, and over what already lay behind the hole
+    they close. Returns those that moved.
+
+    Two statements for all of them together: most journals end where their newest record is, and a look for each of a
+    delivery's sixty would cost more than everything else in it.
+    """
+    moved = []
+    for held, new in fresh:
+        have = set(new)
+        if not have:
+            continue
+        held.highest = max(held.highest, *have)
+        held.head = max(held.head, held.highest)
+        before = held.up_to
+        while held.up_to + 1 in have:
+            held.up_to += 1
+        if held.up_to != before:
+            held.offers = 0
+            moved.append(held)
+    behind = {held.id: held for held in moved if held.up_to < held.highest}
+    if behind:
+        _close(connection, behind)
+    return moved
+
+
+def _close(connection: Connection, behind: dict[int, Journal]) -> None:
+    """Move `up_to` of these journals, by id, over what was held already: one look for all, a seek for each record that
+    it moves over. Live swipes overtake a backlog, so in one there is much that lies behind its holes."""
+    lossy = select(lost_range.c.journal_id).where(lost_range.c.journal_id.in_(sorted(behind)))
+    for journal_id in sorted(set(connection.execute(lossy).scalars())):
+        _walk(connection, behind.pop(journal_id))
+    while behind:
+        save(connection, behind.values())
+        reached = {row.id: row.reached for row in connection.execute(_REACHED, {"ids": sorted(behind)})}
+        behind = {one: held for one, held in behind.items() if reached[one] > held.up_to}
+        for one, held in behind.items():
+            held.up_to = reached[one]
+
+
+def _reached() -> Select:
+    """journal id -> up to where it is held without a hole, from its row's `up_to` on, at most STEP records further."""
+    run = (
+        select(journal.c.id, journal.c.up_to, journal.c.up_to.label("seq"))
+        .where(journal.c.id.in_(bindparam("ids", expanding=True)))
+        .cte("run", recursive=True)
+    )
+    following = select(record.c.id).where(record.c.journal_id == run.c.id, record.c.seq == run.c.seq + 1)
+    run = run.union_all(
+        select(run.c.id, run.c.up_to, run.c.seq + 1).where(following.exists(), run.c.seq < run.c.up_to + STEP)
+    )
+    return select(run.c.id, func.max(run.c.seq).label("reached")).group_by(run.c.id)
+
+
+_REACHED = _reached()
 
 
 def _walk(connection: Connection, held: Journal) -> None:
@@ -195,13 +240,19 @@ def declare_lost(
     save(connection, [held])
 
 
+_SAVE = (
+    update(journal).where(journal.c.id == bindparam("one")).values({name: bindparam(f"new_{name}") for name in CHANGED})
+)
+
+
 def save(connection: Connection, held: Iterable[Journal]) -> None:
-    """Write journals back."""
-    for one in held:
-        values = {
-            name: getattr(one, name) for name in ("before_journal", "before_seq", "up_to", "highest", "head", "offers")
-        }
-        connection.execute(update(journal).where(journal.c.id == one.id).values(**values))
+    """Write journals back, all in one statement."""
+    rows = [
+        {"one": one.id, **{f"new_{name}": getattr(one, name) for name in CHANGED}}
+        for one in sorted(held, key=lambda one: one.id)
+    ]
+    if rows:
+        connection.execute(_SAVE, rows)
 
 
 def siblings(connection: Connection, opened: Journal) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from server.store import upsert
 from server.store.schema import quarantine
@@ -67,6 +68,29 @@ def keep(
 def _shown(text: str, limit: int) -> str:
     # PostgreSQL takes no NUL in text, and neither takes lone surrogates; `content` holds the bytes as they were.
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")[:limit]
+
+
+def of_unknown(connection: Connection, reader_name: str) -> list[Any]:
+    """Rows (id, site, content) of the records that a reader sent while it was not known here, in order of arrival."""
+    query = (
+        select(quarantine.c.id, quarantine.c.site_name.label("site"), quarantine.c.content)
+        .where(
+            quarantine.c.code == "reader-unknown",
+            quarantine.c.kind == "record",
+            quarantine.c.reader_name == reader_name,
+            quarantine.c.closed_ms.is_(None),
+        )
+        .order_by(quarantine.c.id)
+    )
+    return list(connection.execute(query))
+
+
+def close(connection: Connection, ids: Sequence[int], now_ms: int) -> None:
+    """These were looked at, and need nobody any more."""
+    for start in range(0, len(ids), 500):
+        connection.execute(
+            update(quarantine).where(quarantine.c.id.in_(ids[start : start + 500])).values(closed_ms=now_ms)
+        )
 
 
 def counts(connection: Connection, institution_id: int) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,10 +96,12 @@ def add(
     room_code: str | None,
     from_ms: int,
     now_ms: int,
+    key: tuple[int, bytes] | None = None,
 ) -> tuple[int, bytes]:
     """Make a reader, its key and its placement. Returns the key's id and secret, for its settings file.
 
-    Raises StoreError(`reader-name`), Refused(`reader-exists`), NotFound(`room`).
+    key: the id and secret that its board has already. Raises StoreError(`reader-name`), Refused(`reader-exists`),
+    NotFound(`room`).
     """
     if not is_name(name) or not is_name(site_name):
         raise StoreError("reader-name", "a reader and a site are named with 1 to 32 of a-z, 0-9 and hyphen")
@@ -117,20 +119,20 @@ def add(
         )
     )
     reader_id = new_id(made)
-    secret = os.urandom(32)
+    key_id, secret = key or (1, os.urandom(32))
     connection.execute(
         reader_key.insert().values(
             institution_id=institution_id,
             reader_id=reader_id,
-            key_id=1,
-            secret=vault.seal(secret, _about(name, 1)),
+            key_id=key_id,
+            secret=vault.seal(secret, _about(name, key_id)),
             from_ms=now_ms,
         )
     )
     connection.execute(reader_state.insert().values(reader_id=reader_id, institution_id=institution_id))
     if room_id is not None:
         place(connection, institution_id, reader_id, room_id, from_ms, now_ms)
-    return 1, secret
+    return key_id, secret
 
 
 def move(
@@ -237,9 +239,21 @@ def need_key(connection: Connection, vault: Vault) -> None:
         vault.open(row.secret, _about(row.name, row.key_id))
 
 
-def note(connection: Connection, institution_id: int, reader_id: int, **values: Any) -> None:
-    """Overwrite what is known of a reader."""
-    statement = upsert.insert(connection, reader_state).values(
-        reader_id=reader_id, institution_id=institution_id, **values
-    )
-    connection.execute(statement.on_conflict_do_update(index_elements=[reader_state.c.reader_id], set_=values))
+def note(connection: Connection, institution_ids: Mapping[int, int], notes: Mapping[int, Mapping[str, Any]]) -> None:
+    """Overwrite what is known of readers: reader id -> column -> value. institution_ids: reader id -> its institution.
+
+    One statement for all of whom the same is known.
+    """
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for reader_id in sorted(notes):
+        if notes[reader_id]:
+            alike.setdefault(tuple(sorted(notes[reader_id])), []).append(reader_id)
+    for columns, reader_ids in sorted(alike.items()):
+        statement = upsert.insert(connection, reader_state)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[reader_state.c.reader_id],
+                set_={name: statement.excluded[name] for name in columns},
+            ),
+            [{"reader_id": one, "institution_id": institution_ids[one], **notes[one]} for one in reader_ids],
+        )

@@ -143,7 +143,9 @@ def issue(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Issue rosters: rows of `roster` without `change_no`."""
     if not rows:
         return
-    last = connection.execute(select(func.max(roster.c.change_no))).scalar() or 0
+    # Never below the time: a store restored from a backup must not number again what gateways have passed already.
+    newest_ms = max(row["built_ms"] for row in rows)
+    last = max(newest_ms, connection.execute(select(func.max(roster.c.change_no))).scalar() or 0)
     statement = upsert.insert(connection, roster)
     columns = ("version_ms", "valid_until_ms", "digest", "payload", "change_no", "built_ms")
     connection.execute(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from server.store.schema import clock_pair, placement, reading, swipe
 
@@ -15,6 +15,11 @@ FUTURE_MS = 60_000
 UNSURE_MAX_MS = 365 * 24 * 3_600_000
 #: growth of a clock's uncertainty: 50 ppm
 PPM = 50
+#: what whole milliseconds cost a clock record at most: the ticks when asked and when heard, and the store's own
+TICKS_MS = 3
+#: how long before a contradiction a swipe is doubted that a fresh answer of the store had timed: an hour's error is seen
+#: on the doors sooner, and a month of right marks must not go to review because the store's clock was once stepped
+DOUBT_MS = 24 * 3_600_000
 
 Pair = tuple[int, int, int]  #: boot_ms, wall_ms, uncertainty_ms
 
@@ -25,21 +30,44 @@ def place(
     """When a swipe was: (at_ms or None, uncertainty_ms, how). Never a silent guess.
 
     A reader that knew the time said so. Otherwise the clock record of the same boot that is nearest in monotonic time
-    tells, at the cost of 50 ppm of the distance. A time that lies after its own arrival is not believed.
+    tells, at the cost of 50 ppm of the distance. A time that lies after its own arrival is not believed. Where the next
+    clock record of the same boot contradicts what the reader said (the store's clock had been stepped, or the reader's
+    drifts by more than 50 ppm), either may be right: the interval holds both, and whatever contradicts that in turn.
     """
+    pairs = sorted(pairs)
     if clock != "none" and wall_ms is not None:
-        unsure = min(uncertainty_ms or 0, UNSURE_MAX_MS)
-        if wall_ms > received_ms + unsure + FUTURE_MS:
-            return None, unsure, "future"
-        return wall_ms, unsure, "wall"
-    nearest = min(pairs, key=lambda pair: (abs(pair[0] - boot_ms), pair), default=None)
-    if nearest is None:
+        at_ms, unsure, how = wall_ms, uncertainty_ms or 0, "wall"
+    elif pairs:
+        at_ms, unsure = _by(min(pairs, key=lambda pair: abs(pair[0] - boot_ms)), boot_ms)
+        how = "clock"
+    else:
         return None, 0, "unplaced"
-    far = abs(boot_ms - nearest[0])
-    at_ms, unsure = nearest[1] + boot_ms - nearest[0], min(nearest[2] + far * PPM // 1_000_000, UNSURE_MAX_MS)
-    if not 0 <= at_ms <= received_ms + unsure + FUTURE_MS:
-        return None, unsure, "future" if at_ms > 0 else "unplaced"
-    return at_ms, unsure, "clock"
+    unsure = min(unsure, UNSURE_MAX_MS)
+    if at_ms > received_ms + unsure + FUTURE_MS:
+        return None, unsure, "future"
+    if at_ms < 0:
+        return None, unsure, "unplaced"
+    lo, hi = last = at_ms - unsure, at_ms + unsure
+    for number, pair in enumerate(pair for pair in pairs if pair[0] >= boot_ms):
+        # Without a fresh answer a swipe is held against the next record however late it comes.
+        if pair[0] - boot_ms > DOUBT_MS and (number or clock == "sync"):
+            break
+        says, also = _by(pair, boot_ms)
+        agrees = says - also <= last[1] and last[0] <= says + also
+        last = says - also, says + also
+        if not agrees:  # one that agrees proves nothing: a store that is wrong for an hour says so twice
+            lo, hi = min(lo, last[0]), max(hi, last[1])
+    if (lo, hi) == (at_ms - unsure, at_ms + unsure):
+        return at_ms, unsure, how
+    if hi - lo > 2 * UNSURE_MAX_MS:
+        return None, UNSURE_MAX_MS, "doubted"
+    return (lo + hi) // 2, (hi - lo + 1) // 2, "doubted"
+
+
+def _by(pair: Pair, boot_ms: int) -> tuple[int, int]:
+    """What a clock record says of another moment of its boot, and how far that can be wrong."""
+    apart_ms = boot_ms - pair[0]
+    return pair[1] + apart_ms, pair[2] + TICKS_MS + abs(apart_ms) * PPM // 1_000_000
 
 
 def pairs_of(connection: Connection, journal_ids: Iterable[int]) -> dict[int, list[Pair]]:
@@ -53,17 +81,21 @@ def pairs_of(connection: Connection, journal_ids: Iterable[int]) -> dict[int, li
     return found
 
 
-def without_clock(connection: Connection, journal_ids: Iterable[int]) -> list[Any]:
-    """The swipes of these journals that were taken without a clock, with what they are placed at now."""
-    wanted = sorted(set(journal_ids))
-    if not wanted:
-        return []
-    query = (
-        select(swipe, reading.c.at_ms, reading.c.uncertainty_ms.label("at_uncertainty_ms"), reading.c.person_id)
-        .join(reading, reading.c.swipe_id == swipe.c.id)
-        .where(swipe.c.journal_id.in_(wanted), swipe.c.clock == "none")
-    )
-    return list(connection.execute(query))
+def told_of(connection: Connection, new: Mapping[int, Iterable[Pair]]) -> list[Any]:
+    """The swipes that new clock records (journal id -> pairs) may place otherwise, with what they are placed at now:
+    those without a clock or with an ageing one, and those that `place` doubts by a later record."""
+    found: list[Any] = []
+    for journal_id, told in sorted(new.items()):
+        query = (
+            select(swipe, reading.c.at_ms, reading.c.uncertainty_ms.label("at_uncertainty_ms"), reading.c.person_id)
+            .join(reading, reading.c.swipe_id == swipe.c.id)
+            .where(
+                swipe.c.journal_id == journal_id,
+                or_(swipe.c.clock != "sync", *(swipe.c.boot_ms.between(b - DOUBT_MS, b) for b, _, _ in told)),
+            )
+        )
+        found += connection.execute(query)
+    return found
 
 
 def add(connection: Connection, facts: list[dict[str, Any]], readings: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Table, func
@@ -10,7 +11,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 def insert(connection: Connection, table: Table) -> Any:
     """The dialect's own insert, which has `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    return _insert(connection.dialect.name, table)
+
+
+@cache
+def _insert(dialect: str, table: Table) -> Any:
+    # One for each table: a statement is never changed, and its `excluded` takes longer to make than a small delivery.
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
 
 
 def lesser(connection: Connection, a: Any, b: Any) -> Any:

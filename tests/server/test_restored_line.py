@@ -29,9 +29,7 @@ class Line:
         self.world = World(url)
         self.world.delivery = delivery
         board = self.world.reader("a-1")
-        settings = Settings(
-            site="main", reader="a-1", key=board.key, card_keys=self.world.keys, broker=None, wifi=None
-        )
+        settings = Settings(site="main", reader="a-1", key=board.key, card_keys=self.world.keys, broker=None, wifi=None)
         self.now_ms = 1000
         self.journal = SqliteJournal(folder, uptime_ms=lambda: self.now_ms)
         numbers = itertools.count(1)
@@ -69,7 +67,7 @@ class Line:
         return len(self.world.all(schema.swipe))
 
     def file(self) -> Path:
-        return Path(self.world.engine.url.database)
+        return Path(str(self.world.engine.url.database))
 
     def backup(self) -> Path:
         copy = self.file().with_suffix(".copy")
@@ -83,7 +81,7 @@ class Line:
         for tail in ("-wal", "-shm"):
             Path(f"{self.file()}{tail}").unlink(missing_ok=True)
         shutil.copy(copy, self.file())
-        self.world.engine = open_engine(url)
+        self.world.engine = open_engine(str(url))
 
     def close(self) -> None:
         self.journal.close()
