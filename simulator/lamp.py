@@ -67,7 +67,7 @@ class Lamp:
     def _read(self, since_s: float) -> tuple[str, float] | None:
         # Before `since_s` the lamp may still show another person's flash: only what was lit after it counts.
         before = (False, False, False)
-        went_s = None
+        went_s = back_s = None
         for at_s, colours in self.history:
             if at_s >= since_s:
                 if colours[1] and not before[1]:
@@ -75,9 +75,12 @@ class Lamp:
                 if colours[0] and not before[0]:
                     return "red", at_s
                 if before[2] and not any(colours):
-                    went_s = at_s
+                    # Twice dark: a reader that stops breathing and opens in its dark moment goes dark once only.
+                    if went_s is not None and back_s is not None and at_s - back_s < BLINK_S:
+                        return "blue", went_s
+                    went_s, back_s = at_s, None
                 elif went_s is not None and colours == (False, False, True) and at_s - went_s < BLINK_S:
-                    return "blue", went_s
+                    back_s = at_s
             before = colours
         return None
 

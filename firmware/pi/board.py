@@ -28,6 +28,8 @@ LOOK_S = 0.1
 SLOW_MS = 100
 #: After a read of the journal failed.
 READ_AGAIN_S = 5.0
+#: While the journal is in trouble the disk is asked so often whether it is well again.
+MEND_S = 4.0
 
 
 class Keeper(Protocol):
@@ -56,8 +58,11 @@ class Board:
         log: Callable[..., None],
         on_light: Callable[[tuple[int, int, int], int], None] = lambda rgb, now_ms: None,
         systemd: Systemd | None = None,
+        disk_well: Callable[[], bool] = lambda: False,
     ) -> None:
         settings = reader.settings
+        self._disk_well = disk_well
+        self._anew = asyncio.Event()
         self._reader = reader
         self._storage = storage
         self._shelf_alarms = shelf_alarms
@@ -85,7 +90,10 @@ class Board:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set; then say goodbye to the broker, and put the chip to sleep."""
+        """Run until `stop` is set, or until the disk of a journal that failed is well again: then all begins anew.
+
+        Says goodbye to the broker, and puts the chip to sleep. disk_well (handed in) may take its time.
+        """
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -104,11 +112,14 @@ class Board:
                     "lamp": self._light(),
                     "tick": self._tick(),
                     "housekeeping": self._idle(),
+                    "mend": self._mend(),
                     "link": self._link.run(),
                 }
                 tasks = [group.create_task(job, name=name) for name, job in jobs.items()]
                 self._systemd.ready()
-                await stop.wait()
+                ends = [group.create_task(event.wait(), name="end") for event in (stop, self._anew)]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                tasks += ends
                 await self._link.leave()
                 for task in tasks:
                     task.cancel()
@@ -169,6 +180,20 @@ class Board:
                 said = self._reader.journal.trouble
                 self._log("journal-trouble" if said else "journal-well", code=said, what=self._storage.failed)
             await asyncio.sleep(TICK_S)
+
+    async def _mend(self) -> None:
+        # What failed is final for the journal that is open. A new one begins from what the disk holds, as after a
+        # start; it is tried only once the disk has taken something, so that until then the old one can be delivered.
+        while True:
+            await asyncio.sleep(MEND_S)
+            if not (self._storage.failed or self._reader.journal.trouble == "full"):
+                continue
+            if not await asyncio.to_thread(self._disk_well):
+                continue
+            if self._storage.failed:
+                self._anew.set()
+            else:
+                self._reader.journal.room_again()
 
     async def _deliver(self) -> None:
         """Publish what the reader has to say, for as long as the link is up."""

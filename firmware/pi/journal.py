@@ -20,7 +20,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from firmware.contract.statement import Held, seal
-from firmware.pi.disk import free_bytes, sync_folder
+from firmware.pi.disk import free_bytes, sync_folder, written_anew
 from firmware.pi.ledger import COALESCE_MS, Kept, Ledger
 from firmware.reader.errors import StorageFailed, StorageFull
 
@@ -339,9 +339,11 @@ def _open(path: Path) -> sqlite3.Connection:
             raise _Damaged(found)
         # All that the WAL holds goes through the database and a sync now. A record whose sync failed in the last run is
         # in the page cache but perhaps not on the medium; left there, a power cut would cut the WAL short at it.
+        written_anew(Path(f"{path}-wal"))
         busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StorageFailed("another process has the journal open: end it first")
+        sync_folder(path.parent)  # SQLite does that for its WAL as well, and does not look whether it succeeded
     except BaseException:
         database.close()
         raise

@@ -23,6 +23,7 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 from firmware.contract.statement import Held
 from firmware.pi.board import Board
 from firmware.pi.chip import quiet
+from firmware.pi.disk import takes_writes
 from firmware.pi.journal import SqliteJournal
 from firmware.pi.lamp import PINS, Lamp
 from firmware.pi.shelf import RosterShelf
@@ -140,32 +141,38 @@ async def _run(
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    try:
-        storage: SqliteJournal | NoJournal = SqliteJournal(data, uptime_ms=now_ms)
-    except StorageFailed as error:
-        # Not an end of the process: the door must show red, and the store must hear why.
-        storage = NoJournal(str(error))
-    shelf = RosterShelf(data)
-    for code in storage.alarms:
-        log(code, why=storage.failed)
-    try:
-        reader = Reader(settings=settings, storage=storage, shelf=shelf, random_bytes=os.urandom, firmware=FIRMWARE)
-        board = Board(
-            reader=reader,
-            storage=storage,
-            shelf_alarms=shelf.alarms,
-            lamp=lamp,
-            chip_path=chip_path,
-            now_ms=now_ms,
-            log=log,
-            on_light=on_light,
-            systemd=Systemd(),
-        )
-        log("started", reader=settings.reader, firmware=FIRMWARE, backlog=reader.journal.backlog())
-        await board.run(stop)
-        log("stopped", backlog=reader.journal.backlog())
-    finally:
-        storage.close()
+    failed_before = False
+    while not stop.is_set():
+        try:
+            storage: SqliteJournal | NoJournal = SqliteJournal(data, uptime_ms=now_ms)
+        except StorageFailed as error:
+            # Not an end of the process: the door must show red, and the store must hear why.
+            storage = NoJournal(str(error))
+        if failed_before:
+            storage.alarms.append("journal-failed-before")
+        shelf = RosterShelf(data)
+        for code in storage.alarms:
+            log(code, why=storage.failed)
+        try:
+            reader = Reader(settings=settings, storage=storage, shelf=shelf, random_bytes=os.urandom, firmware=FIRMWARE)
+            board = Board(
+                reader=reader,
+                storage=storage,
+                shelf_alarms=shelf.alarms,
+                lamp=lamp,
+                chip_path=chip_path,
+                now_ms=now_ms,
+                log=log,
+                on_light=on_light,
+                systemd=Systemd(),
+                disk_well=lambda: takes_writes(data),
+            )
+            log("started", reader=settings.reader, firmware=FIRMWARE, backlog=reader.journal.backlog())
+            await board.run(stop)
+            log("stopped", backlog=reader.journal.backlog())
+        finally:
+            storage.close()
+        failed_before = True
 
 
 def log(event: str, **fields: object) -> None:

@@ -8,6 +8,8 @@ young, `hold` while it ages, `none` until there is one. Never a silent guess.
 from collections import namedtuple
 
 DRIFT_PPM = 50  #: of a Pico's crystal (30 ppm) with temperature and ageing on top
+#: what whole milliseconds cost at most: the ticks when asked, when heard and now, and the store's own
+TICKS_MS = 3
 SYNC_FOR_MS = 15 * 60 * 1000  #: a pairing younger than this is `sync`
 #: epoch times outside these years are a broken store, not a time
 EARLIEST_MS = 1_704_067_200_000  # 2024-01-01
@@ -55,7 +57,6 @@ class Clock:
         if self.pairing is None:
             return UNSET
         age_ms = now_ms - self.pairing.boot_ms
-        # One millisecond for the ticks themselves, which are whole.
-        uncertainty_ms = self.pairing.uncertainty_ms + 1 + abs(age_ms) * DRIFT_PPM // 1_000_000
+        uncertainty_ms = self.pairing.uncertainty_ms + TICKS_MS + abs(age_ms) * DRIFT_PPM // 1_000_000
         state = "sync" if age_ms <= SYNC_FOR_MS else "hold"
         return Reading(self.pairing.wall_ms + age_ms, state, uncertainty_ms)

@@ -82,6 +82,11 @@ class Journal:
         """Ask storage again what it holds, after it recycled something between taps."""
         self.held = list(self._storage.journals())
 
+    def room_again(self) -> None:
+        """The board found that its disk takes writes again: no longer full, if storage says that records fit."""
+        if self.trouble == "full" and self._storage.room() >= 2:
+            self.trouble = None
+
     def head(self, journal: str) -> int:
         """The highest seq of a journal, or -1 where nothing of it is kept."""
         place = self._place(journal)

@@ -11,6 +11,9 @@ from firmware.contract import envelope, statement
 from firmware.contract.errors import ContractError
 
 BATCH = 16  #: records in one message: some 2.5 KB
+#: Receipts pace a backlog: two messages of it are under way, and where no receipt comes, one a PACE_MS. Else sixty readers
+#: fill the broker's one queue after an outage, and every live swipe of all of them waits behind it.
+PACE_MS = 1000
 RETRY_FIRST_MS = 30_000
 RETRY_LAST_MS = 300_000
 HEAD_EVERY_MS = 60_000
@@ -50,6 +53,7 @@ class Uplink:
         self._head_at_ms = 0
         self._live_next = 0  # next seq of the live journal that was never offered
         self._passes = []  # [journal, next seq, last seq] of the backlog pass that is being offered
+        self._paced_ms = 0  # until then no more of the backlog than receipts allow
         self._retry_at_ms = None
         self._retry_ms = RETRY_FIRST_MS
         self._hello_at_ms = None  # when the hello is said again, if nothing from the store names it until then
@@ -122,18 +126,18 @@ class Uplink:
             self._head_at_ms = now_ms + HEAD_EVERY_MS
             if len(self._waiting()) <= JOURNALS_MAX:
                 return Out("head", envelope.wrap([self._head(now_ms)]), False)
-        lines = self._backlog_lines()
+        lines = self._backlog_lines(now_ms)
         if lines:
-            self._retry_at_ms = now_ms + self._jittered(self._retry_ms)
+            if self._retry_at_ms is None:
+                self._retry_at_ms = now_ms + self._jittered(self._retry_ms)
             return Out("swipes", envelope.wrap(lines), False)
-        if self._passes:
-            return None  # in the middle of records that cannot be read: go on with the next call
+        # Also in a pass that is paced: where receipts stay out, what was lost stands at its beginning.
         if self._retry_at_ms is not None and now_ms >= self._retry_at_ms:
             self._retry_at_ms = None
             self._retry_ms = min(2 * self._retry_ms, RETRY_LAST_MS)
             self._start_pass()
             return self.next(now_ms)
-        return None
+        return None  # or paced, or in the middle of records that cannot be read: go on with a later call
 
     def received(self, kind: str, payload: bytes, now_ms: int) -> list:
         """A message on `receipt` or `command`. Returns the names of authentic commands to carry out.
@@ -257,6 +261,9 @@ class Uplink:
                 self._retry_ms = RETRY_FIRST_MS
                 if not self._waiting():
                     self._retry_at_ms = None
+                elif self._passes and self._passes[0][0] == values["journal"]:
+                    # The pass moves: nothing of it is lost so far. Other journals' receipts say nothing of this one.
+                    self._retry_at_ms = now_ms + self._jittered(RETRY_FIRST_MS)
         elif not self._journal.lost_by_store(values["journal"], values["first"]):
             self.refuse("again-unknown")
         elif self._journal.backlog() != before:
@@ -285,23 +292,28 @@ class Uplink:
         self._live_next += max(1, len(lines))  # one that cannot be read must not hide those behind it
         return lines
 
-    def _backlog_lines(self):
+    def _backlog_lines(self, now_ms):
         unread = 0
         while self._passes and unread < BATCH:
             going = self._passes[0]
+            under_way = 0
             # Receipts may have overtaken the pass.
             for held in self._journal.held:
                 if held.journal == going[0]:
                     going[1] = max(going[1], held.freed + 1)
+                    under_way = going[1] - max(held.freed + 1, held.oldest)
             if going[1] > going[2]:
                 self._passes.pop(0)
                 continue
+            if under_way > BATCH and now_ms < self._paced_ms:
+                return []
             lines = self._journal.lines(going[0], going[1], min(BATCH, going[2] - going[1] + 1))
             if not lines:
                 going[1] += 1  # one that cannot be read must not hide those behind it
                 unread += 1
                 continue
             going[1] += len(lines)
+            self._paced_ms = now_ms + PACE_MS
             return lines
         return []
 

@@ -126,14 +126,17 @@ class Board:
         self.log = log
         self._heapsize = heapsize
         self._environment = {
-            "MUSTER_SETTINGS": str(settings),
-            "MUSTER_FLASH": str(flash),
+            "MUSTER_SETTINGS": str(settings.resolve()),
+            "MUSTER_FLASH": str(flash.resolve()),
             "MUSTER_BOARD_PTY": pty,
             "MUSTER_BOARD_ID": hashlib.sha256(str(flash).encode()).hexdigest()[:16],
             "MUSTER_UPTIME_SCALE": str(scale),
-            "MICROPYPATH": f"{built / 'board'}:{built / 'code'}:.frozen",
+            "MICROPYPATH": f"{built.resolve() / 'board'}:{built.resolve() / 'code'}:.frozen",
             **(environment or {}),
         }
+        # `-m` puts the working folder first: in the repository it would run the sources, and compile them on the board.
+        # Nor `board` itself: its `start` would come before one that MICROPYPATH puts in front, as tests/bench does.
+        self._folder = built.resolve()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -153,6 +156,7 @@ class Board:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self._environment},
+                cwd=self._folder,
                 start_new_session=True,
             )
 

@@ -64,6 +64,10 @@ def run(journal, name, count):
             say("full")
             full += 1
             continue
+        except StorageFailed:
+            if saboteur == "green-after-a-failure":
+                say(green)
+            raise
         if seq == 8:
             say(f"freed {name} 5")
             journal.free(name, 5)

@@ -53,10 +53,10 @@ class End:
 
     async def __aexit__(self, *error) -> None:
         self._task.cancel()
-        await asyncio.wait({self._task}, timeout=5)
+        await asyncio.wait({self._task}, timeout=40)
         assert self._task.cancelled(), "the link did not end when it was cancelled"
 
-    async def until(self, what, timeout_s: float = 15.0) -> None:
+    async def until(self, what, timeout_s: float = 40.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not what():
             assert time.monotonic() < deadline, (self.downs, self.ups, self.messages)
@@ -176,14 +176,14 @@ async def goes_on_after_its_end(link_module, turns):
     task = asyncio.create_task(end.link.run())
     more = asyncio.create_task(again.wait())
     try:
-        await asyncio.wait_for(cancelled.wait(), 15)
-        done, _ = await asyncio.wait({task, more}, timeout=15, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait_for(cancelled.wait(), 40)
+        done, _ = await asyncio.wait({task, more}, timeout=40, return_when=asyncio.FIRST_COMPLETED)
         assert done, "neither ended nor connected again"
         return task not in done
     finally:
         more.cancel()
         task.cancel()
-        await asyncio.wait({task, more}, timeout=5)
+        await asyncio.wait({task, more}, timeout=40)
         server.close()
         await server.wait_closed()
 
@@ -232,4 +232,4 @@ async def test_the_loop_is_never_stopped_by_a_connect_that_hangs():
                 worst_s = max(worst_s, time.monotonic() - began_s)
             for filler in fillers:
                 filler.close()
-            assert worst_s < 0.5
+            assert worst_s < 10, "a connect that blocks hangs for two minutes"

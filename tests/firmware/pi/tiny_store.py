@@ -71,7 +71,7 @@ class TinyStore:
         )
         self._client.publish(topics.topic(SITE, READER, "roster"), blob, qos=1, retain=True).wait_for_publish(5)
 
-    def wait(self, what: Callable[["TinyStore"], object], timeout_s: float = 10.0) -> None:
+    def wait(self, what: Callable[["TinyStore"], object], timeout_s: float = 40.0) -> None:
         """Until `what(self)` is true; AssertionError after the time-out."""
         with self.changed:
             assert self.changed.wait_for(lambda: what(self), timeout_s), f"not within {timeout_s} s: {self}"

@@ -1,0 +1,84 @@
+"""The store's real intake in a process that is to be killed, failed and cut off.
+
+    python store_worker.py REPOSITORY FOLDER SABOTEUR
+
+FOLDER holds `store.db`, made and migrated, and `lines.json`: what a gateway delivers, batch after batch. Each batch is
+one transaction, as a request is; what the store cannot write is delivered again, and so is everything at a start.
+On standard output after each commit: `receipt JOURNAL UP_TO`, as the reader would hear it; `error CODE`, `gave-up`,
+`done`. The saboteurs are what the tests must catch.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+
+from sqlalchemy import event
+
+from firmware.contract import statement
+from server import deliveries
+from server.errors import Unwritable
+from server.store import readers
+from server.store.engine import open_engine, writing
+from server.vault import Vault
+
+folder, saboteur = Path(sys.argv[2]), sys.argv[3]
+NOW_MS = 1_790_000_000_000
+TRIES = 40
+
+
+def say(*words):
+    os.write(1, (" ".join(words) + "\n").encode())
+
+
+def tell(answer):
+    for one in answer.down:
+        said = statement.read(one["line"])
+        if said.kind == "receipt":
+            say("receipt", said.values["journal"], str(said.values["up_to"]))
+
+
+engine = open_engine(f"sqlite:///{folder}/store.db")
+
+
+@event.listens_for(engine, "connect")
+def _carry_over_often(raw, _record):
+    raw.execute("PRAGMA wal_autocheckpoint = 40")  # so that a short run has some of them
+
+
+if saboteur in ("OFF", "NORMAL"):
+
+    @event.listens_for(engine, "begin")
+    def _careless(connection):
+        connection.connection.dbapi_connection.execute(f"PRAGMA synchronous = {saboteur}")
+
+
+ring = readers.KeyRing(Vault(b"k" * 32))
+for number, batch in enumerate(json.loads((folder / "lines.json").read_text())):
+    items = [
+        deliveries.Item(id=f"{number}-{n}", site="main", reader="a-1", kind=kind, line=line, received_ms=1)
+        for n, (kind, line) in enumerate(batch)
+    ]
+    for _ in range(TRIES):
+        try:
+            with writing(engine) as connection:
+                answer = deliveries.deliver(
+                    connection, ring, items, institution_id=1, gateway_id=None, now_ms=NOW_MS + number
+                )
+                if saboteur == "receipt-before-the-commit":
+                    tell(answer)
+        except Unwritable as error:
+            say("error", error.code)
+            time.sleep(0.005)
+            continue
+        if saboteur != "receipt-before-the-commit":
+            tell(answer)
+        break
+    else:
+        say("gave-up")
+        sys.exit(3)
+engine.dispose()
+say("done")
