@@ -14,6 +14,7 @@ NAMES = (
     ("simulator.broker", "iotcore"),
     ("mosquitto", "mosquitto"),
     ("postgres", "postgresql"),
+    ("tests.bench.floor", "bare subscriber"),
     ("micropython", "reader (MicroPython)"),
 )
 #: less than this share of the processors taken: calm enough to measure

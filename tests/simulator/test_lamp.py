@@ -40,11 +40,23 @@ async def test_a_quick_blue_blink_means_stored_and_a_slow_breath_means_nothing()
     door = lamp()
     door.pin("pwm", BLUE, 0, 1.0)
     door.pin("pwm", BLUE, FULL, 1.1)
+    assert await door.verdict(0.9, 0) is None, "it may be a reader that has just opened"
+    door.pin("pwm", BLUE, 0, 1.2)
     assert await door.verdict(0.9, 0) == ("blue", 1.0)
     door = lamp()
     door.pin("pwm", BLUE, 0, 1.0)
     door.pin("pwm", BLUE, FULL, 1.8)
     assert await door.verdict(0.9, 0) is None
+
+
+async def test_a_breathing_reader_that_opens_in_its_dark_moment_has_not_flashed():
+    """Found by the soak: a person took this for the double flash, and the green that came after for nobody's."""
+    door = lamp()
+    door.pin("pwm", BLUE, 0, 1.0)
+    door.pin("pwm", BLUE, FULL, 1.2)
+    door.pin("pwm", BLUE, 0, 1.9)
+    door.pin("pwm", GREEN, FULL, 1.93)
+    assert await door.verdict(0.9, 0) == ("green", 1.93)
 
 
 async def test_whoever_waits_is_told_when_the_light_comes():

@@ -155,15 +155,9 @@ def test_a_host_that_was_killed_leaves_the_chip_at_its_speed_and_nfcpy_cannot_op
     opened(world).close()
 
 
-def test_one_sense_takes_about_the_chips_own_time(world, clf):
+def test_a_card_that_lies_there_is_sensed_again_and_again(world, clf):
     world.do(world.chip.card_in, CLASSIC)
-    sensed(clf)
-    start = time.monotonic()
-    for _ in range(20):
-        assert sensed(clf) == CLASSIC
-    each_ms = (time.monotonic() - start) * 50
-    print(f"{each_ms:.1f} ms a sense, card present")
-    assert each_ms < 60
+    assert [sensed(clf) for _ in range(20)] == [CLASSIC] * 20
 
 
 def test_closing_leaves_no_descriptor_behind():

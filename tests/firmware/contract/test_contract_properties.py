@@ -173,6 +173,21 @@ def test_a_flipped_bit_anywhere_in_a_roster_is_refused():
             roster.decode(bytes(flipped), KEY, "a-101")
 
 
+def test_a_half_written_roster_is_refused_by_its_checksum_alone():
+    """A shelf looks at what it kept without the reader's key, and the gateway has none."""
+    for at in range(len(ROSTER) - 21):
+        for rest in (bytes(len(ROSTER) - at), b"\xff" * (len(ROSTER) - at)):
+            half = ROSTER[:at] + rest
+            if half[:-20] != ROSTER[:-20]:
+                with pytest.raises(Malformed):
+                    roster.decode(half)
+    for byte in range(len(ROSTER) - 16):
+        rotten = bytearray(ROSTER)
+        rotten[byte] ^= 0x10
+        with pytest.raises(Malformed):
+            roster.decode(bytes(rotten))
+
+
 def test_a_roster_cut_or_lengthened_anywhere_is_refused():
     for blob in [ROSTER[:length] for length in range(len(ROSTER))] + [ROSTER + b"\0", b"\0" + ROSTER]:
         with pytest.raises(Malformed):

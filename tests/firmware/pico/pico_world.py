@@ -199,7 +199,7 @@ class World:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), left)
 
-    async def tap(self, number: int, *, colour: int = GREEN, timeout_s: float = 2.0, gap_s: float = 0.15):
+    async def tap(self, number: int, *, colour: int = GREEN, timeout_s: float = 40.0, gap_s: float = 0.15):
         """Hold a card to the reader until its light comes. Returns (light came at, chip had answered at), monotonic s."""
         since = time.monotonic()
         shown = self.chip.card_in(Card(uid=uid(number)))
@@ -211,7 +211,7 @@ class World:
         await asyncio.sleep(gap_s)
         return light, shown.answered_at_s
 
-    async def event(self, name: str, timeout_s: float = 10.0, count: int = 1) -> dict:
+    async def event(self, name: str, timeout_s: float = 40.0, count: int = 1) -> dict:
         """`Board.wait_event` without holding up the loop, which the chip lives in."""
         return await asyncio.to_thread(self.board.wait_event, name, timeout_s, count)
 

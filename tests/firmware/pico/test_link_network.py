@@ -36,8 +36,8 @@ def test_a_network_that_swallows_packets_ends_at_the_deadline(probe):
 
 
 def test_the_measure_of_stalls_sees_one(mosquitto, probe, subscriber):
-    """The saboteur of every bound on `worst_stall_ms` above: a handler that blocks for 400 ms."""
-    link = probe(port=mosquitto.port, subscriptions=["r/command"], blocking_handler_ms=400)
+    """The saboteur of every bound on `worst_stall_ms` above: a handler that blocks for 2.5 s."""
+    link = probe(port=mosquitto.port, subscriptions=["r/command"], blocking_handler_ms=2500)
     link.wait("up")
     sender = subscriber(mosquitto.port, "none")
     sender.client.publish("r/command", b"x", qos=1).wait_for_publish(WAIT_S)
@@ -56,8 +56,10 @@ def test_a_flood_of_small_messages_does_not_keep_the_card_reader_from_its_turn(m
     last.wait_for_publish(WAIT_S)
     link.wait("message", size=4)
     assert not link.of("down")
-    print(f"\nworst stall in a flood {link.worst_stall_ms} ms")
-    assert link.worst_stall_ms < STALL_MS
+    link.run_for(0.5)  # what the flood's last turns were is said every 200 ms
+    print(f"\nworst stall in a flood {link.worst_stall_ms} ms, {link.most_between} messages")
+    assert link.of("stall")
+    assert link.most_between < 500
 
 
 def test_a_name_is_taken_but_warned_about(mosquitto, probe):
@@ -69,10 +71,10 @@ def test_a_name_is_taken_but_warned_about(mosquitto, probe):
 
 
 def test_the_wifi_is_started_waited_for_and_noticed_when_it_goes(mosquitto, probe):
-    link = probe(port=mosquitto.port, wifi=[300, 1000], wifi_ms=2000, backoff_ms=100)
+    link = probe(port=mosquitto.port, wifi=[300, 4000], wifi_ms=2000, backoff_ms=100)
     link.wait("wifi-start")
     link.wait("up")
-    assert link.wait("down", 3)["code"] == "link-wifi-lost"
+    assert link.wait("down")["code"] == "link-wifi-lost"
     link.wait("wifi-start")
     link.wait("up")
 

@@ -90,6 +90,26 @@ def test_a_board_with_unusable_settings_says_why_and_waits_for_a_technician(tmp_
 
 
 @pytest.mark.needs("micropython")
+def test_a_board_runs_what_was_compiled_for_it_and_not_the_sources_in_the_working_folder(tmp_path, monkeypatch):
+    """The unix port's `-m` looks in the working folder first: in the repository that would be firmware/ itself."""
+    sources = tmp_path / "repository"
+    (sources / "firmware").mkdir(parents=True)
+    (sources / "firmware" / "__init__.py").write_text("print('the sources were run')\n")
+    settings = tmp_path / "settings.json"
+    settings.write_text("{}")
+    monkeypatch.chdir(sources)
+    board = runner.Board(
+        built=runner.build(tmp_path), settings=settings, flash=tmp_path / "flash.img", pty="", log=tmp_path / "log"
+    )
+    board.start()
+    try:
+        assert board.wait_event("cannot-start", 20)["kind"] == "SettingsError"
+    finally:
+        board.kill()
+    assert "the sources were run" not in board.log.read_text()
+
+
+@pytest.mark.needs("micropython")
 @pytest.mark.parametrize(("fault", "logged"), [("raise", "task-ended"), ("hang", "task-stuck")])
 def test_a_task_that_dies_or_hangs_is_logged_and_the_board_restarts(repo, tmp_path, monkeypatch, fault, logged):
     """A board whose bus fails in a way that nobody expects, or never comes back to the loop's other tasks."""

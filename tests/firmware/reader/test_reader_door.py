@@ -159,6 +159,18 @@ def test_a_roster_not_to_be_believed_is_refused_and_counted_and_the_old_one_stay
     assert world.reader.uplink.roster_version_ms == T0
 
 
+def test_a_kept_roster_that_was_not_made_with_the_readers_key_is_not_used_at_boot(make):
+    world = at_a_door(make)
+    # Somebody had the card in hand: whole, for this door, newer, and of another key.
+    world.medium.rosters.append(world.roster([(session(1), [CAROL])], version_ms=T0 + 1, key=STRANGER))
+    world.boot()
+    assert world.reader.uplink.refused == {"roster-mac": 1}
+    assert world.reader.door.roster is None
+    assert world.reader.uplink.roster_version_ms is None  # nor is its version said to be held
+    world.link()
+    assert world.tap(CAROL) == "check"
+
+
 def test_the_same_roster_again_is_no_news_and_writes_nothing(make):
     world = at_a_door(make)
     for _ in range(3):
@@ -228,8 +240,8 @@ def test_the_time_is_known_to_half_the_round_trip_and_drifts_by_50_ppm():
     clock = Clock()
     assert clock.read(5) == (None, "none", None)
     assert clock.answered(1000, 1400, T0)
-    assert clock.read(1400) == (T0 + 200, "sync", 201)
-    assert clock.read(1400 + HOUR_MS) == (T0 + 200 + HOUR_MS, "hold", 201 + HOUR_MS * DRIFT_PPM // 1_000_000)
+    assert clock.read(1400) == (T0 + 200, "sync", 203)
+    assert clock.read(1400 + HOUR_MS) == (T0 + 200 + HOUR_MS, "hold", 203 + HOUR_MS * DRIFT_PPM // 1_000_000)
     assert clock.read(1400 + SYNC_FOR_MS).state == "sync"
     assert clock.read(1400 + SYNC_FOR_MS + 1).state == "hold"
 

@@ -166,15 +166,15 @@ SABOTEURS = [
     (
         "taps_put_off_the_retry",
         "reader/uplink.py",
-        "            if self._retry_at_ms is None:\n    ",
-        "            if True:\n    ",
+        "what was lost.\n            if self._retry_at_ms is None:\n",
+        "what was lost.\n            if True:\n",
         uplink.test_what_was_lost_at_a_busy_door_is_offered_again_though_the_taps_go_on,
     ),
     (
         "retries_wait_longer_without_a_loss",
         "reader/uplink.py",
-        "                if not self._waiting():\n                    self._retry_at_ms = None\n",
-        "",
+        "                if not self._waiting():\n",
+        "                if False:\n",
         uplink.test_a_quiet_hour_does_not_make_the_next_loss_wait_five_minutes,
     ),
     (
@@ -195,7 +195,7 @@ SABOTEURS = [
         "live_swipes_wait_behind_the_backlog",
         "reader/uplink.py",
         "        lines = self._live_lines()\n",
-        "        lines = self._backlog_lines() or self._live_lines()\n",
+        "        lines = self._backlog_lines(now_ms) or self._live_lines()\n",
         uplink.test_a_live_swipe_goes_before_a_backlog_of_5000,
     ),
     (

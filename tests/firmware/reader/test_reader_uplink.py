@@ -114,7 +114,9 @@ def test_a_live_swipe_goes_before_a_backlog_of_5000(make):
     world.store.receipts = False
     world.reader.linked(world.ms)
     for n in range(40):
-        world.sent.append((world.now_ms, world.reader.next(world.ms)))
+        world.now_ms += 1000
+        if (out := world.reader.next(world.ms)) is not None:
+            world.sent.append((world.now_ms, out))
         if n == 20:
             since_ms = world.now_ms = world.now_ms + 1
             world.tap(ALICE)
@@ -126,6 +128,36 @@ def test_a_live_swipe_goes_before_a_backlog_of_5000(make):
     world.run(600_000, step_ms=5000)
     world.delivered()
     assert len(world.store.records) == 5001
+
+
+def backlog_of(make, count):
+    world = at_a_door(make)
+    world.unlink()
+    for _ in range(count):
+        world.now_ms += 10
+        world.tap(BOB)
+    return world
+
+
+def test_a_backlog_without_receipts_has_two_messages_under_way_and_then_one_a_second(make):
+    world = backlog_of(make, 500)
+    world.store.receipts = False
+    world.reader.linked(world.ms)
+    for _ in range(100):
+        world.now_ms += 100
+        while (out := world.reader.next(world.ms)) is not None:
+            world.sent.append((world.now_ms, out))
+    sizes = [len(records) for _, records in offers(world, 0)]
+    assert sizes[:2] == [16, 16]
+    assert 9 <= len(sizes) - 2 <= 11, "ten seconds"
+
+
+def test_a_backlog_goes_on_at_once_when_its_receipts_come(make):
+    world = backlog_of(make, 500)
+    world.link()
+    world.run(2000, step_ms=20)
+    world.delivered()
+    assert len(world.store.records) == 501
 
 
 def test_a_head_is_stated_each_minute_with_the_journals_heads_also_in_a_backlog(make):

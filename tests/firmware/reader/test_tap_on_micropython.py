@@ -1,4 +1,4 @@
-"""What a tap costs on MicroPython, with 2,000 tokens, within the heap of a Pico W: printed, and bounded."""
+"""What a tap costs on MicroPython, with 2,000 tokens, within the heap of a Pico W: its memory is bounded, its time only printed."""
 
 import json
 
@@ -17,7 +17,7 @@ def a_full_roster():
     return roster.encode("a-101", Key(1, b"\x11" * 32), T0, T0, T0 + 72 * 3600_000, rows)
 
 
-def test_a_tap_with_2000_tokens_is_quick_and_leaves_little_on_the_heap(micropython, repo, tmp_path, capsys):
+def test_a_tap_with_2000_tokens_leaves_little_on_the_heap(micropython, repo, tmp_path, capsys):
     blob = a_full_roster()
     (tmp_path / "roster").write_bytes(blob)
     script = repo / "tests" / "firmware" / "reader" / "measure_tap.py"
@@ -27,7 +27,6 @@ def test_a_tap_with_2000_tokens_is_quick_and_leaves_little_on_the_heap(micropyth
         print(f"\ntap on MicroPython, {len(blob)} bytes of roster, heap 205K: {done.stdout.strip()}")
     assert said["implementation"] == "micropython"
     assert said["verdicts"] == ["green"]
-    assert said["tap_us"]["p99"] < 20_000  # of the 60 ms from tap to light; the machine may be busy
     assert said["allocated_per_tap"]["p99"] < 16_000  # about half of it on the board, whose words are half as long
     assert said["grown_bytes"] < 40_000
 
