@@ -125,6 +125,8 @@ missing() { \
 	command -v socat >/dev/null || echo socat; \
 	command -v linux.uml >/dev/null || echo user-mode-linux; \
 	command -v mke2fs >/dev/null || echo e2fsprogs; \
+	command -v ip >/dev/null || echo iproute2; \
+	command -v gcc >/dev/null || echo gcc; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql; }; \
 install() { \
 	command -v apt-get >/dev/null || return 1; \
