@@ -168,7 +168,34 @@ class Delivery:
                 "find the second board and give it a name of its own",
             )
 
+    def _before(self, made: Record, held: dict[tuple[int, str], journals.Journal]) -> None:
+        """A restored store may lack a journal of which its reader keeps nothing any more, and so names it in no hello:
+        the one after it does. Gateways have it, and are asked."""
+        assert made.said is not None
+        name, last = made.said.values["before"], made.said.values["before_seq"]
+        if name is None or last is None:
+            return
+        key = (made.reader.id, name)
+        if key not in held:
+            owners = {made.reader.id: made.reader.institution_id}
+            held |= journals.ensure(self.desk.connection, owners, [key], self.desk.now_ms)
+        found = held[key]
+        if found.up_to >= last:
+            return
+        found.head = max(found.head, last)
+        self.desk.changed[found.id] = found
+        self.desk.answer.replay.append(
+            {
+                "site": made.reader.site,
+                "reader": made.reader.name,
+                "journal": name,
+                "first": found.up_to + 1,
+                "last": last,
+            }
+        )
+
     def _open_journals(self, new: list[tuple[int, Record]], held: dict[tuple[int, str], journals.Journal]) -> None:
         for _, made in new:
             if made.said is not None and made.said.kind == "open":
                 self._open(made, held[made.reader.id, made.journal])
+                self._before(made, held)

@@ -22,17 +22,21 @@ from server.errors import BadSetting, Unwritable
 from server.store.schema import institution
 
 BUSY_TIMEOUT_MS = 10_000
+CHECKPOINT_PAGES = 1000  #: pages in SQLite's WAL after which it is carried over into the database
+#: what a commit writes, by measurement: so many pages, and one more for so many changed rows
+COMMIT_PAGES, ROWS_OF_A_PAGE = 10, 16
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, checkpoint_pages: int = CHECKPOINT_PAGES) -> Engine:
     """The engine for `sqlite:///path` or `postgresql://...`. Makes the folder of an SQLite file. Closes with dispose().
 
-    Raises BadSetting(`database-url`) for any other kind of database.
+    checkpoint_pages: SQLite's WAL is carried over when it has about so many. Raises BadSetting(`database-url`) for any
+    other kind of database.
     """
     parsed = make_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
-        return _sqlite(url, parsed.database)
+        return _sqlite(url, parsed.database, checkpoint_pages)
     if backend == "postgresql":
         # psycopg 3 is what is installed: `postgresql://` alone would look for psycopg2.
         # hide_parameters: an error's text goes to logs, and names and tokens are among the parameters.
@@ -55,7 +59,7 @@ def _wait_with_an_end(raw, _record) -> None:  # noqa: ANN001  SQLAlchemy's own u
     raw.commit()
 
 
-def _sqlite(url: str, path: str | None) -> Engine:
+def _sqlite(url: str, path: str | None, checkpoint_pages: int) -> Engine:
     if not path or path == ":memory:":
         raise BadSetting("database-url", "the store needs a file: sqlite:///path/to/muster.db")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +82,7 @@ def _sqlite(url: str, path: str | None) -> Engine:
                 mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             cursor.execute("PRAGMA synchronous=FULL")
             full = cursor.execute("PRAGMA synchronous").fetchone()[0]
+            cursor.execute("PRAGMA wal_autocheckpoint=0")  # it keeps silent when its sync fails: see _carried_over
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             cursor.execute("PRAGMA cache_size=-32000")
@@ -93,7 +98,7 @@ def _sqlite(url: str, path: str | None) -> Engine:
             )
 
     # Within one process writers queue here: SQLite's own waiting is a sleep that may lose the race for long.
-    return _watched(engine).execution_options(writer=threading.Lock(), carried=carried)
+    return _watched(engine).execution_options(writer=threading.Lock(), carried=carried, wal=_Wal(checkpoint_pages))
 
 
 def _written_anew(cursor: Any, path: Path) -> bool:
@@ -126,9 +131,36 @@ def _written_anew(cursor: Any, path: Path) -> bool:
     return True
 
 
+class _Wal:
+    """How many pages stand in SQLite's WAL, about, and how many may. Counted by writers, under their lock."""
+
+    def __init__(self, most: int) -> None:
+        self.pages, self.most = 0, most
+
+
+def _carried_over(engine: Engine, connection: Connection) -> Unwritable | None:
+    """After a commit: SQLite's WAL carried over into the database where it is long. The commit stands whatever comes of
+    that: None, or why it could not be."""
+    wal = engine.get_execution_options().get("wal")
+    if wal is None:
+        return None
+    changes = connection.connection.driver_connection.total_changes  # type: ignore[union-attr]  of sqlite3
+    wal.pages += COMMIT_PAGES + (changes - connection.info.get("changes", 0)) // ROWS_OF_A_PAGE
+    connection.info["changes"] = changes
+    if wal.pages < wal.most:
+        return None
+    wal.pages = 0
+    try:
+        with translated():
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").close()
+    except Unwritable as error:
+        return error
+    return None
+
+
 class Writes:
-    """Whether the database can be written, as far as was seen. failed: what the last write that failed said; None
-    again as soon as a change was committed."""
+    """Whether the database can be written, as far as was seen. failed: what the last write that failed said, a
+    checkpoint of SQLite's WAL among them; None again as soon as a change was committed."""
 
     def __init__(self) -> None:
         self.failed: Unwritable | None = None
@@ -173,7 +205,6 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises Unwritable(`database-read-only`, `database-full`, `database-locked`, `database-unreachable`).
     """
     lock = engine.get_execution_options().get("writer") or nullcontext()
-    seen = writes(engine)
     try:
         with lock, translated(), engine.connect() as connection:
             connection.info.pop("changed", None)
@@ -185,18 +216,23 @@ def writing(engine: Engine) -> Iterator[Connection]:
                 raise
             changed = connection.info.pop("changed", False)
             _end(connection, commit=True)
+            failed = _carried_over(engine, connection) if changed else None
     except Unwritable as error:
-        seen.failed = error
-        seen.failures += 1
-        if error.code == "database-unreachable":
-            _begin_anew(engine)
+        _failed(engine, error)
         raise
     # A commit without a change writes nothing, and so says nothing.
     if changed:
-        seen.failed = None
+        writes(engine).failed = None
+    if failed is not None:
+        _failed(engine, failed)
 
 
-def _begin_anew(engine: Engine) -> None:
+def _failed(engine: Engine, error: Unwritable) -> None:
+    seen = writes(engine)
+    seen.failed = error
+    seen.failures += 1
+    if error.code != "database-unreachable":
+        return
     # A failed sync is final for its handle: the next connection is a new one, and begins from the disk.
     carried = engine.get_execution_options().get("carried")
     if carried is not None:

@@ -37,16 +37,21 @@ class Part(NamedTuple):
 
 
 PARTS: dict[str, Part] = {
-    "light": Part("tests.bench.reader:light", 120, "tap to light, flash operations and heap of the Pico reader"),
+    "light": Part("tests.bench.reader:light", 180, "tap to light of Pico and Pi, power to blue; flash and heap"),
     "heap": Part("tests.bench.reader:heap", 120, "the smallest heap that the Pico reader runs in"),
     "journal": Part("tests.bench.reader:journal", 60, "how many swipes the Pico's flash holds"),
     "store": Part("tests.bench.line:sqlite", 150, "tap to store at 100 swipes/s, SQLite"),
     "store-postgresql": Part("tests.bench.line:postgresql", 150, "tap to store at 100 swipes/s, PostgreSQL"),
     "page": Part("tests.bench.register:measure", 90, "the register's page with 200 students"),
+    "year": Part("tests.bench.register:year", 400, "the register's page with a year stored"),
     "demo": Part("tests.bench.first_page:measure", 180, "`make demo` of a fresh clone to its first page"),
     "import": Part("tests.bench.campus_import:measure", 90, "import of ../shared/data/campus"),
     "ingest": Part("tests.bench.ingest:figures", 90, "swipes per second into the store"),
     "gateway": Part("tests.bench.gateway_rate:measure", 60, "swipes per second through the gateway"),
+    "line": Part("tests.bench.end_to_end:sqlite", 240, "swipes per second end to end beside the floor, SQLite"),
+    "line-postgresql": Part("tests.bench.end_to_end:postgresql", 240, "the same, PostgreSQL"),
+    "backlog": Part("tests.bench.backlog:sqlite", 700, "120,000 swipes drain while live ones go on, SQLite"),
+    "backlog-postgresql": Part("tests.bench.backlog:postgresql", 700, "the same, PostgreSQL"),
     "tests": Part(
         "tests.bench.suite:measure", 1500, "`make test-only`: at most 15 minutes; only where it is named", False
     ),

@@ -98,6 +98,22 @@ def test_a_large_backlog_goes_in_large_requests_two_at_a_time(play, backlog):
     play(scenario, before=backlog)
 
 
+def test_a_backlog_of_sixty_readers_goes_in_large_requests_too(play, backlog):
+    """Each journal has as many places in a request: with sixty a request is never quite full, and must grow all the same."""
+
+    async def before(world):
+        for n in range(60):
+            await backlog(world, 50, f"z-{n}")
+
+    async def scenario(world):
+        await world.until(lambda: len(world.store.held) == 3000)
+        assert max(map(len, world.store.requests)) >= 400
+        assert len(world.store.requests) < 30
+        assert sum(map(len, world.store.requests)) == 3000, "something was sent twice"
+
+    play(scenario, before=before)
+
+
 def test_after_a_store_was_away_often_a_busy_one_does_not_get_its_backlog_in_single_items(play, backlog):
     """Found by the soak: requests that had been halved to one item stayed so where each took between FAST_S and SLOW_S."""
 

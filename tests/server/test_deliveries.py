@@ -118,6 +118,22 @@ def receipts_stop_at_the_first_gap(world):
     assert told(world.deliver(lines[5]), "receipt")[0]["up_to"] == 6
 
 
+def test_holes_that_close_in_several_journals_at_once_move_each_receipt_past_all_that_lay_behind(world):
+    boards = [world.reader(f"a-{n}", room=None) for n in range(3)]
+    counts = (1, 7, journals.STEP + 20)  # the last goes on in a second look
+    lines = {
+        board.name: [board.lines[0], *(board.swipe(UIDS[0], NINE + n) for n in range(count))]
+        for board, count in zip(boards, counts, strict=True)
+    }
+    world.deliver(*(board.hello() for board in boards), derive=False)
+    for board in boards:
+        for at in range(1, len(lines[board.name]), 500):
+            assert told(world.deliver(*lines[board.name][at : at + 500], derive=False), "receipt") == []
+    answer = world.deliver(*(lines[board.name][0] for board in boards), derive=False)
+    assert sorted(one["up_to"] for one in told(answer, "receipt")) == sorted(counts)
+    assert {row.up_to for row in world.all(schema.journal)} == set(counts)
+
+
 def test_a_receipt_never_goes_past_a_gap(world):
     receipts_stop_at_the_first_gap(world)
 
