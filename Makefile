@@ -81,6 +81,9 @@ lock: $(DEV_MADE) ## Remake the hashed locks from pyproject.toml (UPGRADE=1 for 
 	$(BIN)/$(LOCK) --all-extras --group dev --output-file requirements/dev.lock pyproject.toml
 	$(BIN)/$(LOCK) --extra server --extra gateway --extra simulator --constraint requirements/dev.lock \
 		--output-file requirements/demo.lock pyproject.toml
+	$(BIN)/$(LOCK) --extra server --extra gateway --constraint requirements/dev.lock \
+		--output-file requirements/server.lock pyproject.toml
+	$(BIN)/$(LOCK) --extra pi --constraint requirements/dev.lock --output-file requirements/pi.lock pyproject.toml
 	$(BIN)/$(LOCK) --no-deps --output-file requirements/typings.lock requirements/typings.in
 
 clean: ## Remove what make made (not what Muster stored)

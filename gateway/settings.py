@@ -122,14 +122,19 @@ def read(argv: list[str], environ: Mapping[str, str]) -> Settings:
     )
 
 
+_ADDRESS = "mqtt://user:password@host:port, or mqtts://, and in the password %2F for /, %3F for ?, %23 for #"
+
+
 def _broker(values: Mapping[str, str], name: str) -> Broker:
     try:
         url = urlsplit(values["broker"])
         port = url.port
     except ValueError as error:
-        raise _wrong("broker", "mqtt://user:password@host:port") from error
-    if url.scheme not in ("mqtt", "mqtts") or not url.hostname or url.path not in ("", "/"):
-        raise _wrong("broker", "mqtt://user:password@host:port, or mqtts://")
+        raise _wrong("broker", _ADDRESS) from error
+    # An unquoted / ? # in the password ends the host's part of an address early: then the user would be the host.
+    rest = url.path.removeprefix("/") + url.query + url.fragment
+    if url.scheme not in ("mqtt", "mqtts") or not url.hostname or rest:
+        raise _wrong("broker", _ADDRESS)
     tls = url.scheme == "mqtts"
     return Broker(
         host=url.hostname,

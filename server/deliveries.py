@@ -18,7 +18,7 @@ from server.intake.answering import Answering, Said
 from server.intake.desk import Answer, Desk, Item, Record
 from server.intake.judge import Judge
 from server.intake.placing import Placing
-from server.store import heads, journals, quarantines, readers
+from server.store import alarms, heads, journals, quarantines, readers
 from server.store.engine import Connection
 
 __all__ = ["ITEMS_MAX", "Answer", "Delivery", "Item", "deliver"]
@@ -162,10 +162,10 @@ class Delivery:
         if journals.siblings(self.desk.connection, journal):
             self.desk.alarm(
                 made.reader,
-                "journal-clone",
+                alarms.CLONE,
                 f"{made.reader.name}/{journal.before_journal}",
                 f"{made.reader.name}: two journals follow the same one: a cloned or restored board. Both are kept; "
-                "find the second board and give it a name of its own",
+                "find the second board and give it a name of its own, then close this: until then nobody is absent here",
             )
 
     def _before(self, made: Record, held: dict[tuple[int, str], journals.Journal]) -> None:

@@ -207,7 +207,10 @@ def reader_settings(
     }
 
 
-_BROKER = "what --broker names is no broker: write mqtt://host:port or mqtt://user:password@host:port"
+_BROKER = (
+    "what --broker names is no broker: write mqtt://host:port or mqtt://user:password@host:port, "
+    "and in the password %2F for /, %3F for ?, %23 for #"
+)
 
 
 def _broker(url: str) -> dict[str, Any]:
@@ -217,7 +220,9 @@ def _broker(url: str) -> dict[str, Any]:
     except ValueError:
         # Neither the address nor what Python says of it: a password stands in them, or a part of it.
         raise StoreError("broker", _BROKER) from None
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+    # An unquoted / ? # in the password ends the host's part of an address early: then the user would be the host.
+    rest = parts.path.removeprefix("/") + parts.query + parts.fragment
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or rest:
         raise StoreError("broker", _BROKER)
     told: dict[str, Any] = {"host": parts.hostname, "port": port or (8883 if parts.scheme == "mqtts" else 1883)}
     if parts.username:

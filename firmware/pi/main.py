@@ -108,7 +108,8 @@ def main(argv: list[str]) -> int:
     factory = MockFactory(pin_class=MockPWMPin) if arguments.mock_pins else None
     try:
         lamp = Lamp(factory, pins=arguments.pins, buzzer=arguments.buzzer)
-    except GPIOZeroError as error:
+    # The pin library that the environment names may be absent, or find no chip.
+    except (GPIOZeroError, ImportError, OSError) as error:
         print(f"muster pi: no GPIO ({error}): run it on a Pi with lgpio, or with --mock-pins", file=sys.stderr)
         return FAILED
     quiet()

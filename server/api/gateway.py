@@ -17,8 +17,6 @@ from server.store.engine import reading, writing
 
 router = APIRouter(prefix="/api/gateway/v1", tags=["gateway"])
 
-#: what was forwarded so long before a backup is asked for as well: gateways' clocks may have been set meanwhile
-MARGIN_S = 3600
 #: how often it is written down that a gateway is there
 SEEN_EVERY_MS = 10_000
 
@@ -88,9 +86,8 @@ def deliver(request: Request, delivery: Delivery, caller: Annotated[Any, Depends
     state.counters.delivered(answer)
     state.wake()
     told: dict[str, Any] = {"done": answer.done, "down": answer.down, "replay": answer.replay}
-    if (found := state.restores.of(caller.institution_id, now_ms)) is not None:
-        restored_ms, made_ms = found
-        told["restored"] = {"at_ms": restored_ms, "age_s": (now_ms - made_ms) // 1000 + MARGIN_S}
+    if (restored := state.restores.told(caller.institution_id, now_ms)) is not None:
+        told["restored"] = restored
     return told
 
 

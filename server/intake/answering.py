@@ -8,8 +8,11 @@ from firmware.contract import statement
 from server.intake.desk import Desk, Item, Record
 from server.store import heads, journals, readers, rosters
 
-#: offers of a hole (hellos) after which it becomes an alarm
+#: offers of a hole after which it becomes an alarm
 OFFERS = 3
+#: a reader that is connected offers all that has no receipt again after 5 min and a quarter of jitter at the latest: one
+#: that was there at both ends of this time has had an occasion
+OFFER_MS = 400_000
 #: a receipt goes out under the nonces of this many hellos: those that arrived last. Several gateways may bring hellos
 #: in the wrong order, nobody's clock but the store's is trusted to order them, and a reader ignores other nonces
 HELLOS = 3
@@ -60,8 +63,8 @@ class Answering:
                 journal = held[found.id, one.journal]
                 if one.freed > journal.up_to:
                     self._ask_again(found, journal, one, values["nonce"])
-                elif fresh and one.head > journal.up_to and journal.highest > journal.up_to + 1:
-                    self._hole(found, journal)
+            if fresh:
+                self._offered(found, values["journals"], held)
         return greeted
 
     def nonces(self, reader_id: int) -> list[str]:
@@ -113,6 +116,28 @@ class Answering:
         )
         self._hole(found, journal)
 
+    def _offered(
+        self, found: readers.Reader, listed: list[statement.Held], held: dict[tuple[int, str], journals.Journal]
+    ) -> None:
+        """A reader that is there says what it holds. What it has not freed it offers, one journal after the other as it
+        lists them: where nothing of the first one that is missing here has come since it could, that was an offer in vain.
+
+        While a backlog drains that journal moves, and those behind it are not offered yet: neither counts.
+        """
+        for one in listed:
+            journal = held[found.id, one.journal]
+            if one.head <= journal.up_to or one.freed > journal.up_to:
+                continue
+            since_ms = self.desk.now_ms - (journal.offered_ms or 0)
+            # From the future: the store's clock was put back.
+            if journal.offered_ms is None or since_ms < 0:
+                journal.offered_ms = self.desk.now_ms
+                self.desk.changed[journal.id] = journal
+            elif since_ms >= OFFER_MS:
+                journal.offered_ms = self.desk.now_ms
+                self._hole(found, journal)
+            return
+
     def _hole(self, found: readers.Reader, journal: journals.Journal) -> None:
         journal.offers += 1
         self.desk.changed[journal.id] = journal
@@ -134,6 +159,7 @@ class Answering:
             if not heads.add_head(self.desk.connection, found.institution_id, found.id, values, self.desk.now_ms):
                 continue
             self._follow_up(found, values["journals"], held)
+            self._offered(found, values["journals"], held)
             last = self.desk.known_of(found.id, "head_wall_ms")
             # A time that lies ahead of the store's was never right: it must not keep later heads from being noted.
             late = last is not None and values["wall_ms"] is not None and values["wall_ms"] < last <= self.desk.now_ms

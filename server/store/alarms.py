@@ -9,6 +9,9 @@ from sqlalchemy import Connection, select, update
 from server.store import upsert
 from server.store.schema import alarm
 
+#: there are two boards of one reader
+CLONE = "journal-clone"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:

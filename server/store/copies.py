@@ -26,6 +26,8 @@ from server.store.schema import import_run, login, metadata, roster
 RESTORE = "restore"
 #: gateways keep forwarded rows for 30 days: they are told of a restore for as long
 TOLD_MS = 30 * 24 * 3_600_000
+#: what was forwarded so long before a backup is asked for as well: gateways' clocks may have been set meanwhile
+MARGIN_S = 3600
 
 
 def is_sqlite(engine: Engine) -> bool:
@@ -187,6 +189,13 @@ class Restores:
                 self._known[institution_id] = restored(connection, institution_id, now_ms)
         found = self._known[institution_id]
         return None if found is None or found[0] <= now_ms - TOLD_MS else found
+
+    def told(self, institution_id: int, now_ms: int) -> dict[str, int] | None:
+        """The same as gateways are told it (docs/wire.md, `restored`); None: nothing is to be told."""
+        if (found := self.of(institution_id, now_ms)) is None:
+            return None
+        restored_ms, made_ms = found
+        return {"at_ms": restored_ms, "age_s": (now_ms - made_ms) // 1000 + MARGIN_S}
 
 
 def restored(connection: Connection, institution_id: int, now_ms: int) -> tuple[int, int] | None:

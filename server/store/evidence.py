@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, null, or_, select, update
 
+from server.store import alarms
 from server.store.schema import (
+    alarm,
     due,
     enrolment,
     outage,
@@ -49,9 +51,17 @@ def closed(
 
 def doors_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, list[Any]]:
     """session id -> rows (reader_id, from_ms, to_ms, known_until_ms): every door that it had in its window, and for
-    which part of the window the reader was placed at a room that the session then had."""
+    which part of the window the reader was placed at a room that the session then had.
+
+    A reader with an open alarm that there are two of it (`alarms.CLONE`) is not known: what one board states says
+    nothing of the other's journal, and absence rests on doors that are known (design.md). A person closes the alarm.
+    """
     wanted = sorted(set(session_ids))
     found: dict[int, list[Any]] = {}
+    two = select(alarm.c.reader_id).where(
+        alarm.c.code == alarms.CLONE, alarm.c.closed_ms.is_(None), alarm.c.reader_id.is_not(None)
+    )
+    known = case((reader_state.c.reader_id.in_(two), null()), else_=reader_state.c.known_until_ms)
     query = (
         select(
             session.c.id,
@@ -60,7 +70,7 @@ def doors_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, li
             placement.c.reader_id,
             placement.c.from_ms,
             placement.c.to_ms,
-            reader_state.c.known_until_ms,
+            known.label("known_until_ms"),
         )
         .join(session_room, session_room.c.session_id == session.c.id)
         .join(placement, placement.c.room_id == session_room.c.room_id)

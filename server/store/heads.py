@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from server.store import journals, upsert
 from server.store.schema import head, hello, reader_state
@@ -44,30 +44,38 @@ def settle(
     wanted = sorted(set(reader_ids))
     if not wanted:
         return
-    query = select(head.c.id, head.c.reader_id, head.c.journals).where(
-        head.c.reader_id.in_(wanted), head.c.held_ms.is_(None)
-    )
+    query = select(
+        *(head.c[name] for name in ("id", "reader_id", "journals", "wall_ms", "uncertainty_ms", "clock"))
+    ).where(head.c.reader_id.in_(wanted), head.c.held_ms.is_(None))
     behind = {(one.reader_id, one.journal): one.up_to for one in held.values()}
     waiting = [row for row in connection.execute(query) if not _is_refuted(row, behind)]
     if not waiting:
         return
     named = {part.partition(":")[0] for row in waiting for part in filter(None, row.journals.split(","))}
     up_to = journals.held_of(connection, {row.reader_id for row in waiting}, named)
-    covered = [row.id for row in waiting if is_covered(row.journals, up_to.get(row.reader_id, {}))]
+    covered = [row for row in waiting if is_covered(row.journals, up_to.get(row.reader_id, {}))]
     for start in range(0, len(covered), 500):
-        ids = covered[start : start + 500]
+        ids = [row.id for row in covered[start : start + 500]]
         connection.execute(update(head).where(head.c.id.in_(ids)).values(held_ms=now_ms))
-    if covered:
-        known = (
-            select(func.max(head.c.wall_ms - func.coalesce(head.c.uncertainty_ms, 0)))
-            .where(head.c.reader_id == reader_state.c.reader_id, head.c.held_ms.is_not(None), head.c.clock != "none")
-            .scalar_subquery()
-        )
-        connection.execute(
-            update(reader_state)
-            .where(reader_state.c.reader_id.in_({row.reader_id for row in waiting}))
-            .values(known_until_ms=known)
-        )
+    known: dict[int, int] = {}
+    for row in covered:
+        if row.clock != "none" and row.wall_ms is not None:
+            sure_ms = row.wall_ms - (row.uncertainty_ms or 0)
+            known[row.reader_id] = max(sure_ms, known.get(row.reader_id, sure_ms))
+    if known:
+        # What was known stays known: a look at all of a reader's heads would be one at a year of them.
+        rows = [{"one": reader_id, "until": until_ms} for reader_id, until_ms in sorted(known.items())]
+        connection.execute(_KNOWN, rows)
+
+
+_KNOWN = (
+    update(reader_state)
+    .where(
+        reader_state.c.reader_id == bindparam("one"),
+        or_(reader_state.c.known_until_ms.is_(None), reader_state.c.known_until_ms < bindparam("until")),
+    )
+    .values(known_until_ms=bindparam("until"))
+)
 
 
 def _is_refuted(row: Any, up_to: Mapping[tuple[int, str], int]) -> bool:

@@ -16,7 +16,7 @@ STEP = 1000
 #: identities in one statement
 CHUNK = 400
 #: columns of a journal that its transaction may change
-CHANGED = ("before_journal", "before_seq", "up_to", "highest", "head", "offers")
+CHANGED = ("before_journal", "before_seq", "up_to", "highest", "head", "offers", "offered_ms")
 
 
 @dataclass(kw_only=True)
@@ -34,6 +34,11 @@ class Journal:
     highest: int
     head: int
     offers: int
+    offered_ms: int | None
+
+    def moved(self) -> None:
+        """What was missing came, or was declared lost: the next hole is offered as often as any."""
+        self.offers, self.offered_ms = 0, None
 
 
 def ensure(
@@ -147,7 +152,7 @@ def advance(connection: Connection, fresh: Iterable[tuple[Journal, Iterable[int]
         while held.up_to + 1 in have:
             held.up_to += 1
         if held.up_to != before:
-            held.offers = 0
+            held.moved()
             moved.append(held)
     behind = {held.id: held for held in moved if held.up_to < held.highest}
     if behind:
@@ -236,6 +241,7 @@ def declare_lost(
     )
     held.up_to = last
     held.highest = max(held.highest, last)
+    held.moved()
     _walk(connection, held)
     save(connection, [held])
 

@@ -564,8 +564,9 @@ journal = Table(
     #: highest record held; highest that a hello or head says exists
     Column("highest", BigInteger, nullable=False, server_default=text("-1")),
     Column("head", BigInteger, nullable=False, server_default=text("-1")),
-    #: how many hellos came while the hole above `up_to` was there
+    #: how often its reader has offered in vain what is missing above `up_to`, and when that was last counted
     Column("offers", Integer, nullable=False, server_default=text("0")),
+    Column("offered_ms", Ms),
     Column("opened_ms", Ms, nullable=False),
     UniqueConstraint("reader_id", "journal"),
     Index("ix_journal_before", "reader_id", "before_journal"),
@@ -700,6 +701,8 @@ head = Table(
     Column("held_ms", Ms),
     UniqueConstraint("reader_id", "nonce"),
     Index("ix_head_wall", "reader_id", "wall_ms"),
+    # Each delivery looks for these: a few of the 43,200 that a reader states in a month.
+    Index("ix_head_open", "reader_id", sqlite_where=text("held_ms IS NULL"), postgresql_where=text("held_ms IS NULL")),
 )
 
 #: What could not be believed or used, as it came: beside the good, never in its place.

@@ -52,6 +52,7 @@ PARTS: dict[str, Part] = {
     "line-postgresql": Part("tests.bench.end_to_end:postgresql", 240, "the same, PostgreSQL"),
     "backlog": Part("tests.bench.backlog:sqlite", 700, "120,000 swipes drain while live ones go on, SQLite"),
     "backlog-postgresql": Part("tests.bench.backlog:postgresql", 700, "the same, PostgreSQL"),
+    "fleet": Part("tests.bench.fleet:measure", 400, "memory and start of each process with 1 and with 600 readers"),
     "tests": Part(
         "tests.bench.suite:measure", 1500, "`make test-only`: at most 15 minutes; only where it is named", False
     ),

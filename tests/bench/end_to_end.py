@@ -58,10 +58,10 @@ def _measure(database: str, lessons: int) -> list[Figure]:
         for board in here.boards:
             board.ready = said[board.name]
             board.pump()
-        stored_s = _until(here.wire, lambda: here.stored() >= count, began)
+        stored_s = until(here.wire, lambda: here.stored() >= count, began)
         cpu = shares.note(count)
-        receipted_s = _until(here.wire, lambda: all(not b.journal.backlog() for b in here.boards), began, look_s=0.02)
-        derived_s = _until(here.wire, lambda: here.due() == 0, began)
+        receipted_s = until(here.wire, lambda: all(not b.journal.backlog() for b in here.boards), began, look_s=0.02)
+        derived_s = until(here.wire, lambda: here.due() == 0, began)
         later = shares.note(count)
         floor_s, floor_cpu = _floor(here.boards, copies, count)
     rate, floor = count / stored_s, count / floor_s
@@ -78,7 +78,7 @@ def _measure(database: str, lessons: int) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _until(wire: Wire, reached: Callable[[], bool], began: float, look_s: float = 0.1) -> float:
+def until(wire: Wire, reached: Callable[[], bool], began: float, look_s: float = 0.1) -> float:
     """Seconds from `began` until then. Raises PartFailed."""
     look_at = 0.0
     while True:
@@ -118,7 +118,7 @@ def _floor(readers: list[Board], said: dict[str, deque[bytes]], count: int) -> t
                 with sqlite3.connect(file) as database:
                     kept = count + len(readers)
                     look = "SELECT count(*) FROM swipe"
-                    took_s = _until(wire, lambda: database.execute(look).fetchone()[0] >= kept, began)
+                    took_s = until(wire, lambda: database.execute(look).fetchone()[0] >= kept, began)
                 database.close()
                 return took_s, shares.note(count)
             finally:

@@ -80,13 +80,13 @@ class Shares:
 
 
 @contextmanager
-def stage(database: str, *, rooms: int, listed: int, lessons: int) -> Iterator[Stage]:
+def stage(database: str, *, rooms: int, listed: int, lessons: int, ahead: int = 0) -> Iterator[Stage]:
     """A campus of `rooms` doors, each with a class of `listed` students who tap once in each of their lessons until now.
 
     database: SQLite or PostgreSQL. Readers are made and not connected. Raises Missing.
     """
     now_ms = time.time_ns() // 1_000_000
-    campus = lectures(rooms, listed, lessons, now_ms)
+    campus = lectures(rooms, listed, lessons, now_ms, ahead)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="muster-bench-")))
         url = None
@@ -111,7 +111,7 @@ def stage(database: str, *, rooms: int, listed: int, lessons: int) -> Iterator[S
                 (
                     (campus.people[student].uid, one.starts_ms + n * 7919 % 600_000)
                     for one in campus.sessions
-                    if one.room == room
+                    if one.room == room and one.starts_ms <= now_ms
                     for n, student in enumerate(campus.students_of(one))
                 ),
                 key=lambda tap: tap[1],
@@ -121,8 +121,8 @@ def stage(database: str, *, rooms: int, listed: int, lessons: int) -> Iterator[S
         yield Stage(folder=folder, line=line, wire=wire, boards=made, taps=taps, engine=engine)
 
 
-def lectures(rooms: int, listed: int, lessons: int, now_ms: int) -> Campus:
-    """In each room one class, taught every two hours, the last lesson now."""
+def lectures(rooms: int, listed: int, lessons: int, now_ms: int, ahead: int = 0) -> Campus:
+    """In each room one class, taught every two hours: `lessons` of them up to now, `ahead` after that."""
     people: dict[str, Person] = {}
     classes: dict[str, Class] = {}
     sessions: list[Session] = []
@@ -138,7 +138,7 @@ def lectures(rooms: int, listed: int, lessons: int, now_ms: int) -> Campus:
             )
         key = f"c{n}"
         classes[key] = Class(id=key, code=f"C{n}", title=f"Course {n}", staff=(f"t{n}",), students=tuple(students))
-        for turn in range(lessons):
+        for turn in range(-ahead, lessons):
             starts = last - turn * APART_MS
             sessions.append(
                 Session(

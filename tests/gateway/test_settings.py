@@ -42,6 +42,7 @@ def test_a_flag_wins_over_the_environment():
     "flag, value",
     [
         ("broker", "host:1883"), ("broker", "mqtt://host:99999"), ("broker", "http://host"), ("store", "s"),
+        ("broker", "mqtt://u:12/p@host"), ("broker", "mqtt://u:12#p@host"), ("broker", "mqtt://u:12?p@host"),
         ("store", "http://s/path"), ("name", "G 1"), ("mqtt", "4"), ("share", "a/b"), ("http-port", "-1"),
         ("http-port", "70000"), ("keep-days", "0"), ("log-level", "loud"),
     ],

@@ -156,6 +156,8 @@ def test_the_locks_hold_every_declared_package_with_hashes_and_name_no_index(pro
     wanted = {
         "dev.lock": names_of([line for lines in extras.values() for line in lines] + dev),
         "demo.lock": names_of([*extras["server"], *extras["gateway"], *extras["simulator"]]),
+        "server.lock": names_of([*extras["server"], *extras["gateway"]]),
+        "pi.lock": names_of(extras["pi"]),
         "typings.lock": {"micropython-rp2-rpi-pico-w-stubs", "micropython-stdlib-stubs"},
     }
     for lock, names in wanted.items():

@@ -5,8 +5,10 @@ from itertools import count
 
 import pytest
 
+from server import deliveries
 from server.store import migrations
 from server.store.engine import open_engine
+from tests.server.reader_line import Line
 from tests.server.store_world import World
 
 
@@ -76,3 +78,19 @@ def world(database_url):
     made = World(database_url)
     yield made
     made.close()
+
+
+@pytest.fixture
+def lines(new_sqlite, tmp_path):
+    """`lines()` is the real reader core and the store's intake beside each other."""
+    made = []
+
+    def new(delivery=deliveries.Delivery):
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Line(new_sqlite(), folder, delivery))
+        return made[-1]
+
+    yield new
+    for one in made:
+        one.close()

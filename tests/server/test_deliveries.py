@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from firmware.contract.mac import Key
 from server import deliveries
-from server.intake.answering import Answering
+from server.intake.answering import OFFER_MS, Answering
 from server.intake.judge import Judge
 from server.store import journals, schema
 from server.store.engine import writing
@@ -226,9 +226,10 @@ def test_a_hello_after_the_store_was_restored_asks_reader_and_gateway_again(worl
 def test_a_hole_after_three_offers_raises_an_alarm(world):
     board = world.reader()
     lines = [board.lines[0], *(board.swipe(UIDS[0], NINE + n * MIN) for n in range(3))]
-    world.deliver(lines[0], lines[3])
+    world.deliver(board.hello(), lines[0], lines[3])
     for _ in range(3):
         assert "journal-hole" not in world.alarms()
+        world.now_ms += OFFER_MS
         world.deliver(board.hello())
     assert "journal-hole" in world.alarms()
 

@@ -46,6 +46,13 @@ def test_a_reader_is_made_with_its_key_and_its_settings(run, tmp_path):
     assert "R1" in run("reader", "list")[1]
 
 
+@pytest.mark.parametrize("address", ["mqtt://u:12/p@host", "mqtt://u:12#p@host", "mqtt://u:12?p@host", "host:1883"])
+def test_an_address_whose_password_would_cut_it_short_makes_no_reader(run, tmp_path, address):
+    status, _, said = run("reader", "add", "a-1", "--broker", address, "--out", "a.json")
+    assert (status, "[broker]" in said, "12" in said) == (1, True, False)
+    assert not (tmp_path / "a.json").exists()
+
+
 def test_a_reader_that_exists_is_refused_with_its_code(run):
     assert run("reader", "add", "a-1", "--out", "a.json")[0] == 0
     status, _, said = run("reader", "add", "a-1", "--out", "b.json")

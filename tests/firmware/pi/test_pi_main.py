@@ -1,5 +1,6 @@
 """The command `muster pi run`: how it begins, refuses and ends, and what it says to systemd."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -34,6 +35,15 @@ def test_without_gpio_it_says_what_to_do(tmp_path, capsys):
     path.write_text(json.dumps(settings(1)))
     assert main(["run", "--settings", str(path), "--data", str(tmp_path), "--chip", "/dev/null"]) == 1
     assert "--mock-pins" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lgpio") is not None, reason="lgpio is installed here: nothing is missing")
+def test_without_the_pin_library_that_the_unit_names_it_says_what_to_do(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "lgpio")
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(settings(1)))
+    assert main(["run", "--settings", str(path), "--data", str(tmp_path), "--chip", "/dev/null"]) == 1
+    assert "lgpio" in capsys.readouterr().err
 
 
 def test_a_journal_that_cannot_open_leaves_the_door_red_and_the_process_alive(repo, tmp_path):

@@ -1,9 +1,9 @@
 """Power cuts at every program and erase while roster or settings are written: real littlefs on emulated flash. MicroPython.
 
-    shelf_cuts.py Shelf HOW[,HOW...]           a roster is put on the shelf, and the power fails
-    shelf_cuts.py Shelf HOW[,HOW...] deep N    and again at every Nth operation of the boot after, which puts the next
-    shelf_cuts.py Settings HOW[,HOW...]        a technician copies new settings over the old ones (as mpremote does)
-    shelf_cuts.py SettingsHalf HOW             a saboteur of that: it commits what it has half-way
+shelf_cuts.py Shelf HOW[,HOW...]           a roster is put on the shelf, and the power fails
+shelf_cuts.py Shelf HOW[,HOW...] deep N    and again at every Nth operation of the boot after, which puts the next
+shelf_cuts.py Settings HOW[,HOW...]        a technician copies new settings over the old ones (as mpremote does)
+shelf_cuts.py SettingsHalf HOW             a saboteur of that: it commits what it has half-way
 """
 
 import json

@@ -1,0 +1,77 @@
+"""Two boards of one reader: what one of them states says nothing of the other's journal, so nobody is absent by it."""
+
+import pytest
+from sqlalchemy import update
+
+from server.store import alarms, evidence, schema
+from server.store.engine import writing
+from tests.server.store_world import HOUR, MIN, NINE, UIDS
+
+
+def two_boards(world):
+    """A lesson at a door with two boards; the second's only swipe has not come. Returns its session and that line."""
+    session, board = world.session(), world.reader()
+    first = board.journal
+    world.deliver(board.hello(), board.lines[0])
+    opened = board.boot(before=first)
+    missing = board.swipe(UIDS[2], NINE)
+    world.deliver(opened)
+    # From here on the first board goes on, and knows nothing of the second's journal.
+    del board._heads[board.journal]
+    board.boot(before=first)
+    world.now_ms = NINE + HOUR + MIN
+    world.deliver(board.lines[-1], board.swipe(UIDS[0], NINE), board.head(NINE + HOUR + 30_000))
+    assert world.alarms() == {alarms.CLONE}
+    return session, missing
+
+
+def nobody_is_absent_by_one_of_two_boards(world):
+    session, missing = two_boards(world)
+    world.settle()
+    assert world.evidence(session) in ("pending", "incomplete")
+    assert "A" not in {code for code, _, _ in world.marks().values()}
+    world.deliver(missing)
+    world.now_ms += MIN
+    world.settle()
+    assert world.marks()[session, world.students[2]][0] == "P"
+    assert "A" not in {code for code, _, _ in world.marks().values()}
+    with writing(world.engine) as connection:
+        [found] = alarms.open_alarms(connection, world.institution_id)
+        assert alarms.close(connection, world.institution_id, found.id, None, world.now_ms)
+    world.settle()
+    assert world.evidence(session) == "complete"
+    assert [world.marks()[session, student][0] for student in world.students] == ["P", "A", "P"]
+
+
+def test_with_two_boards_at_a_door_nobody_is_absent_until_a_person_closed_the_alarm(world):
+    nobody_is_absent_by_one_of_two_boards(world)
+
+
+def test_a_door_that_one_board_makes_known_would_be_caught(world, monkeypatch):
+    # Saboteur: nobody looks whether there are two.
+    monkeypatch.setattr(evidence.alarms, "CLONE", "never")
+    with pytest.raises(AssertionError):
+        nobody_is_absent_by_one_of_two_boards(world)
+
+
+def test_another_readers_clone_keeps_no_register_back(world):
+    session, board = world.session(), world.reader("a-2")
+    other = world.reader("a-3", room=1)
+    first = other.journal
+    world.deliver(other.hello(), other.lines[0], other.boot(before=first), other.boot(before=first))
+    world.now_ms = NINE + HOUR + MIN
+    world.deliver(board.hello(), board.lines[0], board.swipe(UIDS[0], NINE), board.head(NINE + HOUR + 30_000))
+    world.settle()
+    assert world.alarms() == {alarms.CLONE}
+    assert (world.evidence(session), world.marks()[session, world.students[1]][0]) == ("complete", "A")
+
+
+def test_an_alarm_without_a_reader_keeps_no_register_back(world):
+    session, board = world.session(), world.reader()
+    with writing(world.engine) as connection:
+        alarms.raise_(connection, world.institution_id, alarms.CLONE, "nobody", "of no reader", 1)
+        connection.execute(update(schema.alarm).values(reader_id=None))
+    world.now_ms = NINE + HOUR + MIN
+    world.deliver(board.hello(), board.lines[0], board.head(NINE + HOUR + 30_000))
+    world.settle()
+    assert world.evidence(session) == "complete"
