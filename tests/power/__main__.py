@@ -25,7 +25,7 @@ NAMES = ("rename", "ftruncate", "unlink")
 def kinds(plan: Plan, only: str) -> list[tuple[str, Callable[[], Row]]]:
     """(what it attacks, how) in the order of the table."""
     made: list[tuple[str, Callable[[], Row]]] = [("pico", one) for one in pico.rows(plan)]
-    disks = plan if plan.most is None else Plan(folder=plan.folder, seed=plan.seed, most=QUICK_DISKS)
+    disks = plan if plan.most is None else Plan(folder=plan.folder, seed=plan.seed, most=max(plan.most, QUICK_DISKS))
 
     def add(name: str, subject: attack.Subject, errors: bool = True) -> None:
         made.append((name, lambda: attack.killed(plan, subject)))
@@ -52,12 +52,16 @@ def kinds(plan: Plan, only: str) -> list[tuple[str, Callable[[], Row]]]:
         made.append(("pi", lambda: recovery.recovered(plan, PiJournal.name, recovery.pi)))
         made.append(("pi", lambda: recovery.full_pi(plan)))
         add("pi", PiRoster(), errors=False)
+        if python := attack.python_of_nobody():
+            made.append(("pi", lambda: attack.as_nobody(plan, PiJournal(python))))
     if only in ("", "spool"):
         add("spool", GatewaySpool())
         add_more("spool", GatewaySpool())
         made.append(("spool", lambda: recovery.recovered(plan, GatewaySpool.name, recovery.gateway)))
     if only in ("", "store"):
-        add("store", Store(plan.folder / "template"))
+        store = Store(plan.folder / "template")
+        add("store", store)
+        made.append(("store", lambda: attack.unwell(plan, store)))
     return [(name, one) for name, one in made if only in ("", name)]
 
 
@@ -70,7 +74,8 @@ def line(row: Row) -> str:
 def main(argv: list[str]) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.power", description="Power cuts and failing disks.")
-    parser.add_argument("--quick", action="store_true", help="a sample of each kind, some 90 s on two cores")
+    parser.add_argument("--quick", action="store_true", help="a sample of each kind, some 100 s on two cores")
+    parser.add_argument("--points", type=int, metavar="N", help="a sample, of N points of each kind")
     parser.add_argument("--seed", type=int, default=7, help="which points a sample takes (default 7)")
     parser.add_argument("--only", choices=("pico", "pi", "spool", "store"), default="", help="one part only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there, too")
@@ -80,15 +85,17 @@ def main(argv: list[str]) -> int:
             print(f"tests.power: {why}", file=sys.stderr)
             return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"seed {asked.seed}{', a sample of each kind' if asked.quick else ''}", flush=True)
+    most = asked.points or (QUICK_POINTS if asked.quick else None)
+    print(f"seed {asked.seed}{', a sample of each kind' if most else ''}", flush=True)
     print(f"{'kind':<112} {'points':>14} {'lost':>5} {'doubled':>8}  note", flush=True)
     began_s = time.monotonic()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="muster-power-") as folder:
-        plan = Plan(folder=Path(folder), seed=asked.seed, most=QUICK_POINTS if asked.quick else None)
+        plan = Plan(folder=Path(folder), seed=asked.seed, most=most)
         for _, one in kinds(plan, asked.only):
+            one_s = time.monotonic()
             rows.append(one())
-            print(line(rows[-1]), flush=True)
+            print(f"{line(rows[-1])}  {time.monotonic() - one_s:.1f} s", flush=True)
             for found in rows[-1].found[:5]:
                 print(f"    {found}", flush=True)
     seconds = time.monotonic() - began_s

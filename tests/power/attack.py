@@ -3,9 +3,13 @@
 A point is one call at which one thing happens. A point at which nothing could be made to happen is not counted.
 """
 
+import contextlib
 import dataclasses
+import os
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests.power import disk, faulty, strace
+from tests.power import disk, faulty, strace, subjects
 from tests.power.subjects import Owed
 
 SYNCS = ("fdatasync", "fsync")
 #: an error that lasts so many calls more: long enough that what a part does after a failure fails as well
 LASTS = 3
 MEMORY = Path("/dev/shm")
+NOBODY = 65534
 
 
 class Subject(Protocol):
@@ -228,6 +233,36 @@ def refused(
     return row
 
 
+def unwell(plan: Plan, store: Subject, saboteur: str = "none") -> Row:
+    """EIO at every sync with which the store's WAL is carried over: said, and the power cuts after it cost nothing."""
+    syncs, promises = [], 0
+    for call in disk.calls(whole(plan, store, saboteur).log):
+        promises += call.name == "write" and b"receipt" in call.strings()[-1]
+        if call.name == "fdatasync":
+            syncs.append((call.path(), promises))
+    # SQLite syncs the WAL first, and the database last. What is closed at the end has nobody to tell.
+    database = [n for n, (path, told) in enumerate(syncs, 1) if path.endswith(".db") and 0 < told < promises]
+    every = sorted({*database, *(n - 1 for n in database)})
+    row = Row(kind=f"{store.name}: EIO at every sync of a checkpoint; said, then a power cut after each promise")
+    row.of = len(every)
+
+    def one(n):
+        folder = plan.fresh(store)
+        start = _content(folder)
+        inject = f"-einject=fdatasync:error=EIO:when={n}"
+        done = run(plan, store, folder, saboteur, f"-etrace={disk.CALLS}", inject, bytes_too=True)
+        owed = judged(store, folder, done.said)
+        if not any(line.startswith(("unwell", "error")) for line in done.said):
+            owed.lost.append("the disk failed, and nobody heard")
+        owed.lost += _first_loss(store, done, disk.Disk(folder, start), plan.seed).lost
+        shutil.rmtree(folder.parent)
+        return n, owed
+
+    for n, owed in plan.each(plan.pick(every), one):
+        row.count(owed, f"fdatasync {n}")
+    return row
+
+
 def cut(plan: Plan, subject: Subject, saboteur: str = "none") -> Row:
     """A power cut after every call of a run, with none, some and all of what was not synced yet."""
     folder = plan.fresh(subject)
@@ -288,9 +323,39 @@ def short(plan: Plan, subject: Subject, how: str, saboteur: str = "none") -> Row
     return row
 
 
-def unprivileged(plan: Plan) -> Plan:
-    """The same plan, with workers that are not root."""
-    return dataclasses.replace(plan, user=65534)
+def python_of_nobody() -> str | None:
+    """An interpreter that NOBODY may run, and read this repository with; None where there is none, or we are not root.
+
+    Root's own may stand in a folder that is root's alone.
+    """
+    needed = "import sys, sqlite3; assert sys.version_info >= (3, 11); open(sys.argv[1]).close()"
+    for python in (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3") if os.geteuid() == 0 else ():
+        command = [python, "-I", "-S", "-c", needed, str(subjects.REPO / "muster.py")]
+        with contextlib.suppress(OSError):
+            done = subprocess.run(command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True)
+            if done.returncode == 0:
+                return python
+    return None
+
+
+@contextlib.contextmanager
+def unprivileged(plan: Plan) -> Iterator[Plan]:
+    """The same plan, with workers that are not root, in a folder that they may enter."""
+    with tempfile.TemporaryDirectory(prefix="muster-power-") as folder:
+        Path(folder).chmod(0o711)
+        yield dataclasses.replace(plan, user=NOBODY, folder=Path(folder))
+
+
+def as_nobody(plan: Plan, subject: Subject) -> Row:
+    """The kills and the failing syncs once more, with a worker that is not root."""
+    with unprivileged(plan) as own:
+        rows = [killed(own, subject), refused(own, subject, "EIO", SYNCS)]
+    row = Row(kind=f"{subject.name}: not as root: SIGKILL at every call, EIO at every sync and a power cut")
+    for one in rows:
+        row.points, row.of, row.lost = row.points + one.points, row.of + one.of, row.lost + one.lost
+        row.doubled += one.doubled
+        row.found += one.found
+    return row
 
 
 def _content(folder: Path) -> dict[str, bytes]:

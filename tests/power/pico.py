@@ -38,7 +38,9 @@ def journal(plan: Plan, *, deep: bool, kind: type[Ring] = Ring) -> Row:
             row.lost += 1
             row.found.append(f"{how}: {error!r}"[:200])
     row.of = row.points * step  # a fifth of the first cuts, each with every second one
-    row.note = f"{'every fifth first cut; ' if step > 1 else ''}{len(CUTS)} ways each: {', '.join(CUTS)}"
+    row.note = (
+        f"{'every fifth first cut, so about as many; ' if step > 1 else ''}{len(CUTS)} ways each: {', '.join(CUTS)}"
+    )
     return row
 
 

@@ -4,8 +4,8 @@
 
 FOLDER holds `store.db`, made and migrated, and `lines.json`: what a gateway delivers, batch after batch. Each batch is
 one transaction, as a request is; what the store cannot write is delivered again, and so is everything at a start.
-On standard output after each commit: `receipt JOURNAL UP_TO`, as the reader would hear it; `error CODE`, `gave-up`,
-`done`. The saboteurs are what the tests must catch.
+On standard output after each commit: `receipt JOURNAL UP_TO`, as the reader would hear it, and `unwell CODE` where the
+engine says so of the disk all the same; `error CODE`, `gave-up`, `done`. The saboteurs are what the tests must catch.
 """
 
 import json
@@ -22,7 +22,7 @@ from firmware.contract import statement
 from server import deliveries
 from server.errors import Unwritable
 from server.store import readers
-from server.store.engine import open_engine, writing
+from server.store.engine import open_engine, writes, writing
 from server.vault import Vault
 
 folder, saboteur = Path(sys.argv[2]), sys.argv[3]
@@ -41,12 +41,15 @@ def tell(answer):
             say("receipt", said.values["journal"], str(said.values["up_to"]))
 
 
-engine = open_engine(f"sqlite:///{folder}/store.db")
+silent = saboteur == "carried-over-in-silence"
+OFTEN = 25  #: pages, so that a short run has some checkpoints
+engine = open_engine(f"sqlite:///{folder}/store.db", checkpoint_pages=10**9 if silent else OFTEN)
 
+if silent:
 
-@event.listens_for(engine, "connect")
-def _carry_over_often(raw, _record):
-    raw.execute("PRAGMA wal_autocheckpoint = 40")  # so that a short run has some of them
+    @event.listens_for(engine, "connect")
+    def _by_itself(raw, _record):
+        raw.execute(f"PRAGMA wal_autocheckpoint = {OFTEN}")
 
 
 if saboteur in ("OFF", "NORMAL"):
@@ -76,6 +79,9 @@ for number, batch in enumerate(json.loads((folder / "lines.json").read_text())):
             continue
         if saboteur != "receipt-before-the-commit":
             tell(answer)
+        failed = writes(engine).failed
+        if failed is not None:  # committed; what came after was not well, and its health page says so
+            say("unwell", failed.code)
         break
     else:
         say("gave-up")

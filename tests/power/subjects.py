@@ -36,10 +36,10 @@ class Owed:
         return bool(self.lost or self.doubled)
 
 
-def _python(script: Path, folder: Path, *arguments: str, site: bool = True) -> list[str]:
+def _python(script: Path, folder: Path, *arguments: str, site: bool = True, python: str | None = None) -> list[str]:
     # -B: bytecode that a run writes would be writes of its own.
     flags = ["-B"] if site else ["-B", "-I", "-S"]
-    return [sys.executable, *flags, str(script), str(REPO), str(folder), *arguments]
+    return [python or sys.executable, *flags, str(script), str(REPO), str(folder), *arguments]
 
 
 class PiJournal:
@@ -48,10 +48,14 @@ class PiJournal:
     name = "Pi journal"
     promise = "green"
 
+    def __init__(self, python: str | None = None) -> None:
+        """python: the interpreter of its worker, which needs no packages."""
+        self._python = python
+
     def command(self, folder: Path, saboteur: str = "none", again: bool = False) -> list[str]:
         """The worker's command. again: started once more in the same folder."""
         worker = HERE.parent / "firmware" / "pi" / "journal_worker.py"
-        return _python(worker, folder, saboteur, *(LATER if again else JOURNALS), site=False)
+        return _python(worker, folder, saboteur, *(LATER if again else JOURNALS), site=False, python=self._python)
 
     def prepare(self, folder: Path) -> None:
         """What stands there before."""
