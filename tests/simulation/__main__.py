@@ -6,17 +6,19 @@ import multiprocessing
 import queue
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.simulation import rare
-from tests.simulation.play import Outcome, Stage, play
+from tests.simulation.play import Stage, play
 from tests.simulation.shift import work
+from tests.simulation.tally import Tally
 
 #: more failing seeds than this are not told one by one
 TOLD_MOST = 10
+#: a seed that was begun in time may go on for so long, s
+ENDS_S = 240
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -36,78 +38,66 @@ def many(given: argparse.Namespace) -> int:
     print(f"simulation: seeds from {given.first} on, {given.swipes} swipes each, {given.jobs} processes", flush=True)
     context = multiprocessing.get_context("spawn")
     found: Any = context.Queue()
+    turn = context.Value("q", given.first)
     began_s = time.monotonic()
     until_s = began_s + given.seconds
     workers = [
-        context.Process(target=work, args=(given.first + n, given.jobs, given.swipes, until_s, found), daemon=True)
+        context.Process(target=work, args=(n, turn, given.swipes, until_s, found), daemon=True)
         for n in range(given.jobs)
     ]
-    total, seen, failed = Counter(), Counter(), []
+    tally = Tally()
     try:
         for worker in workers:
             worker.start()
-        going = len(workers)
-        while going:
-            try:
-                one = found.get(timeout=10)
-            except queue.Empty:
-                if not any(worker.is_alive() for worker in workers):
-                    failed.append((-1, ["a process ended without a word"]))
-                    break
-                continue
-            if one is None:
-                going -= 1
-            elif isinstance(one, tuple):
-                failed.append((one[0], [one[1]]))
-            else:
-                _count(one, total, seen, failed)
+        _gather(workers, found, tally, until_s + ENDS_S)
     finally:
         for worker in workers:
             if worker.is_alive():
                 worker.terminate()
             worker.join()
-    took_s = time.monotonic() - began_s
-    return report(given, total, seen, failed, took_s)
+    return report(given, tally, time.monotonic() - began_s)
 
 
-def _count(one: Outcome, total: Counter, seen: Counter, failed: list) -> None:
-    score = one.score
-    for name in (
-        "taps",
-        "greens",
-        "lost",
-        "doubled",
-        "miscredited",
-        "review",
-        "destroyed",
-        "stranded",
-        "absent",
-        "credited",
-    ):
-        total[name] += getattr(score, name)
-    total["seeds"] += 1
-    total["events"] += one.events
-    total["virtual_s"] += round(one.virtual_s)
-    total["cpu_ms"] += round(one.cpu_s * 1000)
-    seen.update(one.seen)
-    if score.wrong:
-        failed.append((one.seed, score.wrong))
-        print(f"seed {one.seed} failed: {score.wrong[0]}", flush=True)
+def _gather(workers: list, found: Any, tally: Tally, ends_s: float) -> None:
+    """Everything the processes say, until each has said that it is done, has died, or takes too long."""
+    at: dict[int, int] = {}  # process -> the seed it is at
+    going = set(range(len(workers)))
+    while going:
+        dead = {n for n in going if not workers[n].is_alive()}
+        try:
+            worker, one = found.get(timeout=2)
+        except queue.Empty:
+            late = going if time.monotonic() > ends_s else set()
+            for n in sorted(dead | late):
+                why = f"died with {workers[n].exitcode}" if n in dead else f"was not done {ENDS_S} s after the end"
+                tally.fails(at.get(n, -1), [f"the process that played it {why}"])
+            going -= dead | late
+            continue
+        if one is None:
+            going.discard(worker)
+        elif isinstance(one, int):
+            at[worker] = one
+        elif isinstance(one, tuple):
+            tally.fails(one[0], [one[1]])
+        else:
+            tally.count(one)
 
 
-def report(given: argparse.Namespace, total: Counter, seen: Counter, failed: list, took_s: float) -> int:
+def report(given: argparse.Namespace, tally: Tally, took_s: float) -> int:
     """Print it all; write the JSON. 0 if nothing is wrong and everything rare was seen."""
-    missing = rare.unseen(seen)
+    missing = rare.unseen(tally.seen)
+    total, failed = tally.total, tally.failed
     print(f"{total['seeds']} seeds, {total['taps']} swipes ({total['greens']} greens) in {took_s:.0f} s")
     rate = total["taps"] / took_s
     cpu_s = total["cpu_ms"] / 1000
     print(f"rate: {rate:.0f} swipes/s, {total['seeds'] / took_s:.2f} seeds/s; {cpu_s:.0f} s of CPU, ", end="")
+    print(f"{cpu_s / max(1, total['seeds']):.2f} s of CPU a seed, ", end="")
     print(f"{total['virtual_s'] / 3600:.0f} h of virtual time, {total['events']} events")
-    for name in ("lost", "doubled", "miscredited", "review", "destroyed", "stranded", "credited", "absent"):
+    for name in ("lost", "doubled", "miscredited", "review", "destroyed", "credited", "absent"):
         print(f"  {name:<12} {total[name]}")
     print("rare things, and how often they were seen:")
     for name in rare.REQUIRED:
-        print(f"  {seen.get(name, 0):>7}  {name}")
+        print(f"  {tally.seen.get(name, 0):>7}  {name}")
     for seed, wrong in failed[:TOLD_MOST]:
         print(f"FAILED seed {seed}: again with `python -m tests.simulation --seed {seed} --swipes {given.swipes}`")
         for line in wrong[:5]:
@@ -118,27 +108,19 @@ def report(given: argparse.Namespace, total: Counter, seen: Counter, failed: lis
         print(f"NEVER SEEN: {name}")
     ok = not failed and not missing and total["seeds"] > 0
     if given.json:
-        row = {
-            "kind": "simulated faults",
-            "points": sum(
-                n
-                for name, n in seen.items()
-                if name.startswith(("fault: ", "attack: ", "gateway killed", "store killed"))
-            ),
-            "lost": total["lost"],
-            "doubled": total["doubled"],
-            "miscredited": total["miscredited"],
-            "note": f"{total['seeds']} seeds of {given.swipes} swipes; failed: {[seed for seed, _ in failed]}"
-            + (f"; never seen: {missing}" if missing else ""),
-        }
         figures = {
             "seeds": total["seeds"],
             "swipes": total["taps"],
+            "greens": total["greens"],
             "swipes_per_s": round(rate, 1),
             "virtual_hours": round(total["virtual_s"] / 3600, 1),
-            "rare_things": len(rare.REQUIRED) - len(missing),
+            "cpu_s_per_seed": round(cpu_s / max(1, total["seeds"]), 2),
+            "failed_seeds": len(failed),
+            "rare_things_seen": len(rare.REQUIRED) - len(missing),
+            "rare_things": len(rare.REQUIRED),
+            **{name: tally.seen.get(name, 0) for name in rare.BRANCHES},
         }
-        said = {"part": "simulation", "seconds": round(took_s, 1), "seed": given.first, "rows": [row]}
+        said = {"part": "simulation", "seconds": round(took_s, 1), "seed": given.first, "rows": tally.rows(missing)}
         given.json.write_text(json.dumps({**said, "figures": figures, "ok": ok}, indent=1) + "\n")
     print("ok" if ok else "NOT OK")
     return 0 if ok else 1

@@ -16,7 +16,7 @@ from server.store.engine import open_engine, writing
 from server.vault import Vault
 from tests.simulation.world import T0
 
-PEOPLE, GROUPS, READERS = 60, 4, 6
+PEOPLE, GROUPS, READERS = 120, 4, 6
 MIN = 60_000
 SITE = "main"
 VAULT_KEY = b"simulation-vault-key-32-bytes-ok"

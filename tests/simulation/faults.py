@@ -147,5 +147,4 @@ class Faults:
         if len(self.run.boards) > self.run.readers:
             return
         board.crash()
-        self.run.destroyed.add(board.name)
         board.medium = QuickMedium(self.world.chance(f"storage/new/{self.world.loop.time()}"), 4000)

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from gateway.errors import StoreAway
-from gateway.store import Answer, Down, Offer, Replay
+from gateway.store import Answer, Down, Offer, Replay, Restored
 from server import deliveries
 from server.clock import Clock
 from server.errors import Unwritable
 from server.jobs import Jobs
 from server.policy.profile import Profile
-from server.store import readers, rosters
+from server.store import copies, readers, rosters
 from server.store.engine import Connection, reading, writes, writing
 from server.vault import Vault
 from tests.simulation.campus import VAULT_KEY
@@ -70,6 +70,7 @@ class Server:
         self._free_s = 0.0
         self._woken = False
         self.backup: bytes | None = None
+        self._backup_ms = 0
         #: told of the items and the answer of each request that was committed, before anybody else can know
         self.watch_committed: Callable[[Sequence[dict[str, Any]], Answer], None] = lambda items, answer: None
         #: told after each round of the jobs
@@ -90,7 +91,7 @@ class Server:
         writes(self.engine).failed = None
         self._ring = readers.KeyRing(Vault(VAULT_KEY))
         clock = Clock(real=lambda: (self.world.true_ms() + self.wrong_ms) / 1000)
-        self._clock = clock
+        self._clock, self._restores = clock, copies.Restores(self.engine)
         self._jobs = self.jobs_class(self.engine, self._ring, self._profiles, clock, monotonic=self.world.loop.time)
         self.world.loop.create_task(self._work(self._life), name="jobs")
 
@@ -151,6 +152,7 @@ class Server:
         try:
             with writing(self.engine) as connection:
                 said = self._take(connection, given, gateway)
+            restored = self._restores.told(INSTITUTION, self._clock.now_ms())
         except Killed:
             self.world.rare("store killed in a delivery")
             self.crash()
@@ -159,11 +161,13 @@ class Server:
             raise StoreAway("store-unable", str(error)) from error
         finally:
             self.fuse.left = None
-        self._woken = True
+        # Heads each minute wake nobody: what they settle is seen at the next look.
+        self._woken = self._woken or said.new > 0
         answer = Answer(
             done=frozenset(said.done),
             down=tuple(Down(**one) for one in said.down),
             replay=tuple(Replay(**one) for one in said.replay),
+            restored=None if restored is None else Restored(**restored),
         )
         self.world.tell("store", f"g{gateway} {len(items)} items new={said.new} same={said.same} sus={said.suspect}")
         if said.same:
@@ -217,17 +221,30 @@ class Server:
             self.backup = raw.serialize()
         finally:
             raw.close()
+        self._backup_ms = self.world.true_ms()
         self.world.tell("store", "backed up")
         self.watch_backup()
 
     def restore(self) -> None:
-        """The database is gone; the copy takes its place. Nothing else is done by anybody."""
+        """The database is gone; the copy takes its place, made fit to go on as `muster restore` does. Nothing else is
+        done by anybody."""
         if self.backup is None:
             return
         self.crash()
         self.world.tell("store", "restored")
         self._replace(self.backup)
         self.restores += 1
+        writes(self.engine).failed = None
+        with writing(self.engine) as connection:
+            copies.go_on(
+                connection,
+                made_ms=self._backup_ms,
+                digest=f"{self.restores:064x}",
+                summary="{}",
+                words="the store was put back from a backup",
+                now_ms=self.world.true_ms() + self.wrong_ms,
+            )
+        self.engine.dispose()
         self.watch_restored()
 
     def _replace(self, image: bytes) -> None:

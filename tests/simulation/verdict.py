@@ -36,6 +36,7 @@ ALARMS = {
     # An earlier swipe came later, and this one turned out to repeat its answer.
     "green-withdrawn": "green withdrawn, and told",
     "roster-version-impossible": "",
+    "store-restored": "",
 }
 
 
@@ -52,8 +53,6 @@ class Score:
     review: int = 0
     #: what nobody has any more because a medium was destroyed, and is known as missing
     destroyed: int = 0
-    #: delivered, then the board was destroyed, then the store restored: a gateway has it, and nobody asks it
-    stranded: int = 0
     absent: int = 0
     credited: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -120,10 +119,7 @@ class _Judgement:
             row = self.rows.get((tap.reader, *tap.place))
             times = found[tap.reader, token(tap.person), tap.boot_ms]
             if times == 0 or row is None:
-                if self.oracle.stranded(tap.reader, *tap.place):
-                    self.score.stranded += 1
-                    self.oracle.world.rare("board destroyed, then the store restored to before its swipes")
-                elif self.oracle.remains(tap.reader, *tap.place):
+                if self.oracle.remains(tap.reader, *tap.place):
                     self.score.lost += 1
                     self.wrong(f"lost: {tap}")
                 else:
