@@ -16,6 +16,7 @@ BATCH = 16  #: records in one message: some 2.5 KB
 PACE_MS = 1000
 RETRY_FIRST_MS = 30_000
 RETRY_LAST_MS = 300_000
+SOON_MS = 4_000  #: after an outage, from the store's first word to the next offer
 HEAD_EVERY_MS = 60_000
 HEALTH_EVERY_MS = 300_000
 STALE_MOST = 3  #: receipts in a row for another hello, after which one is said anew ...
@@ -56,6 +57,8 @@ class Uplink:
         self._paced_ms = 0  # until then no more of the backlog than receipts allow
         self._retry_at_ms = None
         self._retry_ms = RETRY_FIRST_MS
+        self._heard = False  # anything of the store's, since the last retry
+        self._deaf = False  # nothing of it between the last retry and the one before
         self._hello_at_ms = None  # when the hello is said again, if nothing from the store names it until then
         self._hello_ms = RETRY_FIRST_MS
         self._void = False  # receipts count again after the next hello
@@ -135,6 +138,8 @@ class Uplink:
         if self._retry_at_ms is not None and now_ms >= self._retry_at_ms:
             self._retry_at_ms = None
             self._retry_ms = min(2 * self._retry_ms, RETRY_LAST_MS)
+            self._deaf = not self._heard
+            self._heard = False
             self._start_pass()
             return self.next(now_ms)
         return None  # or paced, or in the middle of records that cannot be read: go on with a later call
@@ -236,8 +241,18 @@ class Uplink:
             if self._asked[place][0] == values["nonce"]:
                 asked_ms = self._asked.pop(place)[1]
                 self._on_time(asked_ms, now_ms, values["wall_ms"])
+                self._store_is_there(now_ms)
                 return
         self.refuse("time-not-asked")
+
+    def _store_is_there(self, now_ms):
+        self._heard = True
+        if self._deaf and self._retry_at_ms is not None:
+            # The outage is over: minutes that it made of the retry are not waited for. Where the store was heard all
+            # the time, and a record stays without its receipt, the retries go on doubling.
+            self._retry_ms = RETRY_FIRST_MS
+            self._retry_at_ms = min(self._retry_at_ms, now_ms + self._jittered(SOON_MS))
+        self._deaf = False
 
     def _receipt(self, said, now_ms):
         values = said.values
@@ -250,6 +265,7 @@ class Uplink:
                 self.hello_anew()
             return
         self._stale = 0
+        self._heard = True
         self._hello_at_ms = None
         before = self._journal.backlog()
         if said.kind == "receipt":

@@ -87,8 +87,8 @@ def test_each_green_is_one_swipe_in_the_store_after_any_trouble(seed, number):
         (
             "storm_offers_once",
             "reader/uplink.py",
-            "            self._retry_ms = min(2 * self._retry_ms, RETRY_LAST_MS)\n            self._start_pass()\n",
-            "            self._retry_ms = min(2 * self._retry_ms, RETRY_LAST_MS)\n",
+            "            self._heard = False\n            self._start_pass()\n",
+            "            self._heard = False\n",
         ),
         ("storm_ignores_again", "reader/journal.py", "        if back_to <= held.freed:\n", "        if False:\n"),
         ("storm_green_anyway", "reader/reader.py", "            return error.code\n        if", "            pass\n        if"),

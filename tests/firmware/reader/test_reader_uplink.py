@@ -46,6 +46,26 @@ def test_no_jitter_is_the_same_for_two_readers(make):
     assert len(gaps) > 1
 
 
+def test_after_an_outage_of_minutes_the_stores_first_word_brings_the_next_offer_forward(make):
+    # Otherwise what an outage made of the retry, up to 5 minutes, would be waited for after it is over.
+    world = at_a_door(make)
+    world.line_up = False
+    world.tap(ALICE)
+    world.run(16 * 60_000)
+    world.line_up = True
+    world.run(60_000 + 2 * 5_000 + 1_000)  # until the next head is answered, and a little more
+    world.delivered()
+
+
+def test_where_the_store_is_heard_all_the_time_the_retries_go_on_doubling(make):
+    # Swipes are lost, heads are not: a record that nobody receipts must not be offered each minute for ever.
+    world = at_a_door(make)
+    world.lose = lambda out: out.kind == "swipes"
+    world.tap(ALICE)
+    world.run(40 * 60_000)
+    assert len(offers(world)) <= 14
+
+
 def test_after_the_receipt_nothing_is_offered_any_more(make):
     world = at_a_door(make)
     world.tap(ALICE)
