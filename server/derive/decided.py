@@ -53,7 +53,8 @@ def apply(
                 institution_id,
                 "green-withdrawn",
                 f"session {key[0]}",
-                "a student was credited with this session and is not any more: a list, room, card or time changed",
+                "a student was credited with this session and is not any more: a list, room, card or time changed, or an "
+                "earlier swipe of theirs came later and this one repeated its answer",
                 now_ms,
             )
         rows.append(

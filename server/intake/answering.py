@@ -136,6 +136,9 @@ class Answering:
             elif since_ms >= OFFER_MS:
                 journal.offered_ms = self.desk.now_ms
                 self._hole(found, journal)
+                # A gateway may have it, delivered to a store that was restored since.
+                missing = {"journal": one.journal, "first": journal.up_to + 1, "last": one.head}
+                self.desk.answer.replay.append({"site": found.site, "reader": found.name} | missing)
             return
 
     def _hole(self, found: readers.Reader, journal: journals.Journal) -> None:
@@ -160,6 +163,12 @@ class Answering:
                 continue
             self._follow_up(found, values["journals"], held)
             self._offered(found, values["journals"], held)
+            # What was declared lost at a journal's end brings no record after it that a receipt would follow.
+            self.desk.owed |= {
+                (found.id, one.journal)
+                for one in values["journals"]
+                if one.freed < one.head <= held[found.id, one.journal].up_to
+            }
             last = self.desk.known_of(found.id, "head_wall_ms")
             # A time that lies ahead of the store's was never right: it must not keep later heads from being noted.
             late = last is not None and values["wall_ms"] is not None and values["wall_ms"] < last <= self.desk.now_ms

@@ -316,12 +316,12 @@ class Host:
         finally:
             raw.close()
 
-    def keeps(self, reader: str, journal: str, seq: int) -> bool:
-        """Whether a record stands in the spool's file, forwarded or not."""
+    def keeps(self, reader: str, journal: str, seq: int, line: str) -> bool:
+        """Whether a record stands in the spool's file, forwarded or not; a forgery under its number is another."""
         raw = sqlite3.connect(self.path)
         try:
-            query = "SELECT 1 FROM spool WHERE lane = ? AND seq = ? AND passing = 0"
-            return raw.execute(query, (f"{SITE}/{reader}/{journal}", seq)).fetchone() is not None
+            query = "SELECT 1 FROM spool WHERE lane = ? AND seq = ? AND passing = 0 AND line = ?"
+            return raw.execute(query, (f"{SITE}/{reader}/{journal}", seq, line)).fetchone() is not None
         except sqlite3.OperationalError:
             return False
         finally:

@@ -153,7 +153,8 @@ class Run:
             return True
         if any(board.name == reader and board.medium.holds(journal, seq) for board in self.boards):
             return True
-        return any(host.keeps(reader, journal, seq) for host in self.hosts)
+        line = self.oracle.lines.get((reader, journal, seq), "")
+        return any(host.keeps(reader, journal, seq, line) for host in self.hosts)
 
     def delete_spool(self, host: Host) -> None:
         self.oracle.forget_spool(host.name)
