@@ -134,6 +134,14 @@ class Board:
     def backlog(self) -> int:
         return self.reader.journal.backlog() if self.reader is not None else 0
 
+    def would_deliver(self, journal: str, seq: int) -> bool:
+        """Whether it still has a record and says so: a block that was given up for new ones may wait to be erased."""
+        if self.reader is not None and not any(
+            held.journal == journal and held.oldest <= seq for held in self.reader.journal.held
+        ):
+            return False
+        return self.medium.holds(journal, seq)
+
     # --- the program -------------------------------------------------------------------------------------------------
 
     def _appended(self, journal: str, seq: int, line: str) -> None:

@@ -151,7 +151,7 @@ class Run:
         held = self.oracle.held.get((reader, journal))
         if held is not None and seq in held.seqs and (reader, journal, seq) not in self.oracle.declared:
             return True
-        if any(board.name == reader and board.medium.holds(journal, seq) for board in self.boards):
+        if any(board.name == reader and board.would_deliver(journal, seq) for board in self.boards):
             return True
         line = self.oracle.lines.get((reader, journal, seq), "")
         return any(host.keeps(reader, journal, seq, line) for host in self.hosts)
