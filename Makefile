@@ -43,10 +43,10 @@ demo: $(DEMO_MADE) ## The whole line on this machine, till Ctrl-C; ARGS="--check
 	@$(BIN)/python muster.py demo $(ARGS)
 
 test: setup lint ## Checks and all tests (set-up included)
-	$(BIN)/python -m pytest -n $(JOBS) $(TESTS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS) $(ARGS)
 
 test-only: $(DEV_MADE) ## Tests without the checks: TESTS="tests/gateway" ARGS="-x -k spool"
-	$(BIN)/python -m pytest -n $(JOBS) $(TESTS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS) $(ARGS)
 
 check: lint ## Lint, types, imports, and the tests of the house and its docs
 	$(BIN)/python -m pytest -q tests/project
