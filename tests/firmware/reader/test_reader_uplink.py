@@ -54,6 +54,7 @@ def test_after_an_outage_of_minutes_the_stores_first_word_brings_the_next_offer_
     world.run(16 * 60_000)
     world.line_up = True
     world.run(60_000 + 2 * 5_000 + 1_000)  # until the next head is answered, and a little more
+    assert world.reader.journal.backlog() == 0
     world.delivered()
 
 
