@@ -67,7 +67,7 @@ fix: $(DEV_MADE) ## Format, and mend what ruff can mend
 bench: $(DEV_MADE) ## What must be reached, measured, in one table: ARGS="light --json" for a part of it
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-prove: setup ## Attacks on the promise, as long as in CI: ARGS="soak guest", ARGS="--full", ARGS="--write"
+prove: setup ## Attacks on the promise: ARGS="soak guest", ARGS="--full", ARGS="--write"
 	$(BIN)/python -m tests.prove $(ARGS)
 
 soak: setup ## The whole line as processes, killed at random, and 25 power cuts of a guest kernel: MINUTES=10

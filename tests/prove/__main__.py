@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     """Run, print the table, perhaps write the page; 0 where everything held."""
     parser = argparse.ArgumentParser(prog="prove", description="Attacks the promise from every side.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these, of {', '.join(PARTS)}")
-    parser.add_argument("--full", action="store_true", help="as long as for a release, instead of as long as in CI")
+    parser.add_argument("--full", action="store_true", help="as long as for a release, instead of briefly")
     parser.add_argument("--write", action="store_true", help="put the results into docs/proof.md; alone, run nothing")
     arguments = parser.parse_args(argv)
     unknown = [name for name in arguments.parts if name not in PARTS]
@@ -59,7 +59,7 @@ def run(name: str, part: Part, *, full: bool) -> bool:
     arguments = part.full if full else part.quick
     command = [sys.executable, "-m", part.module, *arguments]
     print(f"\nprove: {name}: {part.help} ...", flush=True)
-    began = time.monotonic()
+    began, commit = time.monotonic(), described()
     status = bounded([*command, "--json", str(path)], part.limit_s[full])
     if status:
         print(f"prove: {name}: exit status {status} after {time.monotonic() - began:.0f} s", flush=True)
@@ -71,6 +71,7 @@ def run(name: str, part: Part, *, full: bool) -> bool:
     said = json.loads(path.read_text())
     said["ok"] = result.ok and status == 0
     said["command"] = shlex.join(["python", *command[1:]])
+    said["commit"] = commit
     said["ended"] = f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC"
     path.write_text(json.dumps(said, indent=1))
     return said["ok"]
@@ -112,14 +113,16 @@ def kept(names: list[str]) -> list[Result]:
     return results
 
 
-def where() -> str:
-    """The machine and the commit that were measured, in a line."""
+def described() -> str:
+    """The commit as it stands, `-dirty` where files were changed since; each part's own, as parts are run one by one."""
     told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=REPO, capture_output=True, text=True)
-    commit = told.stdout.strip() or "unknown"
-    return (
-        f"Commit `{commit}`, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}."
-    )
+    return told.stdout.strip() or "unknown"
+
+
+def where() -> str:
+    """The machine, in a line."""
+    system = f"{platform.system()} {platform.release()}"
+    return f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}. Each part names its own commit."
 
 
 if __name__ == "__main__":

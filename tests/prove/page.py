@@ -21,13 +21,14 @@ def plain(results: Sequence[Result]) -> str:
 
 
 def markdown(results: Sequence[Result], helps: Mapping[str, str], where: str) -> str:
-    """The generated part of docs/proof.md. `where`: the machine and the commit."""
+    """The generated part of docs/proof.md. `where`: the machine."""
     lines = [where]
     for result in results:
         seed = "" if result.seed is None else f", seed {result.seed}"
         lines += ["", f"### {result.part}: {helps.get(result.part, '')}", ""]
         lines += [
-            f"`{result.command}`: {'ok' if result.ok else '**failed**'}, {result.seconds:.0f} s{seed}, {result.ended}"
+            f"`{result.command}`: {'ok' if result.ok else '**failed**'}, {result.seconds:.0f} s{seed}, {result.ended}, "
+            f"commit {result.commit or 'not recorded'}"
         ]
         lines += ["", _line(HEADINGS), "|---|---:|---:|---:|---:|---|"]
         lines += [_line(_cells(row)) for row in result.rows]

@@ -1,4 +1,4 @@
-"""The parts of the proof: what is run, how long in CI and how long in full."""
+"""The parts of the proof: what is run, how long usually and how long in full."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ class Part(NamedTuple):
 
     module: str
     help: str
-    #: what CI runs
+    #: what is run usually
     quick: tuple[str, ...]
     #: what `--full` runs
     full: tuple[str, ...]

@@ -42,6 +42,8 @@ class Result:
     command: str = ""
     #: when it ended, UTC, to the minute
     ended: str = ""
+    #: what was tried: the commit when it began, `-dirty` where files were changed since
+    commit: str = ""
 
 
 def read(path: Path) -> Result:
@@ -68,6 +70,7 @@ def read(path: Path) -> Result:
             figures=dict(said.get("figures") or {}),
             command=str(said.get("command", "")),
             ended=str(said.get("ended", "")),
+            commit=str(said.get("commit", "")),
         )
     except OSError as error:
         raise BadResult(f"{path.name}: the part wrote no result ({error.strerror})") from error
