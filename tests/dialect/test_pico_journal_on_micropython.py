@@ -3,6 +3,8 @@
 import pytest
 
 pytestmark = pytest.mark.needs("micropython")
+#: the rig holds copies of whole flashes: its heap is no board's
+RIG_HEAP = "32M"
 
 
 @pytest.fixture
@@ -12,24 +14,24 @@ def scripts(repo):
 
 @pytest.mark.parametrize("how", ["none", "half", "tail", "bits", "whole"])
 def test_the_ring_loses_no_record_on_real_micropython_either(micropython, scripts, how):
-    done = micropython.run(scripts / "ring_cuts.py", how)
+    done = micropython.run(scripts / "ring_cuts.py", how, heapsize=RIG_HEAP)
     assert int(done.stdout.split()[0]) > 60
 
 
 def test_the_ring_survives_a_second_cut_during_recovery_on_real_micropython(micropython, scripts):
-    done = micropython.run(scripts / "ring_cuts.py", "half,bits", "9")
+    done = micropython.run(scripts / "ring_cuts.py", "half,bits", "9", heapsize=RIG_HEAP)
     assert int(done.stdout.split()[0]) > 50
 
 
 @pytest.mark.parametrize("how", ["none", "half", "tail", "bits", "whole"])
 def test_a_roster_half_written_by_a_power_cut_is_never_loaded(micropython, scripts, how):
-    done = micropython.run(scripts / "shelf_cuts.py", "Shelf", how, timeout_s=110)
+    done = micropython.run(scripts / "shelf_cuts.py", "Shelf", how, timeout_s=110, heapsize=RIG_HEAP)
     assert int(done.stdout.split()[0]) > 20
 
 
 @pytest.mark.parametrize("saboteur", ["InPlace", "Believes"])
 def test_the_power_cuts_catch_a_shelf_that_writes_carelessly(micropython, scripts, saboteur):
-    done = micropython.run(scripts / "shelf_cuts.py", saboteur, "half,bits", timeout_s=110, check=False)
+    done = micropython.run(scripts / "shelf_cuts.py", saboteur, "half,bits", timeout_s=110, check=False, heapsize=RIG_HEAP)
     assert done.returncode == 1
     assert "AssertionError" in done.stdout or "Malformed" in done.stdout
 

@@ -123,7 +123,8 @@ def on_micropython(plan: Plan, kind: str, script: str, *arguments: str) -> Row:
     row = Row(kind=kind)
     program = Path(sys.executable).with_name("micropython")
     done = subprocess.run(
-        [str(program), str(SCRIPTS / script), *arguments],
+        # The rig holds copies of whole flashes: its heap is no board's.
+        [str(program), "-X", "heapsize=32M", str(SCRIPTS / script), *arguments],
         env={**os.environ, "MICROPYPATH": f"{REPO}:.frozen"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
