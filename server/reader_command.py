@@ -71,7 +71,7 @@ def _declare_lost(arguments: argparse.Namespace) -> int:
         found = readers.by_name(connection, [arguments.name]).get(arguments.name)
         if found is None:
             raise StoreError("reader", f"there is no reader {arguments.name}: `muster reader list` names them")
-        account_id = logins.may_declare_lost(connection, here.id, arguments.by)
+        account_id = logins.may_declare_lost(connection, here.id, arguments.by, now_ms)
         held = journals.known(connection, found.id, arguments.journal)
         if held is None or arguments.last <= held.up_to:
             raise StoreError(

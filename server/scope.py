@@ -1,18 +1,117 @@
 """Who you are becomes what you may see and do: the one place. Everything else asks it.
 
-Roles: admin sees and does everything in the institution. lecturer sees the sessions they staff, and marks those
-(STEP-1, LOUGH-9, LOUGH-10). technician sees doors, alarms and readers, and no student.
+A *grant* is a role within a scope (the institution, a department, a course, a residence). An *act* is something that
+can be done; ACTS says how far each role reaches with it. `Scope.reach(act)` joins the grants; the store turns a reach
+into a condition (server/store/sessions.py, server/store/people.py), so that nothing outside it is ever read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from server.errors import NotAllowed
 
-ADMIN, LECTURER, TECHNICIAN = "admin", "lecturer", "technician"
-ROLES = (ADMIN, LECTURER, TECHNICIAN)
-ALL, OWN, NONE = "all", "own", "none"
+STUDENT, LECTURER, HEAD, CURRICULUM, REGISTRY, FINANCE, RESIDENCE, TECHNICIAN, AUDITOR, ADMIN = ROLES = (
+    "student",
+    "lecturer",
+    "head",
+    "curriculum",
+    "registry",
+    "finance",
+    "residence",
+    "technician",
+    "auditor",
+    "admin",
+)
+#: as pages say them
+ROLE_NAMES = {
+    STUDENT: "student",
+    LECTURER: "lecturer",
+    HEAD: "head of department",
+    CURRICULUM: "curriculum manager",
+    REGISTRY: "registry",
+    FINANCE: "student finance",
+    RESIDENCE: "residence staff",
+    TECHNICIAN: "technician",
+    AUDITOR: "auditor",
+    ADMIN: "administrator",
+}
+INSTITUTION, DEPARTMENT, COURSE, RESIDENCE_HOUSE = SCOPES = ("institution", "department", "course", "residence")
+
+#: how far an act reaches: nothing; what is one's own (sessions one staffs, oneself as a student); the grant's scope
+NONE, OWN, GRANT, ALL = "none", "own", "grant", "all"
+
+#: act -> role -> how far. What is not listed is not allowed. An act's name is what its page and test say.
+ACTS: Mapping[str, Mapping[str, str]] = {
+    # registers
+    "register.read": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
+    "register.mark": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    "register.verify": {LECTURER: OWN, REGISTRY: GRANT, ADMIN: ALL},
+    "register.cancel": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    "register.cover": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    "register.report": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    "register.notify": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    "register.export": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
+    "register.history": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
+    "compliance.read": {HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
+    "lateness.read": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    # change requests
+    "request.make": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    "request.read": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, FINANCE: GRANT, AUDITOR: GRANT,
+                     ADMIN: ALL},
+    "request.decide": {REGISTRY: GRANT, ADMIN: ALL},
+    "bursary.grant": {FINANCE: GRANT},
+    "unknown.approve": {CURRICULUM: GRANT},
+    # absence
+    "absence.report": {STUDENT: OWN, LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    "absence.read": {STUDENT: OWN, LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    "absence.approve": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    "leave.approve": {HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    # trips
+    "trip.plan": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    # a student's own page; others read a student through their scope
+    "attendance.read": {STUDENT: OWN, LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, FINANCE: GRANT,
+                        AUDITOR: GRANT, ADMIN: ALL},
+    "card.lost": {STUDENT: OWN, REGISTRY: GRANT, ADMIN: ALL},
+    # registry's pages
+    "campus.read": {REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
+    "campus.change": {REGISTRY: GRANT, ADMIN: ALL},
+    "accounts.change": {ADMIN: ALL},
+    "profiles.change": {REGISTRY: GRANT, ADMIN: ALL},
+    "imports.run": {REGISTRY: GRANT, ADMIN: ALL},
+    # the house
+    "emergency.read": {HEAD: ALL, REGISTRY: ALL, RESIDENCE: ALL, TECHNICIAN: NONE, ADMIN: ALL},
+    "audit.read": {AUDITOR: ALL, ADMIN: ALL},
+    "doors.read": {TECHNICIAN: ALL, ADMIN: ALL},
+    "doors.tend": {TECHNICIAN: ALL, ADMIN: ALL},
+    "everything.read": {ADMIN: ALL},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """One role of an account, and where."""
+
+    role: str
+    scope: str = INSTITUTION
+    #: None for the institution
+    scope_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far somebody reaches with an act: what the joined grants allow."""
+
+    all: bool = False
+    #: what they staff themselves, or who they are
+    own: bool = False
+    departments: frozenset[int] = frozenset()
+    courses: frozenset[int] = frozenset()
+    residences: frozenset[int] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.all or self.own or bool(self.departments or self.courses or self.residences)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,43 +120,76 @@ class Scope:
 
     institution_id: int
     account_id: int
-    #: who they are among the persons: sessions name persons. None: nobody's lecturer
+    #: who they are among the persons: sessions name persons. None: nobody's lecturer, no student
     person_id: int | None
-    role: str
+    grants: tuple[Grant, ...] = field(default=())
 
     @property
-    def sessions(self) -> str:
-        """Which sessions and registers: all, own, none."""
-        if self.role == ADMIN:
-            return ALL
-        return OWN if self.role == LECTURER and self.person_id is not None else NONE
+    def roles(self) -> frozenset[str]:
+        """The roles, wherever they hold."""
+        return frozenset(grant.role for grant in self.grants)
+
+    @property
+    def role(self) -> str:
+        """The widest role: what the menu and home page are chosen by. '' without any grant."""
+        held = self.roles
+        order = (ADMIN, REGISTRY, AUDITOR, CURRICULUM, HEAD, FINANCE, LECTURER, RESIDENCE, TECHNICIAN, STUDENT)
+        return next((role for role in order if role in held), "")
+
+    def reach(self, act: str) -> Reach:
+        """How far this act goes. An act that ACTS does not name is a mistake of ours: KeyError."""
+        by_role = ACTS[act]
+        everything = own = False
+        found: dict[str, set[int]] = {DEPARTMENT: set(), COURSE: set(), RESIDENCE_HOUSE: set()}
+        for grant in self.grants:
+            how_far = by_role.get(grant.role, NONE)
+            if how_far == ALL or (how_far == GRANT and grant.scope == INSTITUTION):
+                everything = True
+            elif how_far == GRANT and grant.scope_id is not None:
+                found[grant.scope].add(grant.scope_id)
+            elif how_far == OWN:
+                own = own or self.person_id is not None
+        return Reach(
+            all=everything,
+            own=own,
+            departments=frozenset(found[DEPARTMENT]),
+            courses=frozenset(found[COURSE]),
+            residences=frozenset(found[RESIDENCE_HOUSE]),
+        )
+
+    def may(self, act: str) -> bool:
+        """Whether the act reaches anything at all; what it reaches is the store's condition."""
+        return bool(self.reach(act))
+
+    def need(self, act: str) -> None:
+        """Raises NotAllowed(`not-allowed`) where the act reaches nothing."""
+        if not self.may(act):
+            names = ", ".join(ROLE_NAMES[role] for role, how_far in ACTS[act].items() if how_far != NONE)
+            raise NotAllowed("not-allowed", f"this is for: {names}")
 
     @property
     def sees_all(self) -> bool:
         """Everything in the institution: swipes, persons, every register."""
-        return self.role == ADMIN
+        return self.reach("everything.read").all
 
     @property
     def sees_doors(self) -> bool:
         """Doors, readers, alarms: no student is named there."""
-        return self.role in (ADMIN, TECHNICIAN)
+        return self.may("doors.read")
 
     @property
     def tends_doors(self) -> bool:
         """May close alarms and declare records lost."""
-        return self.role in (ADMIN, TECHNICIAN)
+        return self.may("doors.tend")
 
     def need_all(self) -> None:
         """Raises NotAllowed(`not-allowed`) unless everything may be seen."""
-        if not self.sees_all:
-            raise NotAllowed("not-allowed", "this is for administrators")
+        self.need("everything.read")
 
     def need_doors(self) -> None:
         """Raises NotAllowed(`not-allowed`) unless doors may be seen."""
-        if not self.sees_doors:
-            raise NotAllowed("not-allowed", "this is for technicians and administrators")
+        self.need("doors.read")
 
     def need_tending(self) -> None:
         """Raises NotAllowed(`not-allowed`) unless doors may be tended."""
-        if not self.tends_doors:
-            raise NotAllowed("not-allowed", "this is for technicians and administrators")
+        self.need("doors.tend")

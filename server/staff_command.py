@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from firmware.contract.topics import is_name
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
+from server.scope import ROLES
 from server.store import logins, people
 from server.store.engine import writing
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     one = commands.add_parser("add", help="make an account; the password is asked for, or read from --password-file")
     one.add_argument("login")
     one.add_argument("--name", help="shown to other staff (the login)")
-    one.add_argument("--role", default="lecturer", help="admin, lecturer or technician")
+    one.add_argument("--role", default="lecturer", help=f"one of {', '.join(ROLES)}")
     one.add_argument("--person", help="external id of the person it is: a lecturer sees the sessions of that person")
     one.add_argument("--password-file", type=Path, help="a file whose first line is the password; - for standard input")
     one.set_defaults(work=_add_staff)

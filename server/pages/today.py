@@ -15,7 +15,6 @@ from server.pages.guard import PageRoute, clean
 from server.pages.local import FIRST_DAY, LAST_DAY, Local, parse_day
 from server.pages.local import words as day_words
 from server.pages.rendering import page
-from server.scope import NONE
 from server.store import page_today, sessions
 from server.store.engine import reading
 from server.store.sessions import SessionRow
@@ -27,7 +26,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def today(signed: Signed, day: str = "", q: str = "") -> Response:
     """The list for one local day. day: ISO date; q: words that a line must have (for whoever sees all)."""
     scope = signed.scope
-    if scope.sessions == NONE:
+    if not scope.may("register.read"):
         told = (
             "your account is for doors: no registers belong to it"
             if scope.tends_doors

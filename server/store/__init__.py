@@ -1,1 +1,6 @@
-"""All SQL of the store, a noun a module. A function takes a connection whose transaction its caller owns."""
+"""The store: the only place in the server where SQL stands."""
+
+# Every table belongs to one metadata, whichever of these modules is asked for first.
+from server.store import schema, schema_rights, schema_work
+
+__all__ = ["schema", "schema_rights", "schema_work"]

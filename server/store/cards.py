@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from firmware.contract.mac import Key
 from server.errors import StoreError
@@ -174,6 +174,23 @@ def _end(connection: Connection, assignment_id: int, at_ms: int, why: str) -> No
     )
 
 
+_OWNERS = (
+    select(
+        card_token.c.key_id,
+        card_token.c.token,
+        card_assignment.c.from_ms,
+        card_assignment.c.to_ms,
+        card_assignment.c.person_id,
+    )
+    .join(card_assignment, card_assignment.c.card_id == card_token.c.card_id)
+    .where(
+        card_token.c.institution_id == bindparam("institution"),
+        card_token.c.token.in_(bindparam("tokens", expanding=True)),
+    )
+    .order_by(card_assignment.c.from_ms, card_assignment.c.id)
+)
+
+
 def owners(
     connection: Connection, institution_id: int, tokens: Iterable[tuple[int, bytes]]
 ) -> dict[tuple[int, bytes], list[tuple[int, int | None, int]]]:
@@ -181,22 +198,8 @@ def owners(
     wanted = sorted({token for _, token in tokens})
     found: dict[tuple[int, bytes], list[tuple[int, int | None, int]]] = {}
     for start in range(0, len(wanted), due.CHUNK):
-        query = (
-            select(
-                card_token.c.key_id,
-                card_token.c.token,
-                card_assignment.c.from_ms,
-                card_assignment.c.to_ms,
-                card_assignment.c.person_id,
-            )
-            .join(card_assignment, card_assignment.c.card_id == card_token.c.card_id)
-            .where(
-                card_token.c.institution_id == institution_id,
-                card_token.c.token.in_(wanted[start : start + due.CHUNK]),
-            )
-            .order_by(card_assignment.c.from_ms, card_assignment.c.id)
-        )
-        for row in connection.execute(query):
+        values = {"institution": institution_id, "tokens": wanted[start : start + due.CHUNK]}
+        for row in connection.execute(_OWNERS, values):
             found.setdefault((row.key_id, row.token), []).append((row.from_ms, row.to_ms, row.person_id))
     return found
 

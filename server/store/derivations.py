@@ -24,56 +24,84 @@ from server.store.schema import (
     swipe,
 )
 
+# Statements are made once: to build one takes SQLAlchemy longer than SQLite needs to answer it.
+_PERSONS, _IDS = bindparam("persons", expanding=True), bindparam("ids", expanding=True)
+_FROM, _TO = bindparam("from_ms"), bindparam("to_ms")
+
+_SESSIONS_OF = (
+    select(
+        enrolment.c.person_id,
+        session.c.id,
+        session.c.opens_ms,
+        session.c.starts_ms,
+        session.c.ends_ms,
+        session.c.closes_ms,
+        session.c.profile,
+        enrolment.c.from_ms,
+        enrolment.c.to_ms,
+        session_class.c.from_ms.label("class_from_ms"),
+        session_class.c.to_ms.label("class_to_ms"),
+    )
+    .join(session_class, session_class.c.class_id == enrolment.c.class_id)
+    .join(session, session.c.id == session_class.c.session_id)
+    .where(
+        enrolment.c.person_id.in_(_PERSONS),
+        enrolment.c.role == "student",
+        session.c.closes_ms >= _FROM,
+        session.c.opens_ms <= _TO,
+        session.c.cancelled_ms.is_(None),
+    )
+)
+
 
 def sessions_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
     """Rows (person, session, window, profile, from, to): every time in which one of them was on the list of a session
     whose window touches [from, to]. Cancelled sessions are left out."""
-    query = (
-        select(
-            enrolment.c.person_id,
-            session.c.id,
-            session.c.opens_ms,
-            session.c.starts_ms,
-            session.c.ends_ms,
-            session.c.closes_ms,
-            session.c.profile,
-            enrolment.c.from_ms,
-            enrolment.c.to_ms,
-            session_class.c.from_ms.label("class_from_ms"),
-            session_class.c.to_ms.label("class_to_ms"),
-        )
-        .join(session_class, session_class.c.class_id == enrolment.c.class_id)
-        .join(session, session.c.id == session_class.c.session_id)
-        .where(
-            enrolment.c.person_id.in_(person_ids),
-            enrolment.c.role == "student",
-            session.c.closes_ms >= from_ms,
-            session.c.opens_ms <= to_ms,
-            session.c.cancelled_ms.is_(None),
-        )
+    return list(connection.execute(_SESSIONS_OF, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms}))
+
+
+_ROOMS_OF = (
+    select(session_room.c.session_id, session_room.c.room_id)
+    .join(session, session.c.id == session_room.c.session_id)
+    .where(
+        session_room.c.session_id.in_(_IDS),
+        session_room.c.from_ms <= session.c.closes_ms,
+        or_(
+            session_room.c.to_ms.is_(None),
+            and_(session_room.c.to_ms > session.c.opens_ms, session_room.c.to_ms > session_room.c.from_ms),
+        ),
     )
-    return list(connection.execute(query))
+)
 
 
 def rooms_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, set[int]]:
     """session id -> every room that it had at any time in its window."""
     found: dict[int, set[int]] = {}
     for ids in _chunks(session_ids):
-        query = (
-            select(session_room.c.session_id, session_room.c.room_id)
-            .join(session, session.c.id == session_room.c.session_id)
-            .where(
-                session_room.c.session_id.in_(ids),
-                session_room.c.from_ms <= session.c.closes_ms,
-                or_(
-                    session_room.c.to_ms.is_(None),
-                    and_(session_room.c.to_ms > session.c.opens_ms, session_room.c.to_ms > session_room.c.from_ms),
-                ),
-            )
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_ROOMS_OF, {"ids": ids}):
             found.setdefault(row.session_id, set()).add(row.room_id)
     return found
+
+
+_AT_ROOMS = (
+    select(
+        session_room.c.room_id,
+        session.c.id,
+        session.c.opens_ms,
+        session.c.starts_ms,
+        session.c.ends_ms,
+        session.c.closes_ms,
+    )
+    .join(session, session.c.id == session_room.c.session_id)
+    .where(
+        session_room.c.room_id.in_(_IDS),
+        session.c.closes_ms >= _FROM,
+        session.c.opens_ms <= _TO,
+        session.c.cancelled_ms.is_(None),
+        session_room.c.from_ms <= session.c.closes_ms,
+        or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
+    )
+)
 
 
 def at_rooms(connection: Connection, room_ids: Iterable[int], from_ms: int, to_ms: int) -> list[Any]:
@@ -81,26 +109,15 @@ def at_rooms(connection: Connection, room_ids: Iterable[int], from_ms: int, to_m
     wanted = sorted(set(room_ids))
     if not wanted:
         return []
-    query = (
-        select(
-            session_room.c.room_id,
-            session.c.id,
-            session.c.opens_ms,
-            session.c.starts_ms,
-            session.c.ends_ms,
-            session.c.closes_ms,
-        )
-        .join(session, session.c.id == session_room.c.session_id)
-        .where(
-            session_room.c.room_id.in_(wanted),
-            session.c.closes_ms >= from_ms,
-            session.c.opens_ms <= to_ms,
-            session.c.cancelled_ms.is_(None),
-            session_room.c.from_ms <= session.c.closes_ms,
-            or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
-        )
-    )
-    return list(connection.execute(query))
+    return list(connection.execute(_AT_ROOMS, {"ids": wanted, "from_ms": from_ms, "to_ms": to_ms}))
+
+
+_TAPS_OF = (
+    select(reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, journal.c.journal)
+    .join(swipe, swipe.c.id == reading.c.swipe_id)
+    .join(journal, journal.c.id == swipe.c.journal_id)
+    .where(reading.c.person_id.in_(_PERSONS), reading.c.at_ms >= _FROM, reading.c.at_ms <= _TO)
+)
 
 
 def taps_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
@@ -109,58 +126,60 @@ def taps_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: 
     The order is total and rests on facts only: time, then reader, journal, seq. So it is the same however the records
     arrived.
     """
-    query = (
-        select(reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, journal.c.journal)
-        .join(swipe, swipe.c.id == reading.c.swipe_id)
-        .join(journal, journal.c.id == swipe.c.journal_id)
-        .where(reading.c.person_id.in_(person_ids), reading.c.at_ms >= from_ms, reading.c.at_ms <= to_ms)
+    rows = connection.execute(_TAPS_OF, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms})
+    return sorted(rows, key=lambda row: (row.at_ms, row.reader_id, row.journal, row.seq))
+
+
+_LONELY = (
+    select(reading.c.person_id, reading.c.reader_id, swipe.c.received_ms)
+    .join(swipe, swipe.c.id == reading.c.swipe_id)
+    .where(reading.c.person_id.in_(_PERSONS), reading.c.at_ms.is_(None))
+)
+_AT_READERS = (
+    select(session.c.id, session.c.opens_ms, placement.c.reader_id)
+    .join(session_room, session_room.c.session_id == session.c.id)
+    .join(placement, placement.c.room_id == session_room.c.room_id)
+    .where(
+        session.c.id.in_(_IDS),
+        placement.c.reader_id.in_(bindparam("readers", expanding=True)),
+        placement.c.from_ms <= session.c.closes_ms,
+        or_(placement.c.to_ms.is_(None), placement.c.to_ms > session.c.opens_ms),
     )
-    return sorted(connection.execute(query), key=lambda row: (row.at_ms, row.reader_id, row.journal, row.seq))
+)
 
 
 def unplaced_at(connection: Connection, person_ids: list[int], session_ids: list[int]) -> set[tuple[int, int]]:
     """(person, session) where a swipe of the person, at a reader placed at a room of the session and arrived after the
     session opened, has no time yet: it may have been in its window."""
-    lonely = connection.execute(
-        select(reading.c.person_id, reading.c.reader_id, swipe.c.received_ms)
-        .join(swipe, swipe.c.id == reading.c.swipe_id)
-        .where(reading.c.person_id.in_(person_ids), reading.c.at_ms.is_(None))
-    ).all()
+    lonely = connection.execute(_LONELY, {"persons": person_ids}).all()
     if not lonely:
         return set()
     found = set()
-    query = (
-        select(session.c.id, session.c.opens_ms, placement.c.reader_id)
-        .join(session_room, session_room.c.session_id == session.c.id)
-        .join(placement, placement.c.room_id == session_room.c.room_id)
-        .where(session.c.id.in_(session_ids), placement.c.reader_id.in_({row.reader_id for row in lonely}))
-        .where(
-            placement.c.from_ms <= session.c.closes_ms,
-            or_(placement.c.to_ms.is_(None), placement.c.to_ms > session.c.opens_ms),
-        )
-    )
-    for row in connection.execute(query):
+    readers = sorted({row.reader_id for row in lonely})
+    for row in connection.execute(_AT_READERS, {"ids": session_ids, "readers": readers}):
         for one in lonely:
             if one.reader_id == row.reader_id and one.received_ms >= row.opens_ms:
                 found.add((one.person_id, row.id))
     return found
 
 
+_CREDITS_OF = (
+    select(credit, session.c.opens_ms, session.c.closes_ms)
+    .join(session, session.c.id == credit.c.session_id)
+    .where(
+        credit.c.person_id.in_(_PERSONS),
+        credit.c.superseded_ms.is_(None),
+        or_(
+            and_(session.c.closes_ms >= _FROM, session.c.opens_ms <= _TO),
+            and_(credit.c.at_ms >= _FROM, credit.c.at_ms <= _TO),
+        ),
+    )
+)
+
+
 def credits_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
     """The credits of these persons that hold, of sessions whose window touches [from, to] or of swipes in it."""
-    query = (
-        select(credit, session.c.opens_ms, session.c.closes_ms)
-        .join(session, session.c.id == credit.c.session_id)
-        .where(
-            credit.c.person_id.in_(person_ids),
-            credit.c.superseded_ms.is_(None),
-            or_(
-                and_(session.c.closes_ms >= from_ms, session.c.opens_ms <= to_ms),
-                and_(credit.c.at_ms >= from_ms, credit.c.at_ms <= to_ms),
-            ),
-        )
-    )
-    return list(connection.execute(query))
+    return list(connection.execute(_CREDITS_OF, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms}))
 
 
 def lock_registers(connection: Connection, institution_id: int, session_ids: Iterable[int]) -> dict[int, Any]:
@@ -175,19 +194,28 @@ def lock_registers(connection: Connection, institution_id: int, session_ids: Ite
     missing = [one for one in wanted if one not in found]
     if missing:
         connection.execute(
-            upsert.insert(connection, register).on_conflict_do_nothing(),
+            upsert.unless_there(connection, register),
             [{"session_id": one, "institution_id": institution_id} for one in missing],
         )
         found |= _lock(connection, missing)
     return found
 
 
+_LOCK = select(register).where(register.c.session_id.in_(_IDS)).order_by(register.c.session_id).with_for_update()
+
+
 def _lock(connection: Connection, session_ids: list[int]) -> dict[int, Any]:
     found: dict[int, Any] = {}
     for ids in _chunks(session_ids):
-        query = select(register).where(register.c.session_id.in_(ids)).order_by(register.c.session_id)
-        found.update({row.session_id: row for row in connection.execute(query.with_for_update())})
+        found.update({row.session_id: row for row in connection.execute(_LOCK, {"ids": ids})})
     return found
+
+
+_MARKS_OF = (
+    select(mark)
+    .join(mark_current, mark_current.c.mark_id == mark.c.id)
+    .where(mark_current.c.session_id.in_(_IDS), mark_current.c.person_id.in_(_PERSONS))
+)
 
 
 def marks_of(
@@ -198,41 +226,40 @@ def marks_of(
     found: dict[tuple[int, int], Any] = {}
     for ids in _chunks(session_ids):
         for persons in _chunks(wanted):
-            query = (
-                select(mark)
-                .join(mark_current, mark_current.c.mark_id == mark.c.id)
-                .where(mark_current.c.session_id.in_(ids), mark_current.c.person_id.in_(persons))
-            )
-            found.update({(row.session_id, row.person_id): row for row in connection.execute(query)})
+            rows = connection.execute(_MARKS_OF, {"ids": ids, "persons": persons})
+            found.update({(row.session_id, row.person_id): row for row in rows})
     return found
+
+
+_SUPERSEDE = update(credit).where(credit.c.id.in_(_IDS)).values(superseded_ms=bindparam("now_ms"))
 
 
 def supersede(connection: Connection, credit_ids: Iterable[int], now_ms: int) -> None:
     """These credits do not hold any more."""
     for ids in _chunks(credit_ids):
-        connection.execute(update(credit).where(credit.c.id.in_(ids)).values(superseded_ms=now_ms))
+        connection.execute(_SUPERSEDE, {"ids": ids, "now_ms": now_ms})
+
+
+_ADD_CREDITS = credit.insert().returning(credit.c.id, credit.c.session_id, credit.c.person_id)
 
 
 def add_credits(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, int], int]:
     """Insert credits. Returns (session, person) -> id."""
     if not rows:
         return {}
-    statement = credit.insert().returning(credit.c.id, credit.c.session_id, credit.c.person_id)
-    return {(row.session_id, row.person_id): row.id for row in connection.execute(statement, rows)}
+    return {(row.session_id, row.person_id): row.id for row in connection.execute(_ADD_CREDITS, rows)}
+
+
+_ADD_MARKS = mark.insert().returning(mark.c.id, mark.c.session_id, mark.c.person_id)
 
 
 def add_marks(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, int], int]:
     """Append marks, one for each (session, person), and make them the ones that hold. Returns their ids."""
     if not rows:
         return {}
-    statement = mark.insert().returning(mark.c.id, mark.c.session_id, mark.c.person_id)
-    made = {(row.session_id, row.person_id): row.id for row in connection.execute(statement, rows)}
-    current = upsert.insert(connection, mark_current)
+    made = {(row.session_id, row.person_id): row.id for row in connection.execute(_ADD_MARKS, rows)}
     connection.execute(
-        current.on_conflict_do_update(
-            index_elements=[mark_current.c.session_id, mark_current.c.person_id],
-            set_={"mark_id": current.excluded.mark_id},
-        ),
+        upsert.over(connection, mark_current, ("session_id", "person_id"), ("mark_id",)),
         [
             {
                 "session_id": row["session_id"],
@@ -246,19 +273,25 @@ def add_marks(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[
     return made
 
 
+_OPEN_PROPOSALS = select(proposal).where(proposal.c.session_id.in_(_IDS), proposal.c.closed_ms.is_(None))
+
+
 def open_proposals(connection: Connection, session_ids: Iterable[int]) -> dict[tuple[int, int], Any]:
     """(session, person) -> the open proposal."""
     found = {}
     for ids in _chunks(session_ids):
-        query = select(proposal).where(proposal.c.session_id.in_(ids), proposal.c.closed_ms.is_(None))
-        found.update({(row.session_id, row.person_id): row for row in connection.execute(query)})
+        rows = connection.execute(_OPEN_PROPOSALS, {"ids": ids})
+        found.update({(row.session_id, row.person_id): row for row in rows})
     return found
+
+
+_ADD_PROPOSALS = proposal.insert()
 
 
 def add_proposals(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Insert proposals."""
     if rows:
-        connection.execute(proposal.insert(), rows)
+        connection.execute(_ADD_PROPOSALS, rows)
 
 
 def close_proposals(connection: Connection, ids: Iterable[int], outcome: str, now_ms: int) -> None:
@@ -267,14 +300,14 @@ def close_proposals(connection: Connection, ids: Iterable[int], outcome: str, no
         connection.execute(update(proposal).where(proposal.c.id.in_(some)).values(closed_ms=now_ms, outcome=outcome))
 
 
+_TOUCH = update(register).where(register.c.session_id == bindparam("one")).values(version=register.c.version + 1)
+
+
 def touch(connection: Connection, session_ids: Iterable[int]) -> None:
     """Something that these registers show has changed."""
     wanted = sorted(set(session_ids))
     if wanted:
-        connection.execute(
-            update(register).where(register.c.session_id == bindparam("one")).values(version=register.c.version + 1),
-            [{"one": one} for one in wanted],
-        )
+        connection.execute(_TOUCH, [{"one": one} for one in wanted])
 
 
 def _chunks(ids: Iterable[int], size: int = 500) -> Iterable[list[int]]:

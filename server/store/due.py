@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, true, union
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, func, select, true, union
 
 from server.store import upsert
 from server.store.schema import (
@@ -34,17 +35,20 @@ def mark(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
         there["to_ms"] = max(there["to_ms"], row["to_ms"])
     if not wide:
         return
-    statement = upsert.insert(connection, due)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
+    # Always in the same order: two transactions that mark the same persons then wait, and never deadlock.
+    connection.execute(_widen(connection.dialect.name), [wide[person_id] for person_id in sorted(wide)])
+
+
+@cache
+def _widen(dialect: str) -> Any:
+    made = upsert.insert_of(dialect, due)
+    return made.on_conflict_do_update(
         index_elements=[due.c.person_id],
         set_={
-            "from_ms": upsert.lesser(connection, due.c.from_ms, new.from_ms),
-            "to_ms": upsert.greater(connection, due.c.to_ms, new.to_ms),
+            "from_ms": upsert.lesser(dialect, due.c.from_ms, made.excluded.from_ms),
+            "to_ms": upsert.greater(dialect, due.c.to_ms, made.excluded.to_ms),
         },
     )
-    # Always in the same order: two transactions that mark the same persons then wait, and never deadlock.
-    connection.execute(statement, [wide[person_id] for person_id in sorted(wide)])
 
 
 def persons(
@@ -154,25 +158,50 @@ def reader(connection: Connection, institution_id: int, reader_id: int, from_ms:
 def take(connection: Connection, limit: int, *, only: int | None = None, but: Iterable[int] = ()) -> list[Any]:
     """The persons that wait longest, at most `limit`, locked against others until the transaction ends, and no longer
     due. What is marked from now on is due again. only: this person; but: none of these."""
-    query = select(due).where(_among(only, but)).order_by(due.c.since_ms, due.c.person_id).limit(limit)
-    query = query.with_for_update(skip_locked=True)
-    rows = sorted(connection.execute(query), key=lambda row: row.person_id)
+    among, values = _among(only, but)
+    rows = sorted(connection.execute(_take(among), {"most": limit, **values}), key=lambda row: row.person_id)
     if rows:
-        connection.execute(delete(due).where(due.c.person_id.in_([row.person_id for row in rows])))
+        connection.execute(_TAKEN, {"ids": [row.person_id for row in rows]})
     return rows
 
 
-def _among(only: int | None, but: Iterable[int]) -> ColumnElement[bool]:
+_TAKEN = delete(due).where(due.c.person_id.in_(bindparam("ids", expanding=True)))
+#: what of `due` a query is about
+_AMONG: dict[str, ColumnElement[bool]] = {
+    "all": true(),
+    "only": due.c.person_id == bindparam("only"),
+    "but": due.c.person_id.not_in(bindparam("but", expanding=True)),
+}
+
+
+@cache
+def _take(among: str) -> Select:
+    query = select(due).where(_AMONG[among]).order_by(due.c.since_ms, due.c.person_id).limit(bindparam("most"))
+    return query.with_for_update(skip_locked=True)
+
+
+@cache
+def _first(among: str) -> Select:
+    query = select(due.c.person_id).where(_AMONG[among])
+    return query.order_by(due.c.since_ms, due.c.person_id).limit(bindparam("most"))
+
+
+@cache
+def _any(among: str) -> Select:
+    return select(due.c.person_id).where(_AMONG[among]).limit(1)
+
+
+def _among(only: int | None, but: Iterable[int]) -> tuple[str, dict[str, Any]]:
     left_out = sorted(but)
     if only is not None:
-        return due.c.person_id == only
-    return due.c.person_id.not_in(left_out) if left_out else true()
+        return "only", {"only": only}
+    return ("but", {"but": left_out}) if left_out else ("all", {})
 
 
 def first(connection: Connection, limit: int, *, but: Iterable[int] = ()) -> list[int]:
     """The ids of the persons that wait longest, at most `limit`, none of `but`. Takes nothing."""
-    query = select(due.c.person_id).where(_among(None, but)).order_by(due.c.since_ms, due.c.person_id).limit(limit)
-    return list(connection.execute(query).scalars())
+    among, values = _among(None, but)
+    return list(connection.execute(_first(among), {"most": limit, **values}).scalars())
 
 
 def waiting(connection: Connection, institution_id: int) -> int:
@@ -184,4 +213,5 @@ def waiting(connection: Connection, institution_id: int) -> int:
 
 def anybody(connection: Connection, *, but: Iterable[int] = ()) -> bool:
     """Whether anybody is due who is not one of `but`."""
-    return connection.execute(select(due.c.person_id).where(_among(None, but)).limit(1)).first() is not None
+    among, values = _among(None, but)
+    return connection.execute(_any(among), values).first() is not None

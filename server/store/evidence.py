@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, delete, null, or_, select, update
 
 from server.store import alarms
 from server.store.schema import (
@@ -25,44 +25,46 @@ from server.store.schema import (
 LOOK_BACK_MS = 30 * 24 * 3_600_000
 
 
+_IDS = bindparam("ids", expanding=True)
+
+
+def _closed(stated: ColumnElement[bool]) -> Select:
+    return (
+        select(session)
+        .outerjoin(register, register.c.session_id == session.c.id)
+        .where(
+            session.c.institution_id == bindparam("institution"),
+            session.c.closes_ms < bindparam("now_ms"),
+            session.c.closes_ms > bindparam("oldest_ms"),
+            session.c.cancelled_ms.is_(None),
+            session.c.id > bindparam("after"),
+            stated,
+        )
+        .order_by(session.c.id)
+        .limit(bindparam("most"))
+    )
+
+
+_STATED = register.c.evidence == bindparam("state")
+#: by whether the state is pending: then there may be no register yet
+_CLOSED = {False: _closed(_STATED), True: _closed(or_(register.c.session_id.is_(None), _STATED))}
+
+
 def closed(
     connection: Connection, institution_id: int, now_ms: int, state: str, limit: int, after: int = 0
 ) -> list[Any]:
     """Sessions that have closed and whose evidence is in that state (pending, incomplete), by id after `after`."""
-    stated = register.c.evidence == state
-    if state == "pending":
-        stated = or_(register.c.session_id.is_(None), stated)
-    query = (
-        select(session)
-        .outerjoin(register, register.c.session_id == session.c.id)
-        .where(
-            session.c.institution_id == institution_id,
-            session.c.closes_ms < now_ms,
-            session.c.closes_ms > now_ms - LOOK_BACK_MS,
-            session.c.cancelled_ms.is_(None),
-            session.c.id > after,
-            stated,
-        )
-        .order_by(session.c.id)
-        .limit(limit)
-    )
-    return list(connection.execute(query))
+    query = _CLOSED[state == "pending"]
+    values = {"institution": institution_id, "state": state, "after": after, "most": limit}
+    return list(connection.execute(query, values | {"now_ms": now_ms, "oldest_ms": now_ms - LOOK_BACK_MS}))
 
 
-def doors_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, list[Any]]:
-    """session id -> rows (reader_id, from_ms, to_ms, known_until_ms): every door that it had in its window, and for
-    which part of the window the reader was placed at a room that the session then had.
-
-    A reader with an open alarm that there are two of it (`alarms.CLONE`) is not known: what one board states says
-    nothing of the other's journal, and absence rests on doors that are known (design.md). A person closes the alarm.
-    """
-    wanted = sorted(set(session_ids))
-    found: dict[int, list[Any]] = {}
+def _doors_of() -> Select:
     two = select(alarm.c.reader_id).where(
         alarm.c.code == alarms.CLONE, alarm.c.closed_ms.is_(None), alarm.c.reader_id.is_not(None)
     )
     known = case((reader_state.c.reader_id.in_(two), null()), else_=reader_state.c.known_until_ms)
-    query = (
+    return (
         select(
             session.c.id,
             session.c.opens_ms,
@@ -76,7 +78,7 @@ def doors_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, li
         .join(placement, placement.c.room_id == session_room.c.room_id)
         .join(reader_state, reader_state.c.reader_id == placement.c.reader_id)
         .where(
-            session.c.id.in_(wanted),
+            session.c.id.in_(_IDS),
             session_room.c.from_ms <= session.c.closes_ms,
             or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
             placement.c.from_ms <= session.c.closes_ms,
@@ -84,22 +86,38 @@ def doors_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, li
         )
         .distinct()
     )
-    for row in connection.execute(query):
+
+
+_DOORS_OF = _doors_of()
+
+
+def doors_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, list[Any]]:
+    """session id -> rows (reader_id, from_ms, to_ms, known_until_ms): every door that it had in its window, and for
+    which part of the window the reader was placed at a room that the session then had.
+
+    A reader with an open alarm that there are two of it (`alarms.CLONE`) is not known: what one board states says
+    nothing of the other's journal, and absence rests on doors that are known (design.md). A person closes the alarm.
+    """
+    wanted = sorted(set(session_ids))
+    found: dict[int, list[Any]] = {}
+    for row in connection.execute(_DOORS_OF, {"ids": wanted}):
         if row.to_ms is None or row.to_ms > row.from_ms:
             found.setdefault(row.id, []).append(row)
     return found
 
 
+_WAITING = (
+    select(session_class.c.session_id)
+    .join(enrolment, and_(enrolment.c.class_id == session_class.c.class_id, enrolment.c.role == "student"))
+    .join(due, due.c.person_id == enrolment.c.person_id)
+    .where(session_class.c.session_id.in_(_IDS))
+    .distinct()
+)
+
+
 def waiting(connection: Connection, session_ids: Iterable[int]) -> set[int]:
     """Those of these sessions that have somebody on the list who is due: first the swipes, then the silence."""
-    query = (
-        select(session_class.c.session_id)
-        .join(enrolment, and_(enrolment.c.class_id == session_class.c.class_id, enrolment.c.role == "student"))
-        .join(due, due.c.person_id == enrolment.c.person_id)
-        .where(session_class.c.session_id.in_(sorted(set(session_ids))))
-        .distinct()
-    )
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_WAITING, {"ids": sorted(set(session_ids))}).scalars())
 
 
 def release(connection: Connection, session_id: int, state: str, now_ms: int) -> None:

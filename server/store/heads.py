@@ -14,22 +14,34 @@ from server.store.schema import head, hello, reader_state
 
 def add_hello(connection: Connection, institution_id: int, reader_id: int, nonce: str, text: str, now_ms: int) -> bool:
     """Keep a hello. False: its nonce was said before, so it does not become the reader's last again."""
-    statement = upsert.insert(connection, hello).values(
-        institution_id=institution_id, reader_id=reader_id, nonce=nonce, text=text, received_ms=now_ms
-    )
-    return connection.execute(statement.on_conflict_do_nothing().returning(hello.c.id)).first() is not None
+    statement = upsert.unless_there(connection, hello, returning=("id",))
+    said = {
+        "institution_id": institution_id,
+        "reader_id": reader_id,
+        "nonce": nonce,
+        "text": text,
+        "received_ms": now_ms,
+    }
+    return connection.execute(statement, said).first() is not None
 
 
 def add_head(connection: Connection, institution_id: int, reader_id: int, values: dict[str, Any], now_ms: int) -> bool:
     """Keep a head. values: as `statement.FIELDS["head"]`. False: it is held already."""
-    statement = upsert.insert(connection, head).values(
-        institution_id=institution_id,
-        reader_id=reader_id,
-        received_ms=now_ms,
-        journals=",".join(f"{h.journal}:{h.head}" for h in values["journals"]),
+    statement = upsert.unless_there(connection, head, returning=("id",))
+    said = {
+        "institution_id": institution_id,
+        "reader_id": reader_id,
+        "received_ms": now_ms,
+        "journals": ",".join(f"{h.journal}:{h.head}" for h in values["journals"]),
         **{name: values[name] for name in ("nonce", "boot_ms", "wall_ms", "clock", "uncertainty_ms", "able")},
-    )
-    return connection.execute(statement.on_conflict_do_nothing().returning(head.c.id)).first() is not None
+    }
+    return connection.execute(statement, said).first() is not None
+
+
+_OPEN = select(*(head.c[name] for name in ("id", "reader_id", "journals", "wall_ms", "uncertainty_ms", "clock"))).where(
+    head.c.reader_id.in_(bindparam("ids", expanding=True)), head.c.held_ms.is_(None)
+)
+_COVERED = update(head).where(head.c.id.in_(bindparam("ids", expanding=True))).values(held_ms=bindparam("now_ms"))
 
 
 def settle(
@@ -44,11 +56,8 @@ def settle(
     wanted = sorted(set(reader_ids))
     if not wanted:
         return
-    query = select(
-        *(head.c[name] for name in ("id", "reader_id", "journals", "wall_ms", "uncertainty_ms", "clock"))
-    ).where(head.c.reader_id.in_(wanted), head.c.held_ms.is_(None))
     behind = {(one.reader_id, one.journal): one.up_to for one in held.values()}
-    waiting = [row for row in connection.execute(query) if not _is_refuted(row, behind)]
+    waiting = [row for row in connection.execute(_OPEN, {"ids": wanted}) if not _is_refuted(row, behind)]
     if not waiting:
         return
     named = {part.partition(":")[0] for row in waiting for part in filter(None, row.journals.split(","))}
@@ -56,7 +65,7 @@ def settle(
     covered = [row for row in waiting if is_covered(row.journals, up_to.get(row.reader_id, {}))]
     for start in range(0, len(covered), 500):
         ids = [row.id for row in covered[start : start + 500]]
-        connection.execute(update(head).where(head.c.id.in_(ids)).values(held_ms=now_ms))
+        connection.execute(_COVERED, {"ids": ids, "now_ms": now_ms})
     known: dict[int, int] = {}
     for row in covered:
         if row.clock != "none" and row.wall_ms is not None:
@@ -102,14 +111,21 @@ class Stated:
     able: str
 
 
+_TIMED = select(head.c.wall_ms, head.c.boot_ms, head.c.able).where(
+    head.c.reader_id == bindparam("reader"), head.c.wall_ms.is_not(None), head.c.clock != "none"
+)
+_FROM, _TO = bindparam("from_ms"), bindparam("to_ms")
+_STATED = (
+    _TIMED.where(head.c.wall_ms < _FROM).order_by(head.c.wall_ms.desc()).limit(1),
+    _TIMED.where(head.c.wall_ms >= _FROM, head.c.wall_ms <= _TO),
+    _TIMED.where(head.c.wall_ms > _TO).order_by(head.c.wall_ms).limit(1),
+)
+
+
 def stated(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[Stated]:
     """The reader's timed heads that say something about [from, to]: those inside, the last before, the first after."""
-    timed = (head.c.reader_id == reader_id, head.c.wall_ms.is_not(None), head.c.clock != "none")
-    columns = (head.c.wall_ms, head.c.boot_ms, head.c.able)
-    before = select(*columns).where(*timed, head.c.wall_ms < from_ms).order_by(head.c.wall_ms.desc()).limit(1)
-    inside = select(*columns).where(*timed, head.c.wall_ms >= from_ms, head.c.wall_ms <= to_ms)
-    after = select(*columns).where(*timed, head.c.wall_ms > to_ms).order_by(head.c.wall_ms).limit(1)
-    rows = [row for query in (before, inside, after) for row in connection.execute(query)]
+    values = {"reader": reader_id, "from_ms": from_ms, "to_ms": to_ms}
+    rows = [row for query in _STATED for row in connection.execute(query, values)]
     return [
         Stated(wall_ms=row.wall_ms, boot_ms=row.boot_ms, able=row.able)
         for row in sorted(rows, key=lambda row: (row.wall_ms, row.boot_ms))

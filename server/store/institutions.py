@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from server.errors import NotFound
 from server.store.schema import institution
@@ -38,9 +38,12 @@ def one(connection: Connection, institution_id: int) -> Institution:
     return Institution(id=row.id, name=row.name, time_zone=row.time_zone)
 
 
+_EVERY = select(institution.c.id, institution.c.name, institution.c.time_zone).order_by(institution.c.id)
+
+
 def every(connection: Connection) -> list[Institution]:
     """All of them, by id."""
-    rows = connection.execute(select(institution).order_by(institution.c.id))
+    rows = connection.execute(_EVERY)
     return [Institution(id=row.id, name=row.name, time_zone=row.time_zone) for row in rows]
 
 
@@ -53,8 +56,9 @@ def campus_changed(connection: Connection, institution_id: int) -> None:
     )
 
 
+_CAMPUS_CHANGE = select(institution.c.campus_change).where(institution.c.id == bindparam("institution"))
+
+
 def campus_change(connection: Connection, institution_id: int) -> int:
     """How often the campus changed."""
-    return connection.execute(
-        select(institution.c.campus_change).where(institution.c.id == institution_id)
-    ).scalar_one()
+    return connection.execute(_CAMPUS_CHANGE, {"institution": institution_id}).scalar_one()

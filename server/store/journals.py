@@ -52,7 +52,7 @@ def ensure(
     missing = [pair for pair in pairs if pair not in found]
     if missing:
         connection.execute(
-            upsert.insert(connection, journal).on_conflict_do_nothing(),
+            upsert.unless_there(connection, journal),
             [
                 {
                     "institution_id": institution_ids[reader_id],
@@ -72,20 +72,27 @@ def known(connection: Connection, reader_id: int, name: str) -> Journal | None:
     return _lock(connection, [(reader_id, name)]).get((reader_id, name))
 
 
+_LOCK = (
+    select(journal)
+    .where(tuple_(journal.c.reader_id, journal.c.journal).in_(bindparam("pairs", expanding=True)))
+    .order_by(journal.c.reader_id, journal.c.journal)
+    .with_for_update()
+)
+_FIELDS = tuple(Journal.__dataclass_fields__)
+
+
 def _lock(connection: Connection, pairs: list[tuple[int, str]]) -> dict[tuple[int, str], Journal]:
     found = {}
     for start in range(0, len(pairs), CHUNK):
-        query = (
-            select(journal)
-            .where(tuple_(journal.c.reader_id, journal.c.journal).in_(pairs[start : start + CHUNK]))
-            .order_by(journal.c.reader_id, journal.c.journal)
-            .with_for_update()
-        )
-        for row in connection.execute(query):
-            found[row.reader_id, row.journal] = Journal(
-                **{name: getattr(row, name) for name in Journal.__dataclass_fields__}
-            )
+        for row in connection.execute(_LOCK, {"pairs": pairs[start : start + CHUNK]}):
+            found[row.reader_id, row.journal] = Journal(**{name: getattr(row, name) for name in _FIELDS})
     return found
+
+
+_HELD_OF = select(journal.c.reader_id, journal.c.journal, journal.c.up_to).where(
+    journal.c.reader_id.in_(bindparam("readers", expanding=True)),
+    journal.c.journal.in_(bindparam("names", expanding=True)),
+)
 
 
 def held_of(connection: Connection, reader_ids: Iterable[int], names: Iterable[str]) -> dict[int, dict[str, int]]:
@@ -93,10 +100,7 @@ def held_of(connection: Connection, reader_ids: Iterable[int], names: Iterable[s
     wanted, named = sorted(set(reader_ids)), sorted(set(names))
     found: dict[int, dict[str, int]] = {}
     for start in range(0, len(named), CHUNK):
-        query = select(journal.c.reader_id, journal.c.journal, journal.c.up_to).where(
-            journal.c.reader_id.in_(wanted), journal.c.journal.in_(named[start : start + CHUNK])
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_HELD_OF, {"readers": wanted, "names": named[start : start + CHUNK]}):
             found.setdefault(row.reader_id, {})[row.journal] = row.up_to
     return found
 
@@ -108,12 +112,13 @@ def add(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, i
     """
     if not rows:
         return {}
-    statement = (
-        upsert.insert(connection, record)
-        .on_conflict_do_nothing(index_elements=[record.c.journal_id, record.c.seq])
-        .returning(record.c.id, record.c.journal_id, record.c.seq)
-    )
+    statement = upsert.unless_there(connection, record, ("journal_id", "seq"), ("id", "journal_id", "seq"))
     return {(row.journal_id, row.seq): row.id for row in connection.execute(statement, rows)}
+
+
+_TEXTS = select(record.c.journal_id, record.c.seq, record.c.text).where(
+    tuple_(record.c.journal_id, record.c.seq).in_(bindparam("identities", expanding=True))
+)
 
 
 def texts(connection: Connection, identities: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
@@ -121,10 +126,8 @@ def texts(connection: Connection, identities: Iterable[tuple[int, int]]) -> dict
     wanted = sorted(set(identities))
     found = {}
     for start in range(0, len(wanted), CHUNK):
-        query = select(record.c.journal_id, record.c.seq, record.c.text).where(
-            tuple_(record.c.journal_id, record.c.seq).in_(wanted[start : start + CHUNK])
-        )
-        found.update({(row.journal_id, row.seq): row.text for row in connection.execute(query)})
+        rows = connection.execute(_TEXTS, {"identities": wanted[start : start + CHUNK]})
+        found.update({(row.journal_id, row.seq): row.text for row in rows})
     return found
 
 
@@ -160,11 +163,13 @@ def advance(connection: Connection, fresh: Iterable[tuple[Journal, Iterable[int]
     return moved
 
 
+_LOSSY = select(lost_range.c.journal_id).where(lost_range.c.journal_id.in_(bindparam("ids", expanding=True)))
+
+
 def _close(connection: Connection, behind: dict[int, Journal]) -> None:
     """Move `up_to` of these journals, by id, over what was held already: one look for all, a seek for each record that
     it moves over. Live swipes overtake a backlog, so in one there is much that lies behind its holes."""
-    lossy = select(lost_range.c.journal_id).where(lost_range.c.journal_id.in_(sorted(behind)))
-    for journal_id in sorted(set(connection.execute(lossy).scalars())):
+    for journal_id in sorted(set(connection.execute(_LOSSY, {"ids": sorted(behind)}).scalars())):
         _walk(connection, behind.pop(journal_id))
     while behind:
         save(connection, behind.values())

@@ -13,7 +13,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Engine, or_, select, update
 
 from server.errors import NotSignedIn, Refused, StoreError
-from server.scope import ROLES, Scope
+from server.scope import ADMIN, ROLES, TECHNICIAN, Grant, Scope
+from server.store import rights
 from server.store.engine import reading, writing
 from server.store.schema import account, api_token, gateway, login
 from server.store.upsert import new_id
@@ -32,7 +33,7 @@ class Login:
     account_id: int
     institution_id: int
     person_id: int | None
-    role: str
+    grants: tuple[Grant, ...]
     shown_name: str
     csrf: str
 
@@ -40,8 +41,16 @@ class Login:
     def scope(self) -> Scope:
         """What they may see."""
         return Scope(
-            institution_id=self.institution_id, account_id=self.account_id, person_id=self.person_id, role=self.role
+            institution_id=self.institution_id,
+            account_id=self.account_id,
+            person_id=self.person_id,
+            grants=self.grants,
         )
+
+    @property
+    def role(self) -> str:
+        """The widest role: what the menu and home page are chosen by."""
+        return self.scope.role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +97,9 @@ def add_account(
             created_ms=now_ms,
         )
     )
-    return new_id(made)
+    account_id = new_id(made)
+    rights.grant(connection, institution_id, account_id, role, now_ms=now_ms)
+    return account_id
 
 
 def sign_in(
@@ -123,7 +134,8 @@ def sign_in(
                 expires_ms=expires_ms,
             )
         )
-    return SignedIn(token=token, expires_ms=expires_ms, login=_login(row, csrf))
+        made = _login(row, csrf, rights.grants_of(connection, row.id, now_ms))
+    return SignedIn(token=token, expires_ms=expires_ms, login=made)
 
 
 @functools.cache
@@ -149,12 +161,12 @@ def _failed(engine: Engine, account_id: int, now_ms: int) -> None:
         )
 
 
-def _login(row: Any, csrf: str, account_id: int | None = None) -> Login:
+def _login(row: Any, csrf: str, grants: tuple[Grant, ...]) -> Login:
     return Login(
-        account_id=account_id or row.id,
+        account_id=row.id,
         institution_id=row.institution_id,
         person_id=row.person_id,
-        role=row.role,
+        grants=grants,
         shown_name=row.shown_name,
         csrf=csrf,
     )
@@ -173,7 +185,7 @@ def find(connection: Connection, token: str, now_ms: int) -> Login | None:
         )
     )
     row = connection.execute(query).first()
-    return None if row is None else _login(row, row.csrf)
+    return None if row is None else _login(row, row.csrf, rights.grants_of(connection, row.id, now_ms))
 
 
 def find_bearer(connection: Connection, token: str, now_ms: int) -> Login | None:
@@ -189,7 +201,7 @@ def find_bearer(connection: Connection, token: str, now_ms: int) -> Login | None
         )
     )
     row = connection.execute(query).first()
-    return None if row is None else _login(row, "")
+    return None if row is None else _login(row, "", rights.grants_of(connection, row.id, now_ms))
 
 
 def sign_out(connection: Connection, token: str, now_ms: int) -> None:
@@ -228,16 +240,16 @@ def add_gateway(connection: Connection, institution_id: int, name: str, now_ms: 
     return token
 
 
-def may_declare_lost(connection: Connection, institution_id: int, login_name: str) -> int:
+def may_declare_lost(connection: Connection, institution_id: int, login_name: str, now_ms: int) -> int:
     """The account that takes it on itself to say that records are lost. Raises Refused(`not-a-technician`)."""
     query = select(account.c.id).where(
         account.c.institution_id == institution_id,
         account.c.login == login_name,
-        account.c.role.in_(("technician", "admin")),
         account.c.disabled_ms.is_(None),
     )
     found = connection.execute(query).scalar()
-    if found is None:
+    held = () if found is None else rights.grants_of(connection, found, now_ms)
+    if found is None or not {one.role for one in held} & {TECHNICIAN, ADMIN}:
         raise Refused("not-a-technician", "only a named technician or administrator may declare records lost")
     return found
 

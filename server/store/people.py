@@ -1,11 +1,21 @@
-"""Persons: found by what others call them. Names stand in a table of their own, which can be erased."""
+"""Persons: found by what others call them, and who may see them. Names stand in a table that can be erased."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, select
 
 from server.errors import NotFound
-from server.store.schema import person_external_id
+from server.scope import Scope
+from server.store.schema import (
+    class_group,
+    course,
+    enrolment,
+    person,
+    person_external_id,
+    session_class,
+    session_staff,
+)
+from server.store.schema_rights import person_department
 
 
 def by_external_id(connection: Connection, institution_id: int, external_id: str) -> int:
@@ -21,3 +31,49 @@ def by_external_id(connection: Connection, institution_id: int, external_id: str
     if len(found) != 1:
         raise NotFound("person", f"there are {len(found)} persons with the external id {external_id}: give another")
     return found.pop()
+
+
+def visible(scope: Scope, act: str) -> ColumnElement[bool]:
+    """The condition on `person` under which this scope reaches them with an act of server/scope.py.
+
+    One's own are oneself and the students of the sessions that one staffs.
+    """
+    inside = person.c.institution_id == scope.institution_id
+    reach = scope.reach(act)
+    if reach.all:
+        return inside
+    ways = []
+    if reach.own:
+        staffed = (
+            select(enrolment.c.person_id)
+            .join(session_class, session_class.c.class_id == enrolment.c.class_id)
+            .join(session_staff, session_staff.c.session_id == session_class.c.session_id)
+            .where(session_staff.c.person_id == scope.person_id, enrolment.c.role == "student")
+        )
+        ways += [person.c.id == scope.person_id, person.c.id.in_(staffed)]
+    if reach.departments or reach.courses:
+        taught = (
+            select(enrolment.c.person_id)
+            .join(class_group, class_group.c.id == enrolment.c.class_id)
+            .join(course, course.c.id == class_group.c.course_id)
+            .where(
+                enrolment.c.role == "student",
+                or_(course.c.department_id.in_(reach.departments), course.c.id.in_(reach.courses)),
+            )
+        )
+        ways.append(person.c.id.in_(taught))
+        ways.append(
+            exists().where(
+                person_department.c.person_id == person.c.id,
+                person_department.c.department_id.in_(reach.departments),
+            )
+        )
+    return and_(inside, or_(*ways)) if ways else false()
+
+
+def need(connection: Connection, scope: Scope, person_id: int, act: str) -> int:
+    """The person's id. Raises NotFound(`person`) where there is none, or not for this scope and act."""
+    found = connection.execute(select(person.c.id).where(person.c.id == person_id, visible(scope, act))).scalar()
+    if found is None:
+        raise NotFound("person", "there is no such person, or they are not in your care")
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from firmware.contract.mac import Key
 from firmware.contract.topics import is_name
@@ -50,22 +50,28 @@ def _about(reader_name: str, key_id: int) -> str:
     return f"reader-key/{reader_name}/{key_id}"
 
 
+_IDS = bindparam("ids", expanding=True)
+_BY_NAME = (
+    select(reader.c.id, reader.c.institution_id, reader.c.name, site.c.name.label("site"), reader.c.ended_ms)
+    .join(site, site.c.id == reader.c.site_id)
+    .where(reader.c.name.in_(bindparam("names", expanding=True)))
+)
+
+
 def by_name(connection: Connection, names: Iterable[str]) -> dict[str, Reader]:
     """The readers with these names; those that do not exist are left out."""
     wanted = sorted({name for name in names if is_name(name)})
     if not wanted:
         return {}
-    query = (
-        select(reader, site.c.name.label("site"))
-        .join(site, site.c.id == reader.c.site_id)
-        .where(reader.c.name.in_(wanted))
-    )
     return {
         row.name: Reader(
             id=row.id, institution_id=row.institution_id, name=row.name, site=row.site, ended_ms=row.ended_ms
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_BY_NAME, {"names": wanted})
     }
+
+
+_KEYS = select(reader_key).where(reader_key.c.reader_id.in_(_IDS))
 
 
 def keys(connection: Connection, ring: KeyRing, readers: Iterable[Reader]) -> dict[tuple[int, int], Key]:
@@ -73,10 +79,9 @@ def keys(connection: Connection, ring: KeyRing, readers: Iterable[Reader]) -> di
     names = {found.id: found.name for found in readers}
     if not names:
         return {}
-    query = select(reader_key).where(reader_key.c.reader_id.in_(sorted(names)))
     return {
         (row.reader_id, row.key_id): ring.key(row.id, names[row.reader_id], row.key_id, row.secret)
-        for row in connection.execute(query)
+        for row in connection.execute(_KEYS, {"ids": sorted(names)})
     }
 
 
@@ -215,13 +220,17 @@ def listed(connection: Connection, institution_id: int, now_ms: int) -> list[Any
     return list(connection.execute(query))
 
 
+_STATES = (
+    select(reader_state).where(reader_state.c.reader_id.in_(_IDS)).order_by(reader_state.c.reader_id).with_for_update()
+)
+
+
 def states(connection: Connection, reader_ids: Iterable[int]) -> dict[int, Any]:
     """reader id -> row of `reader_state`, locked until the transaction ends: what is noted rests on what was read."""
     wanted = sorted(set(reader_ids))
     if not wanted:
         return {}
-    query = select(reader_state).where(reader_state.c.reader_id.in_(wanted)).order_by(reader_state.c.reader_id)
-    return {row.reader_id: row for row in connection.execute(query.with_for_update())}
+    return {row.reader_id: row for row in connection.execute(_STATES, {"ids": wanted})}
 
 
 def need_key(connection: Connection, vault: Vault) -> None:
@@ -249,11 +258,7 @@ def note(connection: Connection, institution_ids: Mapping[int, int], notes: Mapp
         if notes[reader_id]:
             alike.setdefault(tuple(sorted(notes[reader_id])), []).append(reader_id)
     for columns, reader_ids in sorted(alike.items()):
-        statement = upsert.insert(connection, reader_state)
         connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[reader_state.c.reader_id],
-                set_={name: statement.excluded[name] for name in columns},
-            ),
+            upsert.over(connection, reader_state, ("reader_id",), columns),
             [{"reader_id": one, "institution_id": institution_ids[one], **notes[one]} for one in reader_ids],
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, Select, bindparam, func, or_, select
 
 from server.store import upsert
 from server.store.schema import (
@@ -27,57 +28,100 @@ from server.store.schema import (
 AHEAD_MS = 24 * 3_600_000
 
 
+_INSTITUTION = bindparam("institution")
+_FROM, _TO = bindparam("from_ms"), bindparam("to_ms")
+_AFTER = (
+    select(roster, reader.c.name, site.c.name.label("site"))
+    .join(reader, reader.c.id == roster.c.reader_id)
+    .join(site, site.c.id == reader.c.site_id)
+    .where(roster.c.institution_id == _INSTITUTION, roster.c.change_no > bindparam("after"))
+    .order_by(roster.c.change_no)
+)
+
+
 def after(connection: Connection, institution_id: int, change_no: int) -> list[Any]:
     """The rosters that changed after that change, in order of change."""
-    query = (
-        select(roster, reader.c.name, site.c.name.label("site"))
-        .join(reader, reader.c.id == roster.c.reader_id)
-        .join(site, site.c.id == reader.c.site_id)
-        .where(roster.c.institution_id == institution_id, roster.c.change_no > change_no)
-        .order_by(roster.c.change_no)
+    return list(connection.execute(_AFTER, {"institution": institution_id, "after": change_no}))
+
+
+_PLACED = (
+    select(placement.c.reader_id, reader.c.name, placement.c.room_id, placement.c.from_ms, placement.c.to_ms)
+    .join(reader, reader.c.id == placement.c.reader_id)
+    .where(
+        placement.c.institution_id == _INSTITUTION,
+        reader.c.ended_ms.is_(None),
+        placement.c.from_ms <= _TO,
+        or_(placement.c.to_ms.is_(None), placement.c.to_ms > _FROM),
     )
-    return list(connection.execute(query))
+    .order_by(placement.c.reader_id, placement.c.from_ms)
+)
 
 
 def placed(connection: Connection, institution_id: int, from_ms: int, to_ms: int) -> list[Any]:
     """Rows (reader id, name, room, from, to) of every placement that holds at some time in [from, to]."""
-    query = (
-        select(placement.c.reader_id, reader.c.name, placement.c.room_id, placement.c.from_ms, placement.c.to_ms)
-        .join(reader, reader.c.id == placement.c.reader_id)
-        .where(
-            placement.c.institution_id == institution_id,
-            reader.c.ended_ms.is_(None),
-            placement.c.from_ms <= to_ms,
-            or_(placement.c.to_ms.is_(None), placement.c.to_ms > from_ms),
-        )
-        .order_by(placement.c.reader_id, placement.c.from_ms)
+    return list(connection.execute(_PLACED, {"institution": institution_id, "from_ms": from_ms, "to_ms": to_ms}))
+
+
+_COMING = (
+    select(
+        session_room.c.room_id,
+        session.c.id,
+        session.c.opens_ms,
+        session.c.starts_ms,
+        session.c.ends_ms,
+        session.c.closes_ms,
     )
-    return list(connection.execute(query))
+    .join(session_room, session_room.c.session_id == session.c.id)
+    .where(
+        session.c.institution_id == _INSTITUTION,
+        session.c.closes_ms >= _FROM,
+        session.c.opens_ms <= _TO,
+        session.c.cancelled_ms.is_(None),
+        # A room that it had at any time in its window still takes swipes for it.
+        or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
+    )
+    .order_by(session.c.starts_ms, session.c.id)
+)
 
 
 def coming(connection: Connection, institution_id: int, from_ms: int, to_ms: int) -> list[Any]:
     """Rows (room, session's window) of the sessions whose window closes after `from` and that open before `to`."""
-    query = (
-        select(
-            session_room.c.room_id,
-            session.c.id,
-            session.c.opens_ms,
-            session.c.starts_ms,
-            session.c.ends_ms,
-            session.c.closes_ms,
-        )
-        .join(session_room, session_room.c.session_id == session.c.id)
+    return list(connection.execute(_COMING, {"institution": institution_id, "from_ms": from_ms, "to_ms": to_ms}))
+
+
+_OLDEST_KEY = (
+    select(card_key.c.key_id)
+    .where(card_key.c.institution_id == _INSTITUTION, card_key.c.from_ms <= bindparam("now_ms"))
+    .where(or_(card_key.c.to_ms.is_(None), card_key.c.to_ms > bindparam("now_ms")))
+    .order_by(card_key.c.from_ms, card_key.c.key_id)
+    .limit(1)
+)
+
+
+@cache
+def _tokens(dialect: str) -> Select:
+    now_ms = bindparam("now_ms", type_=session.c.opens_ms.type)
+    return (
+        select(session.c.id, card_token.c.token)
+        .join(session_class, session_class.c.session_id == session.c.id)
+        .join(enrolment, enrolment.c.class_id == session_class.c.class_id)
+        .join(card_assignment, card_assignment.c.person_id == enrolment.c.person_id)
+        .join(card_token, card_token.c.card_id == card_assignment.c.card_id)
         .where(
-            session.c.institution_id == institution_id,
-            session.c.closes_ms >= from_ms,
-            session.c.opens_ms <= to_ms,
-            session.c.cancelled_ms.is_(None),
-            # A room that it had at any time in its window still takes swipes for it.
-            or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
+            session.c.id.in_(bindparam("ids", expanding=True)),
+            enrolment.c.role == "student",
+            enrolment.c.from_ms <= session.c.closes_ms,
+            or_(
+                enrolment.c.to_ms.is_(None),
+                enrolment.c.to_ms > upsert.greater(dialect, session.c.opens_ms, now_ms),
+            ),
+            session_class.c.from_ms <= session.c.closes_ms,
+            or_(session_class.c.to_ms.is_(None), session_class.c.to_ms > session.c.opens_ms),
+            card_assignment.c.from_ms <= session.c.closes_ms,
+            or_(card_assignment.c.to_ms.is_(None), card_assignment.c.to_ms > now_ms),
+            card_token.c.key_id == bindparam("key"),
         )
-        .order_by(session.c.starts_ms, session.c.id)
     )
-    return list(connection.execute(query))
 
 
 def tokens(
@@ -87,56 +131,35 @@ def tokens(
 
     The oldest key: every reader has it; a swipe during a rotation brings both tokens.
     """
-    key_id = connection.execute(
-        select(card_key.c.key_id)
-        .where(card_key.c.institution_id == institution_id, card_key.c.from_ms <= now_ms)
-        .where(or_(card_key.c.to_ms.is_(None), card_key.c.to_ms > now_ms))
-        .order_by(card_key.c.from_ms, card_key.c.key_id)
-        .limit(1)
-    ).scalar()
+    key_id = connection.execute(_OLDEST_KEY, {"institution": institution_id, "now_ms": now_ms}).scalar()
     found: dict[int, set[bytes]] = {}
     wanted = sorted(set(session_ids))
     for start in range(0, len(wanted), 500):
-        query = (
-            select(session.c.id, card_token.c.token)
-            .join(session_class, session_class.c.session_id == session.c.id)
-            .join(enrolment, enrolment.c.class_id == session_class.c.class_id)
-            .join(card_assignment, card_assignment.c.person_id == enrolment.c.person_id)
-            .join(card_token, card_token.c.card_id == card_assignment.c.card_id)
-            .where(
-                session.c.id.in_(wanted[start : start + 500]),
-                enrolment.c.role == "student",
-                enrolment.c.from_ms <= session.c.closes_ms,
-                or_(
-                    enrolment.c.to_ms.is_(None),
-                    enrolment.c.to_ms > upsert.greater(connection, session.c.opens_ms, now_ms),
-                ),
-                session_class.c.from_ms <= session.c.closes_ms,
-                or_(session_class.c.to_ms.is_(None), session_class.c.to_ms > session.c.opens_ms),
-                card_assignment.c.from_ms <= session.c.closes_ms,
-                or_(card_assignment.c.to_ms.is_(None), card_assignment.c.to_ms > now_ms),
-                card_token.c.key_id == key_id,
-            )
-        )
-        for row in connection.execute(query):
+        values = {"ids": wanted[start : start + 500], "now_ms": now_ms, "key": key_id}
+        for row in connection.execute(_tokens(connection.dialect.name), values):
             found.setdefault(row.id, set()).add(row.token)
     return found
 
 
+_ISSUED = select(
+    roster.c.reader_id, roster.c.version_ms, roster.c.valid_until_ms, roster.c.digest, roster.c.built_ms
+).where(roster.c.institution_id == _INSTITUTION)
+
+
 def issued(connection: Connection, institution_id: int) -> dict[int, Any]:
     """reader id -> row (version_ms, valid_until_ms, digest, built_ms) of its roster, without the payload."""
-    query = select(
-        roster.c.reader_id, roster.c.version_ms, roster.c.valid_until_ms, roster.c.digest, roster.c.built_ms
-    ).where(roster.c.institution_id == institution_id)
-    return {row.reader_id: row for row in connection.execute(query)}
+    return {row.reader_id: row for row in connection.execute(_ISSUED, {"institution": institution_id})}
+
+
+_SAID = select(reader_state.c.reader_id, reader_state.c.roster_ms).where(
+    reader_state.c.institution_id == _INSTITUTION, reader_state.c.roster_ms <= bindparam("latest_ms")
+)
 
 
 def said(connection: Connection, institution_id: int, now_ms: int) -> dict[int, int]:
     """reader id -> the highest roster version that it ever said it holds; impossible ones left out."""
-    query = select(reader_state.c.reader_id, reader_state.c.roster_ms).where(
-        reader_state.c.institution_id == institution_id, reader_state.c.roster_ms <= now_ms + AHEAD_MS
-    )
-    return {row.reader_id: row.roster_ms for row in connection.execute(query)}
+    rows = connection.execute(_SAID, {"institution": institution_id, "latest_ms": now_ms + AHEAD_MS})
+    return {row.reader_id: row.roster_ms for row in rows}
 
 
 def issue(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -146,12 +169,8 @@ def issue(connection: Connection, rows: list[dict[str, Any]]) -> None:
     # Never below the time: a store restored from a backup must not number again what gateways have passed already.
     newest_ms = max(row["built_ms"] for row in rows)
     last = max(newest_ms, connection.execute(select(func.max(roster.c.change_no))).scalar() or 0)
-    statement = upsert.insert(connection, roster)
     columns = ("version_ms", "valid_until_ms", "digest", "payload", "change_no", "built_ms")
     connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[roster.c.reader_id],
-            set_={name: getattr(statement.excluded, name) for name in columns},
-        ),
+        upsert.over(connection, roster, ("reader_id",), columns),
         [row | {"change_no": last + place} for place, row in enumerate(rows, start=1)],
     )

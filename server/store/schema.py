@@ -238,6 +238,8 @@ programme = Table(
     Column("source_id", String(255), nullable=False),
     Column("code", String(64), nullable=False),
     Column("title", Text, nullable=False),
+    #: no constraint, as below where a column came later: SQLite would have to copy the table
+    Column("department_id", Id),
     Column("ended_ms", Ms),
     UniqueConstraint("institution_id", "source", "source_id"),
 )
@@ -254,6 +256,10 @@ course = Table(
     #: on every register (LOUGH-6)
     Column("code", String(64), nullable=False),
     Column("title", Text, nullable=False),
+    #: no constraint, as below where a column came later: SQLite would have to copy the table
+    Column("department_id", Id),
+    #: where its pages are in the LMS (STEP-7)
+    Column("lms_url", Text),
     Column("ended_ms", Ms),
     UniqueConstraint("institution_id", "source", "source_id"),
 )
@@ -267,6 +273,10 @@ course_run = Table(
     Column("code", String(64), nullable=False),
     Column("starts_ms", Ms),
     Column("ends_ms", Ms),
+    #: until when lecturers mark; after it change requests (STEP-1, STEP-2, STEP-20)
+    Column("marking_deadline_ms", Ms),
+    #: from when nothing changes any more (STEP-3)
+    Column("lock_ms", Ms),
     UniqueConstraint("institution_id", "course_id", "code"),
 )
 
@@ -358,6 +368,10 @@ session = Table(
     #: what the profile is called that gave the window and judges the marks
     Column("profile", String(32), nullable=False),
     Column("cancelled_ms", Ms),
+    #: cancelled by hand and why: an import does not bring it back (LOUGH-11)
+    Column("cancelled_by_account_id", Id),
+    #: its times, rooms, lists or staff were set by hand: an import leaves it alone and says so
+    Column("kept_by_hand", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("institution_id", "source", "uid", "recurrence_id"),
     Index("ix_session_opens", "institution_id", "opens_ms"),
     Index("ix_session_closes", "closes_ms"),
@@ -416,7 +430,7 @@ profile_assignment = Table(
 
 # --- rights ----------------------------------------------------------------------------------------------------------
 
-#: Somebody who may sign in. role: admin, lecturer, technician.
+#: Somebody who may sign in. What they may do stands in account_role.
 account = Table(
     "account",
     metadata,
@@ -788,6 +802,8 @@ note = Table(
     metadata,
     _id(),
     _institution(),
+    #: history holds sha256 of salt and text; erased with the text
+    Column("salt", LargeBinary),
     Column("text", Text, nullable=False),
     _ref("by_account_id", "account", nullable=True),
     Column("created_ms", Ms, nullable=False),

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, exists
 from server.errors import NotFound
 from server.policy import profile as profiles_
 from server.policy.profile import Profile
-from server.scope import ALL, OWN, Scope
+from server.scope import Scope
 from server.store.schema import (
     class_group,
     course,
@@ -212,27 +212,39 @@ def _set(
     return bool(gone or new)
 
 
-def visible(scope: Scope) -> ColumnElement[bool]:
-    """The condition on `session` under which this scope may see it."""
+def visible(scope: Scope, act: str = "register.read") -> ColumnElement[bool]:
+    """The condition on `session` under which this scope reaches it with an act of server/scope.py."""
     inside = session.c.institution_id == scope.institution_id
-    if scope.sessions == ALL:
+    reach = scope.reach(act)
+    if reach.all:
         return inside
-    if scope.sessions != OWN:
-        return false()
-    return and_(
-        inside,
-        exists().where(
-            session_staff.c.session_id == session.c.id,
-            session_staff.c.person_id == scope.person_id,
-            # Whoever was taken off before it began does not see it.
-            or_(session_staff.c.to_ms.is_(None), session_staff.c.to_ms > session.c.starts_ms),
-        ),
-    )
+    ways = []
+    if reach.own:
+        ways.append(
+            exists().where(
+                session_staff.c.session_id == session.c.id,
+                session_staff.c.person_id == scope.person_id,
+                # Whoever was taken off before it began does not see it.
+                or_(session_staff.c.to_ms.is_(None), session_staff.c.to_ms > session.c.starts_ms),
+            )
+        )
+    if reach.departments or reach.courses:
+        taught = session_class.join(class_group, class_group.c.id == session_class.c.class_id).join(
+            course, course.c.id == class_group.c.course_id
+        )
+        ways.append(
+            session.c.id.in_(
+                select(session_class.c.session_id)
+                .select_from(taught)
+                .where(or_(course.c.department_id.in_(reach.departments), course.c.id.in_(reach.courses)))
+            )
+        )
+    return and_(inside, or_(*ways)) if ways else false()
 
 
-def need(connection: Connection, scope: Scope, session_id: int) -> Any:
-    """The session's own row. Raises NotFound(`session`) where there is none, or not for this scope."""
-    row = connection.execute(select(session).where(session.c.id == session_id, visible(scope))).first()
+def need(connection: Connection, scope: Scope, session_id: int, act: str = "register.read") -> Any:
+    """The session's own row. Raises NotFound(`session`) where there is none, or not for this scope and act."""
+    row = connection.execute(select(session).where(session.c.id == session_id, visible(scope, act))).first()
     if row is None:
         raise NotFound("session", "there is no such session, or it is not yours")
     return row

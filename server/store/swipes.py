@@ -70,13 +70,18 @@ def _by(pair: Pair, boot_ms: int) -> tuple[int, int]:
     return pair[1] + apart_ms, pair[2] + TICKS_MS + abs(apart_ms) * PPM // 1_000_000
 
 
+_PAIRS_OF = select(
+    clock_pair.c.journal_id, clock_pair.c.boot_ms, clock_pair.c.wall_ms, clock_pair.c.uncertainty_ms
+).where(clock_pair.c.journal_id.in_(bindparam("ids", expanding=True)))
+
+
 def pairs_of(connection: Connection, journal_ids: Iterable[int]) -> dict[int, list[Pair]]:
     """journal id -> its clock records."""
     wanted = sorted(set(journal_ids))
     if not wanted:
         return {}
     found: dict[int, list[Pair]] = {}
-    for row in connection.execute(select(clock_pair).where(clock_pair.c.journal_id.in_(wanted))):
+    for row in connection.execute(_PAIRS_OF, {"ids": wanted}):
         found.setdefault(row.journal_id, []).append((row.boot_ms, row.wall_ms, row.uncertainty_ms))
     return found
 
@@ -98,32 +103,43 @@ def told_of(connection: Connection, new: Mapping[int, Iterable[Pair]]) -> list[A
     return found
 
 
+_ADD_SWIPES, _ADD_READINGS = swipe.insert(), reading.insert()
+
+
 def add(connection: Connection, facts: list[dict[str, Any]], readings: list[dict[str, Any]]) -> None:
     """Insert swipes and their first readings."""
     if facts:
-        connection.execute(swipe.insert(), facts)
-        connection.execute(reading.insert(), readings)
+        connection.execute(_ADD_SWIPES, facts)
+        connection.execute(_ADD_READINGS, readings)
+
+
+_READ_AGAIN = (
+    update(reading)
+    .where(reading.c.swipe_id == bindparam("swipe"))
+    .values(
+        at_ms=bindparam("at"),
+        uncertainty_ms=bindparam("unsure"),
+        placed_by=bindparam("how"),
+        room_id=bindparam("room"),
+        person_id=bindparam("person"),
+        verdict=bindparam("worth"),
+        session_id=None,
+        credits=False,
+    )
+)
 
 
 def read_again(connection: Connection, readings: list[dict[str, Any]]) -> None:
     """Overwrite when, where and who of these readings (keyed `swipe`); their worth is open again."""
-    if not readings:
-        return
-    connection.execute(
-        update(reading)
-        .where(reading.c.swipe_id == bindparam("swipe"))
-        .values(
-            at_ms=bindparam("at"),
-            uncertainty_ms=bindparam("unsure"),
-            placed_by=bindparam("how"),
-            room_id=bindparam("room"),
-            person_id=bindparam("person"),
-            verdict=bindparam("worth"),
-            session_id=None,
-            credits=False,
-        ),
-        readings,
-    )
+    if readings:
+        connection.execute(_READ_AGAIN, readings)
+
+
+_PLACEMENTS_OF = (
+    select(placement.c.reader_id, placement.c.from_ms, placement.c.to_ms, placement.c.room_id)
+    .where(placement.c.reader_id.in_(bindparam("ids", expanding=True)))
+    .order_by(placement.c.from_ms, placement.c.id)
+)
 
 
 def placements_of(connection: Connection, reader_ids: Iterable[int]) -> dict[int, list[tuple[int, int | None, int]]]:
@@ -132,8 +148,7 @@ def placements_of(connection: Connection, reader_ids: Iterable[int]) -> dict[int
     if not wanted:
         return {}
     found: dict[int, list[tuple[int, int | None, int]]] = {}
-    query = select(placement).where(placement.c.reader_id.in_(wanted)).order_by(placement.c.from_ms, placement.c.id)
-    for row in connection.execute(query):
+    for row in connection.execute(_PLACEMENTS_OF, {"ids": wanted}):
         if row.to_ms is None or row.to_ms > row.from_ms:
             found.setdefault(row.reader_id, []).append((row.from_ms, row.to_ms, row.room_id))
     return found
@@ -151,20 +166,22 @@ def place_again(connection: Connection, reader_id: int, from_ms: int) -> None:
         connection.execute(update(reading).where(*where).values(room_id=room_id))
 
 
+_JUDGE = (
+    update(reading)
+    .where(reading.c.swipe_id == bindparam("swipe"))
+    .values(
+        verdict=bindparam("worth"),
+        session_id=bindparam("session"),
+        credits=bindparam("new"),
+        differs=bindparam("other"),
+    )
+)
+
+
 def judge(connection: Connection, judged: list[dict[str, Any]]) -> None:
     """Write what readings are worth: dicts of swipe, worth, session, new, other."""
     if judged:
-        connection.execute(
-            update(reading)
-            .where(reading.c.swipe_id == bindparam("swipe"))
-            .values(
-                verdict=bindparam("worth"),
-                session_id=bindparam("session"),
-                credits=bindparam("new"),
-                differs=bindparam("other"),
-            ),
-            judged,
-        )
+        connection.execute(_JUDGE, judged)
 
 
 def unplaced(connection: Connection, institution_id: int) -> int:

@@ -11,23 +11,53 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 def insert(connection: Connection, table: Table) -> Any:
     """The dialect's own insert, which has `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    return _insert(connection.dialect.name, table)
+    return insert_of(connection.dialect.name, table)
 
 
 @cache
-def _insert(dialect: str, table: Table) -> Any:
+def insert_of(dialect: str, table: Table) -> Any:
+    """The same, by the dialect's name: for statements that are made once."""
     # One for each table: a statement is never changed, and its `excluded` takes longer to make than a small delivery.
     return (sqlite if dialect == "sqlite" else postgresql).insert(table)
 
 
-def lesser(connection: Connection, a: Any, b: Any) -> Any:
+def unless_there(
+    connection: Connection, table: Table, unique: tuple[str, ...] = (), returning: tuple[str, ...] = ()
+) -> Any:
+    """INSERT of what is not there, by these unique columns or by any; what is there stays. It returns those columns of
+    what was inserted."""
+    return _unless_there(connection.dialect.name, table, unique, returning)
+
+
+@cache
+def _unless_there(dialect: str, table: Table, unique: tuple[str, ...], returning: tuple[str, ...]) -> Any:
+    elements = [table.c[name] for name in unique]
+    made = insert_of(dialect, table).on_conflict_do_nothing(index_elements=elements or None)
+    return made.returning(*(table.c[name] for name in returning)) if returning else made
+
+
+def over(connection: Connection, table: Table, unique: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+    """INSERT; where one with the same unique columns is there, these columns of it become the new one's."""
+    return _over(connection.dialect.name, table, unique, columns)
+
+
+@cache
+def _over(dialect: str, table: Table, unique: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+    made = insert_of(dialect, table)
+    return made.on_conflict_do_update(
+        index_elements=[table.c[name] for name in unique],
+        set_={name: made.excluded[name] for name in columns},
+    )
+
+
+def lesser(dialect: str, a: Any, b: Any) -> Any:
     """The lesser of two columns."""
-    return (func.min if connection.dialect.name == "sqlite" else func.least)(a, b)
+    return (func.min if dialect == "sqlite" else func.least)(a, b)
 
 
-def greater(connection: Connection, a: Any, b: Any) -> Any:
+def greater(dialect: str, a: Any, b: Any) -> Any:
     """The greater of two columns."""
-    return (func.max if connection.dialect.name == "sqlite" else func.greatest)(a, b)
+    return (func.max if dialect == "sqlite" else func.greatest)(a, b)
 
 
 def new_id(result: CursorResult[Any]) -> int:

@@ -31,7 +31,9 @@ def test_a_roster_half_written_by_a_power_cut_is_never_loaded(micropython, scrip
 
 @pytest.mark.parametrize("saboteur", ["InPlace", "Believes"])
 def test_the_power_cuts_catch_a_shelf_that_writes_carelessly(micropython, scripts, saboteur):
-    done = micropython.run(scripts / "shelf_cuts.py", saboteur, "half,bits", timeout_s=110, check=False, heapsize=RIG_HEAP)
+    done = micropython.run(
+        scripts / "shelf_cuts.py", saboteur, "half,bits", timeout_s=110, check=False, heapsize=RIG_HEAP
+    )
     assert done.returncode == 1
     assert "AssertionError" in done.stdout or "Malformed" in done.stdout
 

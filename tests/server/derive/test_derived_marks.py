@@ -5,7 +5,7 @@ from sqlalchemy import update
 
 from server.derive import registers
 from server.policy import marking
-from server.scope import Scope
+from server.scope import Grant, Scope
 from server.store import cards, due, institutions, readers, schema, sessions
 from server.store import registers as store_registers
 from server.store.engine import reading, writing
@@ -22,7 +22,7 @@ def admin(world) -> Scope:
     account = world.insert(
         schema.account, login="boss", shown_name="Boss", password_hash="x", role="admin", created_ms=0
     )
-    return Scope(institution_id=world.institution_id, account_id=account, person_id=None, role="admin")
+    return Scope(institution_id=world.institution_id, account_id=account, person_id=None, grants=(Grant(role="admin"),))
 
 
 def tap(world, board, student=0, at_ms=NINE, **more):
