@@ -40,7 +40,8 @@ def table(outcomes: list[Outcome], seed: int) -> str:
         lines += [f"  {line}" for line in v.wrong[:20]]
         lines += [f"  {name}: its lamp did not come back to blue" for name in o.broken]
         if o.drained_s is None or o.drained_s > DRAIN_S:
-            lines.append(f"  NOT drained within {DRAIN_S:.0f} s of the last fault")
+            judged = f"; not judged: others took {o.others:.0%} of the processors" if o.in_time else ""
+            lines.append(f"  NOT drained within {DRAIN_S:.0f} s of the last fault{judged}")
     return "\n".join(lines)
 
 
@@ -62,6 +63,7 @@ def as_json(outcomes: list[Outcome], *, seed: int, seconds: float, ok: bool, cag
             f"{name}: credited": o.verdict.credited,
             f"{name}: drained after the last fault, s": o.drained_s and round(o.drained_s, 1),
             f"{name}: MicroPython readers": o.script.readers,
+            f"{name}: share of the processors that others took": round(o.others, 2),
         }
     note = "" if caged else "no namespaces here: cut by relays in user space"
     return {

@@ -5,6 +5,8 @@ from dataclasses import replace
 from tests.soak.door import Hold
 from tests.soak.oracle import Row, Seen, judge, token
 from tests.soak.plan import Visit
+from tests.soak.play import Outcome
+from tests.soak.stage import Script
 
 KEY = "11" * 32
 ADA = Visit(student="s1", uid=b"\x04\x01\x02\x03\x04\x05\x06", session="c1@campus")
@@ -89,3 +91,20 @@ def test_a_swipe_without_a_time_fits_any_hold_of_its_card_and_light():
     verdict = judge([seen(light="blue")], [replace(row(light="blue"), at_ms=None, session="", credits=False)], KEY)
     assert verdict.ok
     assert verdict.unplaced == 1
+
+
+def came_to(drained_s, others):
+    script = Script(
+        database="sqlite", readers=1, students=1, swipes_per_s=1.0, seconds=1.0, seed=7, caged=False, root=False
+    )
+    return Outcome(
+        script=script, verdict=judge([seen()], [row()], KEY), holds=1, lights={"green": 1}, faults={}, fell=0,
+        played_s=1.0, cores={}, broken=(), drained_s=drained_s, others=others,
+    )  # fmt: skip
+
+
+def test_how_long_the_rest_took_is_judged_unless_others_keep_the_machine_busy():
+    assert came_to(60.0, 0.0).ok
+    assert not came_to(60.5, 0.0).ok
+    assert came_to(60.5, 0.4).ok
+    assert not came_to(None, 0.4).ok
