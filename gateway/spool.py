@@ -181,6 +181,9 @@ class Spool:
         self._lock = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._waiting: list[_Write] = []
+        #: the lanes as they were read last, while no write was begun since then; writes begun or ended
+        self._lanes: list[tuple[str, int]] | None = None
+        self._writes = 0
 
     @classmethod
     def at(cls, path: Path) -> "Spool":
@@ -198,6 +201,7 @@ class Spool:
 
     async def open(self) -> None:
         """Open it, and make sure that a commit will be durable. Raises SpoolError where that cannot be had."""
+        self._wrote()
         try:
             self._writer = await self._ready(True)
             self._reader = await self._ready(False)
@@ -297,8 +301,17 @@ class Spool:
         return await self._write([(PRUNE, [(before_ms, PRUNE_ROWS)])])
 
     async def lanes(self) -> list[tuple[str, int]]:
-        """Lanes with pending rows that are no passing ones: name, and `n` of the row that stands last in it."""
-        return [(name, n) for name, n in await self._read(LANES, ())]
+        """Lanes with pending rows that are no passing ones: name, and `n` of the row that stands last in it.
+
+        Asked for at each look, and read only where something was written since: nobody else writes this file.
+        """
+        if self._lanes is None:
+            writes = self._writes
+            found = [(name, n) for name, n in await self._read(LANES, ())]
+            if writes != self._writes:
+                return found
+            self._lanes = found
+        return list(self._lanes)
 
     async def oldest(self, lanes: Sequence[str], each: int, now_ms: int, but: Iterable[int]) -> list[Row]:
         """Up to `each` pending rows from the front of each of these lanes, in the lanes' order."""
@@ -340,6 +353,7 @@ class Spool:
         # the others try again when the lock is theirs.
         writes = list(waiting)
         connection = await self._connected()
+        self._wrote()
         try:
             await connection.execute("BEGIN IMMEDIATE")
             for write in writes:
@@ -356,6 +370,8 @@ class Spool:
                 await self.close()
                 raise spool_failed(error) from error
             raise
+        finally:
+            self._wrote()
         for write in writes:
             write.committed = True
             waiting.remove(write)
@@ -366,6 +382,10 @@ class Spool:
                 await connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
             except (sqlite3.Error, ValueError):
                 await self.close()  # the commits stand in the WAL; this handle's word is not taken again
+
+    def _wrote(self) -> None:
+        self._writes += 1
+        self._lanes = None
 
     async def _connected(self) -> Connection:
         if self._writer is None:

@@ -111,6 +111,64 @@ async def test_lanes_are_found_without_reading_their_backlog_and_rows_in_flight_
     assert await spool.newest([LANE], 2, 1, (), 1001) == []
 
 
+async def test_lanes_are_read_again_after_each_write_and_only_then(tmp_path, put):
+    connections = []
+    spool = inline_spool(tmp_path / "s", connections.append)
+    await spool.open()
+    reads = []
+    connections[1]._connection.set_trace_callback(lambda sql: reads.append(sql) if "lane (name)" in sql else None)
+    assert (await spool.lanes(), await spool.lanes(), len(reads)) == ([], [], 1)
+    await put(spool, 0, 1)
+    [lane] = await spool.lanes()
+    (await spool.lanes()).clear()  # the caller's own list
+    assert (await spool.lanes(), len(reads)) == ([lane], 2)
+    rows = await spool.oldest([LANE], 10, 1, ())
+    await spool.done([row.n for row in rows], 7)
+    assert (await spool.lanes(), len(reads)) == ([], 3)
+    await spool.again(LANE, 1, 1)
+    assert (await spool.lanes(), len(reads)) == ([(LANE, rows[1].n)], 4)
+    await spool.close()
+
+
+async def test_lanes_that_were_read_while_a_write_was_under_way_are_not_kept(tmp_path, put):
+    connections = []
+    spool = inline_spool(tmp_path / "s", connections.append)
+    await spool.open()
+    first = connections[1].execute_fetchall
+
+    async def slow(sql, parameters=None):
+        rows = await first(sql, parameters)
+        await put(spool, 0)
+        return rows
+
+    connections[1].execute_fetchall = slow
+    assert await spool.lanes() == []
+    connections[1].execute_fetchall = first
+    assert [name for name, _ in await spool.lanes()] == [LANE]
+    await spool.close()
+
+
+async def test_a_commit_that_failed_is_no_reason_to_keep_lanes(tmp_path, put):
+    connections = []
+    spool = inline_spool(tmp_path / "s", connections.append)
+    await spool.open()
+    assert await spool.lanes() == []
+    connections[0].broken = sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(SpoolError):
+        await put(spool, 0)
+    # Whether it is in the file is not known by its error: the file says.
+    raw = sqlite3.connect(tmp_path / "s")
+    raw.execute(
+        "INSERT INTO spool (id, lane, seq, kind, passing, line, raw, topic, received_ms)"
+        " VALUES (x'00', ?, 0, 'record', 0, '', x'', '', 0)",
+        (LANE,),
+    )
+    raw.commit()
+    raw.close()
+    assert [name for name, _ in await spool.lanes()] == [LANE]
+    await spool.close()
+
+
 async def test_writes_that_come_together_are_one_commit(tmp_path, put):
     connections = []
     spool = inline_spool(tmp_path / "s", connections.append)

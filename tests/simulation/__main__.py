@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.simulation import rare
 from tests.simulation.play import Stage, play
+from tests.simulation.scratch import end_well
 from tests.simulation.shift import work
 from tests.simulation.tally import Tally
 
@@ -146,11 +147,12 @@ def again(given: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str]) -> int:
     given = arguments(argv)
+    end_well()
     try:
         return many(given) if given.seed is None else again(given)
-    except KeyboardInterrupt:
+    except SystemExit:
         print("interrupted")
-        return 130
+        raise
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from firmware.contract.mac import Key
 from server.policy import profile
+from server.policy.moments import Span
 from server.store import institutions, migrations, schema
 from server.store.engine import open_engine, writing
 from server.vault import Vault
@@ -38,10 +39,12 @@ def token(person: int) -> bytes:
     return hmac.new(CARD_SECRET, uid(person), "sha256").digest()[:8]
 
 
-def profiles() -> dict[str, profile.Profile]:
+def profiles() -> profile.Profiles:
     """The real profiles, with a short window, so that a run needs not be long."""
     every = profile.read_all()
-    return every | {"port": replace(every["port"], opens_before_min=OPENS_BEFORE_MIN, evidence_deadline_min=45)}
+    soon = Span(number=45, unit="min from end")
+    short = replace(every["port"], opens_before_min=OPENS_BEFORE_MIN, evidence_deadline=soon)
+    return profile.Profiles([short, *(every[name] for name in every if name != "port")])
 
 
 @dataclass(frozen=True, kw_only=True)

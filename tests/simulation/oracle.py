@@ -82,6 +82,7 @@ class Oracle:
         #: spools by gateway, to look whether what is acknowledged is there
         self.spools: dict[str, Path] = {}
         self._looks: dict[str, sqlite3.Connection] = {}
+        self._store: sqlite3.Connection | None = None
 
     def add(self, tap: Tap) -> None:
         """Somebody holds a card to a reader."""
@@ -215,13 +216,18 @@ class Oracle:
         )
 
     def _ask(self, query: str, *values: Any) -> list[tuple]:
-        raw = sqlite3.connect(self.store)
-        try:
-            return raw.execute(query, values).fetchall()
-        finally:
-            raw.close()
+        if self._store is None:
+            self._store = sqlite3.connect(self.store)
+        return self._store.execute(query, values).fetchall()
+
+    def forget_store(self) -> None:
+        """The store's process ended: nobody may keep its file open."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
     def close(self) -> None:
+        self.forget_store()
         for gateway in list(self._looks):
             self.forget_spool(gateway)
 

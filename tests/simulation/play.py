@@ -2,12 +2,9 @@
 
 import asyncio
 import random
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from server.store.engine import open_engine
 from tests.simulation import campus as campuses
@@ -19,6 +16,7 @@ from tests.simulation.broker import Broker
 from tests.simulation.faults import Faults
 from tests.simulation.gateways import Host
 from tests.simulation.oracle import Oracle
+from tests.simulation.scratch import Scratch
 from tests.simulation.storage import FlashMedium, QuickMedium
 from tests.simulation.technician import Technician
 from tests.simulation.verdict import Score, judge
@@ -48,8 +46,8 @@ class Stage:
     """What one process keeps between runs: a folder, the template of the database, and the engine."""
 
     def __init__(self) -> None:
-        quick = Path("/dev/shm")
-        self.folder = Path(tempfile.mkdtemp(prefix="muster-sim-", dir=quick if quick.is_dir() else None))
+        self._scratch = Scratch()
+        self.folder = self._scratch.folder
         self.template = self.folder / "template.db"
         campuses.make_template(self.template)
         self.path = self.folder / "store.db"
@@ -59,7 +57,7 @@ class Stage:
 
     def close(self) -> None:
         self.engine.dispose()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._scratch.close()
 
     def __enter__(self) -> "Stage":
         return self
@@ -111,6 +109,7 @@ class Run:
         self.server = cast.server(self.world, stage.engine, stage.fuse, stage.path, stage.profiles)
         self.server.watch_committed = self.oracle.committed
         self.server.watch_jobs = self.oracle.jobs_done
+        self.server.watch_crash = self.oracle.forget_store
         self.server.watch_backup = self.oracle.backed_up
         self.server.watch_restored = self.oracle.restored
         self.hosts = [cast.host(self.world, self.broker, self.server, n, stage.folder / f"g{n}.db") for n in (1, 2)]

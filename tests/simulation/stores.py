@@ -20,7 +20,7 @@ from server import deliveries
 from server.clock import Clock
 from server.errors import Unwritable
 from server.jobs import Jobs
-from server.policy.profile import Profile
+from server.policy.profile import Profiles
 from server.store import copies, readers, rosters
 from server.store.engine import Connection, reading, writes, writing
 from server.vault import Vault
@@ -39,7 +39,8 @@ class Fuse:
 
     def __init__(self, engine: Engine) -> None:
         self.left: int | None = None
-        event.listen(engine, "before_cursor_execute", self._next)
+        for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+            event.listen(engine, name, self._next)
 
     def _next(self, *_: Any) -> None:
         if self.left is not None:
@@ -55,7 +56,7 @@ class Server:
     jobs_class = Jobs
     delivery_class = deliveries.Delivery
 
-    def __init__(self, world: World, engine: Engine, fuse: Fuse, path: Path, profiles: dict[str, Profile]) -> None:
+    def __init__(self, world: World, engine: Engine, fuse: Fuse, path: Path, profiles: Profiles) -> None:
         self.world, self.engine, self.fuse, self.path, self._profiles = world, engine, fuse, path, profiles
         self.rng = world.chance("store")
         self.is_on = False
@@ -75,6 +76,8 @@ class Server:
         self.watch_committed: Callable[[Sequence[dict[str, Any]], Answer], None] = lambda items, answer: None
         #: told after each round of the jobs
         self.watch_jobs: Callable[[], None] = lambda: None
+        #: told before the process ends
+        self.watch_crash: Callable[[], None] = lambda: None
         self.watch_backup: Callable[[], None] = lambda: None
         self.watch_restored: Callable[[], None] = lambda: None
 
@@ -102,6 +105,7 @@ class Server:
         self.is_on = False
         self.world.tell("store", "killed")
         self.fuse.left = None
+        self.watch_crash()
         self.engine.dispose()
         self.world.loop.call_later(self.rng.uniform(0.5, 10.0) if after_s is None else after_s, self.start)
 
@@ -232,6 +236,7 @@ class Server:
             return
         self.crash()
         self.world.tell("store", "restored")
+        self.watch_crash()
         self._replace(self.backup)
         self.restores += 1
         writes(self.engine).failed = None

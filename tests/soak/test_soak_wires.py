@@ -75,6 +75,9 @@ def echo():
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1]
+        # Closing alone does not wake who waits in accept().
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
     thread.join(WAIT_S)
 
 

@@ -47,7 +47,7 @@ async def play_and_restore(folder, script: Script, *, spools: bool, journals: bo
         line = stage.line
         token = await asyncio.to_thread(line.api_token)
         await stage.wait_open()
-        plans = thirds(around_now(stage.campus, taps=120, seed=script.seed, now_ms=int(stage.now_ms())))
+        plans = thirds(around_now(stage.campus, taps=72, seed=script.seed, now_ms=int(stage.now_ms())))
         await stage.world.play(plans[0])
         assert not (await settled(stage, token, 60)).lost
         backup = folder / "monday.muster-backup"
@@ -77,7 +77,7 @@ async def play_and_restore(folder, script: Script, *, spools: bool, journals: bo
             gateway.start()
             await line.ready_gateway(gateway)
         await stage.world.play(plans[2])
-        return missing, await settled(stage, token, DRAIN_S if spools or journals else 30)
+        return missing, await settled(stage, token, DRAIN_S if spools or journals else 15)
 
 
 async def test_a_restored_store_gets_every_green_back_from_the_gateways(tmp_path, mosquitto, postgres_url, seed):

@@ -147,7 +147,8 @@ def test_the_migrations_make_exactly_the_schema(database_url):
 
 def test_every_table_but_the_institutions_names_its_institution():
     without = {name for name, table in schema.metadata.tables.items() if "institution_id" not in table.c}
-    assert without == {"institution"}
+    # Whose a sign-in that is under way will be is not known yet.
+    assert without == {"institution", "sign_in_flow"}
 
 
 def test_a_commit_that_fails_is_never_answered_as_done(new_sqlite):
