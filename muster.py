@@ -37,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     "reader": Command("server.reader_command:main", "server", "Make a reader, its key and its configuration"),
     "staff": Command("server.staff_command:main", "server", "Make or change a staff account"),
     "import": Command("server.imports.command:main", "server", "Read OneRoster files or a timetable into the store"),
+    "audit": Command("server.audit_command:main", "server", "Is the registers' history as it was written"),
     "backup": Command("server.backup_command:main", "server", "Copy the store into one file, while the server runs"),
     "restore": Command("server.restore_command:main", "server", "Put a backup in the store's place"),
     "upgrade": Command("server.upgrade_command:main", "server", "Bring the store to this release, after a backup"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -14,10 +14,13 @@ from fastapi.staticfiles import StaticFiles
 
 from server.api import errors, gateway, health, limits, v1
 from server.clock import Clock
+from server.errors import StoreError
 from server.jobs import Jobs
+from server.outbox import Outbox
 from server.policy import profile
+from server.schedules import Schedules
 from server.settings import Settings
-from server.store import copies, logins
+from server.store import attachments, copies, logins
 from server.store.engine import Engine, reading
 from server.store.readers import KeyRing
 from server.vault import Vault
@@ -36,21 +39,29 @@ def make_app(
 ) -> FastAPI:
     """The server as an ASGI app. work: run the background jobs while it lives (a test may do them itself)."""
     ring = KeyRing(vault)
-    profiles = profile.read_all()
-    jobs = Jobs(engine, ring, profiles, clock)
+    profiles = profile.of_settings(settings.profiles_dir, settings.time_zone)
+    audit_dir = settings.audit_dir if settings.audit_dir != Path() else None
+    jobs = Jobs(engine, ring, profiles, clock, audit_dir=audit_dir, outbox=Outbox(settings.data_dir / "outbox"))
+    scheduled = Schedules(engine, clock, vault, settings.import_dir, wake=jobs.wake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if work:
+            # Nobody waits for it, and a database that cannot be read is told of elsewhere.
+            with suppress(StoreError), reading(engine) as connection:
+                attachments.sweep(connection, attachments.folder_of(settings.data_dir))
             jobs.start()
+            scheduled.start()
         yield
         if work:
+            scheduled.stop()
             jobs.stop()
 
     app = FastAPI(title=TITLE, version="0.1.0", lifespan=lifespan)
     state = app.state
     state.settings, state.engine, state.clock, state.vault, state.ring = settings, engine, clock, vault, ring
     state.profiles, state.jobs, state.wake = profiles, jobs, jobs.wake
+    state.schedules = scheduled
     state.hasher = hasher or PasswordHasher()
     state.counters = health.Counters()
     state.restores = copies.Restores(engine)

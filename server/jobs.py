@@ -10,12 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
+from server import heads_file
 from server.clock import Clock
-from server.derive import persons, registers, rosters
+from server.derive import filling, persons, registers, rosters
 from server.errors import StoreError, Unwritable
+from server.outbox import Outbox
 from server.policy import marking
-from server.policy.profile import Profile
+from server.policy.profile import Profiles
 from server.store import due, institutions, readers
 from server.store import rosters as issued
 from server.store.engine import Engine, probe, reading, writes, writing
@@ -31,6 +34,8 @@ IDLE_S = 0.5
 BREATH_S, BREATH_MOST_S = 0.1, 1.0
 #: real seconds between looks at registers that may be released, and at ones released incomplete
 SETTLE_S, AGAIN_S = 2.0, 60.0
+#: real seconds between looks whether today's heads are written
+HEADS_S = 300.0
 #: store time after which rosters are looked at though nothing changed: sessions come nearer and end
 ROSTER_MS = 60_000
 #: so many persons in one step with whom it fails: then it is likely not they, and the rest waits for the next step
@@ -48,28 +53,34 @@ class Jobs:
         self,
         engine: Engine,
         ring: readers.KeyRing,
-        profiles: dict[str, Profile],
+        profiles: Profiles,
         clock: Clock,
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        audit_dir: Path | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._engine, self._ring, self._profiles, self._clock = engine, ring, profiles, clock
         self._monotonic = monotonic
+        self._audit_dir = audit_dir
+        self._outbox = outbox
         self._wake = threading.Event()
         self._ends = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
         self._failing = False
-        self._settled_s = self._again_s = float("-inf")
+        self._settled_s = self._again_s = self._headed_s = float("-inf")
         #: institution id -> (campus change, store time) of the last look at its rosters
         self._rosters: dict[int, tuple[int, int]] = {}
+        #: institution id -> the campus change up to which absences and trips were looked at
+        self._filled: dict[int, int] = {}
         #: institution id -> the readers whose roster could not be built at that look
         self._lame: dict[int, set[int]] = {}
         #: person id -> when to try again, by the monotonic clock
         self._stuck: dict[int, float] = {}
         self.trouble = Trouble(engine)
         #: what was done since the start, for the metrics
-        self.derived = self.credited = self.released = self.issued = self.failures = 0
+        self.derived = self.credited = self.released = self.issued = self.sent = self.failures = 0
 
     def start(self) -> None:
         """Start the thread."""
@@ -128,8 +139,14 @@ class Jobs:
         if everything or now_s - self._again_s >= AGAIN_S:
             self._again_s = now_s
             self._alone("late registers", lambda: self.settle(marking.INCOMPLETE))
+            self._alone("absences and trips", self.fill)
         self._alone("marks", self.derive)
         self._alone("class lists", self.rosters)
+        if self._outbox is not None:
+            self._alone("mail", self.mail)
+        if self._audit_dir is not None and (everything or now_s - self._headed_s >= HEADS_S):
+            self._headed_s = now_s
+            self._alone("the history's heads", self.heads)
         self.trouble.tell(self._clock.now_ms())
 
     def _alone(self, what: str, work: Callable[[], None]) -> None:
@@ -212,6 +229,29 @@ class Jobs:
             listed = ", ".join(map(str, sorted(stuck)[:10]))
             raise _Stuck(f"{len(stuck)} sessions: {listed}") from next(iter(stuck.values()))
 
+    def fill(self) -> None:
+        """Approved absences and confirmed trips, where the campus changed since: sessions made later are filled too."""
+        stuck: dict[str, Exception] = {}
+        for found in self._institutions():
+            now_ms = self._clock.now_ms()
+            with reading(self._engine) as connection:
+                change = institutions.campus_change(connection, found.id)
+                if self._filled.get(found.id) == change:
+                    continue
+                ready = filling.waiting(connection, self._profiles, found.id, now_ms)
+            for subject, work in ready:
+                try:
+                    with writing(self._engine) as connection:
+                        work(connection)
+                except Unwritable:
+                    raise
+                except Exception as error:  # noqa: BLE001  this one waits, the others go on
+                    stuck[subject] = error
+            if not stuck:
+                self._filled[found.id] = change
+        if stuck:
+            raise _Stuck(f"{len(stuck)}: {', '.join(sorted(stuck)[:10])}") from next(iter(stuck.values()))
+
     def rosters(self) -> None:
         """Build rosters where the campus changed, time passed, or a reader holds a newer one than was issued."""
         for found in self._institutions():
@@ -235,6 +275,19 @@ class Jobs:
         self._lame[found.id] = {reader_id for reader_id, _ in failed.values()}
         self.failures += len(failed)
         self.trouble.readers(found.id, failed)
+
+    def mail(self) -> None:
+        """Send the messages that wait (STEP-6)."""
+        if self._outbox is not None:
+            self.sent += self._outbox.work(self._engine, self._clock.now_ms())
+
+    def heads(self) -> None:
+        """Write today's heads of the registers' history to the folder, where they are not there yet."""
+        for found in self._institutions():
+            with reading(self._engine) as connection:
+                path = heads_file.write_daily(connection, found, self._audit_dir or Path(), self._clock.now_ms())
+            if path is not None:
+                log.info("heads-written file=%s", path.name)
 
     def _institutions(self) -> list[institutions.Institution]:
         with reading(self._engine) as connection:

@@ -55,6 +55,7 @@ ACTS: Mapping[str, Mapping[str, str]] = {
     "register.export": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
     "register.history": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
     "compliance.read": {HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
+    "report.close": {REGISTRY: GRANT, ADMIN: ALL},
     "lateness.read": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, ADMIN: ALL},
     # change requests
     "request.make": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
@@ -66,6 +67,10 @@ ACTS: Mapping[str, Mapping[str, str]] = {
     # absence
     "absence.report": {STUDENT: OWN, LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
     "absence.read": {STUDENT: OWN, LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    # logged for somebody else: a telephone call (LOUGH-20)
+    "absence.log": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    # the list of others' absences
+    "absence.list": {LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, ADMIN: ALL},
     "absence.approve": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
     "leave.approve": {HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
     # trips
@@ -73,6 +78,8 @@ ACTS: Mapping[str, Mapping[str, str]] = {
     # a student's own page; others read a student through their scope
     "attendance.read": {STUDENT: OWN, LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, FINANCE: GRANT,
                         AUDITOR: GRANT, ADMIN: ALL},
+    # the student's own page
+    "attendance.own": {STUDENT: OWN},
     "card.lost": {STUDENT: OWN, REGISTRY: GRANT, ADMIN: ALL},
     # registry's pages
     "campus.read": {REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},

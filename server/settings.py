@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from server.errors import BadSetting
@@ -24,8 +25,18 @@ VARIABLES = {
     "institution": "MUSTER_INSTITUTION",
     "time_zone": "MUSTER_TIME_ZONE",
     "clock": "MUSTER_CLOCK",
+    "profiles_dir": "MUSTER_PROFILES_DIR",
+    "audit_dir": "MUSTER_AUDIT_DIR",
+    "import_dir": "MUSTER_IMPORT_DIR",
     "secure_cookies": "MUSTER_SECURE_COOKIES",
     "login_hours": "MUSTER_LOGIN_HOURS",
+    "login_idle_min": "MUSTER_LOGIN_IDLE_MIN",
+    "public_url": "MUSTER_PUBLIC_URL",
+    "oidc_issuer": "MUSTER_OIDC_ISSUER",
+    "oidc_client_id": "MUSTER_OIDC_CLIENT_ID",
+    "oidc_client_secret_file": "MUSTER_OIDC_CLIENT_SECRET_FILE",
+    "oidc_login_claim": "MUSTER_OIDC_LOGIN_CLAIM",
+    "oidc_name": "MUSTER_OIDC_NAME",
 }
 FILE = "muster.toml"
 
@@ -50,10 +61,29 @@ class Settings:
     time_zone: str = "Europe/London"
     #: `key=value` joined by commas: origin_s, offset_s, scale. Empty: the real time. For the simulator only
     clock: str = ""
+    #: folder with the institution's own profiles, and its dated versions of the shipped ones; empty: none
+    profiles_dir: Path = Path()
+    #: folder, best another machine's, to which the heads of the registers' history are written daily; empty: nowhere
+    audit_dir: Path = Path()
+    #: folder below which the files of scheduled imports lie; empty: none can be set up
+    import_dir: Path = Path()
     #: cookies only over HTTPS: set it wherever the pages are not on loopback
     secure_cookies: bool = False
     #: a login on the web ends after this
     login_hours: int = 12
+    #: and after so many minutes without a request of its owner's own
+    login_idle_min: int = 120
+    #: https://name[:port] under which people reach the pages; empty: what each request says. Passkeys are bound to it
+    public_url: str = ""
+    #: an OpenID provider's issuer; empty: none
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    #: a file whose first line is the client's secret, readable by its owner alone; empty: a public client
+    oidc_client_secret_file: Path = Path()
+    #: a claim of the provider's that is the account's login; empty: only accounts that were linked
+    oidc_login_claim: str = ""
+    #: what people call the account that they have there
+    oidc_name: str = "college account"
 
 
 def load(environ: Mapping[str, str], folder: Path) -> Settings:
@@ -84,9 +114,25 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         ZoneInfo(made.time_zone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise BadSetting("setting-value", f"time_zone: there is no IANA time zone {made.time_zone!r}") from error
-    if not 0 <= made.port <= 65535 or made.login_hours < 1:
-        raise BadSetting("setting-value", "port is 0 to 65535, login_hours at least 1")
+    if not 0 <= made.port <= 65535 or made.login_hours < 1 or made.login_idle_min < 1:
+        raise BadSetting("setting-value", "port is 0 to 65535, login_hours and login_idle_min at least 1")
+    for name in ("public_url", "oidc_issuer"):
+        _need_https(name, getattr(made, name))
+    if bool(made.oidc_issuer) != bool(made.oidc_client_id):
+        raise BadSetting("setting-value", "oidc_issuer and oidc_client_id are set together, or neither")
     return made
+
+
+def _need_https(name: str, address: str) -> None:
+    """Raises BadSetting(`setting-value`) unless it is empty, https, or on this very machine."""
+    try:
+        parts = urlsplit(address)
+        local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+        good = not address or (bool(parts.hostname) and (parts.scheme == "https" or local))
+    except ValueError:
+        good = False
+    if not good or (address.endswith("/") and name == "public_url"):
+        raise BadSetting("setting-value", f"{name} is an address https://…, not {address!r}")
 
 
 def _value(name: str, value: object) -> object:

@@ -13,28 +13,79 @@ from argon2 import PasswordHasher
 from firmware.contract.topics import is_name
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.scope import ROLES
-from server.store import logins, people
+from server.scope import COURSE, DEPARTMENT, INSTITUTION, ROLES
+from server.store import accounts, logins, people
 from server.store.engine import writing
 
 
 def main(argv: Sequence[str]) -> int:
-    """`muster staff add|token`."""
+    """`muster staff add|grant|revoke|token`."""
     parser = argparse.ArgumentParser(prog="muster staff", description="Staff accounts.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("add", help="make an account; the password is asked for, or read from --password-file")
     one.add_argument("login")
     one.add_argument("--name", help="shown to other staff (the login)")
     one.add_argument("--role", default="lecturer", help=f"one of {', '.join(ROLES)}")
+    _add_where(one)
     one.add_argument("--person", help="external id of the person it is: a lecturer sees the sessions of that person")
     one.add_argument("--password-file", type=Path, help="a file whose first line is the password; - for standard input")
     one.set_defaults(work=_add_staff)
+    for name, work, told in (
+        ("grant", _grant, "give an account a role"),
+        ("revoke", _revoke, "take a role away"),
+    ):
+        one = commands.add_parser(name, help=f"{told}; whoever is signed in with it signs in again")
+        one.add_argument("login")
+        one.add_argument("role", help=f"one of {', '.join(ROLES)}")
+        _add_where(one)
+        one.set_defaults(work=work)
     one = commands.add_parser("token", help="make a bearer token of an account, for programs; printed once")
     one.add_argument("login")
     one.add_argument("--name", default="token", help="what it is for")
     one.set_defaults(work=_add_token)
     arguments = parser.parse_args(argv)
     return run(arguments.work, arguments)
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--department", metavar="CODE", help="in this department and those below it only")
+    where.add_argument("--course", metavar="CODE", help="in this course only")
+
+
+def _where(arguments: argparse.Namespace) -> dict[str, str]:
+    for kind in (DEPARTMENT, COURSE):
+        if code := getattr(arguments, kind):
+            return {"scope_kind": kind, "scope_code": code}
+    return {"scope_kind": INSTITUTION, "scope_code": ""}
+
+
+def _grant(arguments: argparse.Namespace) -> int:
+    store = open_store().ready()
+    now_ms = store.clock.now_ms()
+    with writing(store.engine) as connection:
+        scope = accounts.at_the_console(store.institution(connection).id)
+        account_id = accounts.by_login(connection, scope, arguments.login)
+        accounts.grant(connection, scope, account_id, role=arguments.role, now_ms=now_ms, **_where(arguments))
+    print(f"{arguments.login}: {arguments.role}{_said(arguments)}")
+    return DONE
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    store = open_store().ready()
+    with writing(store.engine) as connection:
+        scope = accounts.at_the_console(store.institution(connection).id)
+        account_id = accounts.by_login(connection, scope, arguments.login)
+        kind, scope_id = accounts.where(connection, scope, arguments.role, **_where(arguments))
+        found = accounts.held_as(connection, account_id, arguments.role, kind, scope_id)
+        accounts.revoke(connection, scope, account_id, found, store.clock.now_ms())
+    print(f"{arguments.login}: no longer {arguments.role}{_said(arguments)}")
+    return DONE
+
+
+def _said(arguments: argparse.Namespace) -> str:
+    where = _where(arguments)
+    return f" in {where['scope_kind']} {where['scope_code']}" if where["scope_code"] else ""
 
 
 def _add_staff(arguments: argparse.Namespace) -> int:
@@ -45,6 +96,9 @@ def _add_staff(arguments: argparse.Namespace) -> int:
         person_id = None
         if arguments.person:
             person_id = people.by_external_id(connection, here.id, arguments.person)
+        kind, scope_id = accounts.where(
+            connection, accounts.at_the_console(here.id), arguments.role, **_where(arguments)
+        )
         logins.add_account(
             connection,
             PasswordHasher(),
@@ -55,8 +109,10 @@ def _add_staff(arguments: argparse.Namespace) -> int:
             role=arguments.role,
             person_id=person_id,
             now_ms=store.clock.now_ms(),
+            scope=kind,
+            scope_id=scope_id,
         )
-    print(f"{arguments.login}: {arguments.role}")
+    print(f"{arguments.login}: {arguments.role}{_said(arguments)}")
     return DONE
 
 

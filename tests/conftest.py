@@ -17,7 +17,16 @@ import pytest
 REPO = Path(__file__).resolve().parent.parent
 DEFAULT_SEED = 7
 
-pytest_plugins = ["tests.parts_mosquitto", "tests.parts_postgres", "tests.parts_micropython", "tests.parts_chromium"]
+pytest_plugins = [
+    "tests.parts_mosquitto",
+    "tests.parts_postgres",
+    "tests.parts_micropython",
+    "tests.parts_chromium",
+    "tests.parts_node",
+]
+
+#: parts that npm installs, and the file of each that is looked for
+NPM = {"oidc-provider": "lib/index.js", "axe-core": "axe.min.js"}
 
 # Same examples every run, so that a red test is red again. `--hypothesis-profile=explore` looks for new ones.
 hypothesis.settings.register_profile("same", derandomize=True, print_blob=True, deadline=None)
@@ -33,6 +42,9 @@ def in_ci() -> bool:
 def find_part(name: str) -> str | None:
     """The path of a real part's program, or None. Looks in the venv, in PATH, and where Debian keeps servers."""
     places = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"]
+    if name in NPM:
+        path = REPO / "tests" / "npm" / "node_modules" / name / NPM[name]
+        return str(path) if path.is_file() else None
     if name == "postgres":
         versions = Path("/usr/lib/postgresql").glob("*/bin")
         places += [str(p) for p in sorted(versions, key=lambda p: int(p.parent.name.split(".")[0]), reverse=True)]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from server import deliveries
+from server import declared, deliveries
 from server.api.signed_in import bearer
 from server.errors import NotSignedIn, TooMuch, Unwritable
 from server.store import logins, rosters
@@ -55,6 +55,7 @@ def gateway(request: Request) -> Any:
 
 
 @router.post("/deliveries")
+@declared.gateway("what a gateway brings and fetches")
 def deliver(request: Request, delivery: Delivery, caller: Annotated[Any, Depends(gateway)]) -> dict[str, Any]:
     """Take a batch. The answer comes after the commit: what it names in `done` is held, or in quarantine."""
     if len(delivery.items) > deliveries.ITEMS_MAX:
@@ -92,6 +93,7 @@ def deliver(request: Request, delivery: Delivery, caller: Annotated[Any, Depends
 
 
 @router.get("/rosters")
+@declared.gateway("what a gateway brings and fetches")
 def changed(request: Request, caller: Annotated[Any, Depends(gateway)], after: str = "") -> dict[str, Any]:
     """The rosters that changed since the cursor; all without one, or with one that is not ours."""
     state = request.app.state

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from server.api.errors import shaped
+from server.declared import public
 from server.deliveries import Answer
 from server.errors import StoreError
 from server.store import alarms, due, institutions, quarantines, swipes
@@ -33,6 +34,7 @@ class Counters:
 
 
 @router.get("/healthz")
+@public("for machines that look after the server; no person is in it")
 def healthz(request: Request) -> JSONResponse:
     """200 where the database answers and can be written; 503 in the errors' shape where it cannot, as far as was seen:
     after a write that failed, until one succeeds (the background work tries)."""
@@ -48,6 +50,7 @@ def healthz(request: Request) -> JSONResponse:
 
 
 @router.get("/metrics")
+@public("for machines that look after the server; no person is in it")
 def metrics(request: Request) -> PlainTextResponse:
     """Prometheus text format."""
     state = request.app.state

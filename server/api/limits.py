@@ -31,6 +31,8 @@ DELIVERIES = "/api/gateway/v1/deliveries"
 DELIVERY_MOST = 2 * 1024 * 1024
 #: forms and the JSON API
 BODY_MOST = 64 * 1024
+#: a form with files (server/pages/upload.py bounds each of them): five of 10 MB and what is written beside them
+UPLOAD_MOST = 51 * 1024 * 1024
 #: file descriptors asked for at start, where the system allows as many
 FILES_MOST = 65_536
 #: connections that are served; each beyond is told 503, and beyond twice as many closed at once
@@ -57,7 +59,8 @@ class Bodies:
             return
         request = Request(scope)
         send = _with_headers(scope["path"], send)
-        most = DELIVERY_MOST if scope["path"] == DELIVERIES else BODY_MOST
+        most = UPLOAD_MOST if _is_upload(request) else BODY_MOST
+        most = DELIVERY_MOST if scope["path"] == DELIVERIES else most
         refused = _too_long(request, most)
         if refused is None and scope["path"] == DELIVERIES and scope["method"] == "POST":
             refused = await self._stranger(request)
@@ -106,7 +109,15 @@ def _too_long(request: Request, most: int) -> StoreError | None:
     return None
 
 
+def _is_upload(request: Request) -> bool:
+    """Whether it says that it is a form with files. A page that takes none bounds what it reads itself."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "multipart/form-data" and request.method == "POST" and not request.url.path.startswith("/api/")
+
+
 def _too_much(most: int) -> TooMuch:
+    if most == UPLOAD_MOST:
+        return TooMuch("too-much", "these files are too large: attach at most 5 at once, each of at most 10 MB")
     return TooMuch("too-much", f"this is too long: at most {most} bytes at once")
 
 
@@ -129,6 +140,8 @@ class Patience(H11Protocol):
     head_s = 10.0
     #: from the head to the end of the body; a gateway gives up after 20 s itself
     body_s = 30.0
+    #: a form with files, from a phone: the page reads it only of somebody who is signed in
+    upload_s = 180.0
     #: for what is left of a body that was answered already, and is thrown away
     rest_s = 5.0
     #: for a client that does not read its answer
@@ -185,17 +198,19 @@ class Patience(H11Protocol):
             self._ends = self.loop.call_later(getattr(self, f"{phase}_s"), self._late)
 
     def _waiting_for(self) -> str:
-        """head, body, rest; nothing while the app works, or between requests (uvicorn's own keep-alive time)."""
+        """head, body, upload, rest; nothing while the app works, or between requests (uvicorn's own keep-alive time)."""
         theirs = self.conn.their_state
         if theirs is h11.IDLE:
             kept = self.timeout_keep_alive_task is not None and not self.conn.trailing_data[0]
             return "" if kept else "head"
         if theirs is h11.SEND_BODY:
-            return "rest" if self.cycle.response_complete else "body"
+            if self.cycle.response_complete:
+                return "rest"
+            return "upload" if _is_upload(Request(self.cycle.scope)) else "body"
         return ""
 
     def _late(self) -> None:
-        if self._phase == "body" and self.flow.read_paused:
+        if self._phase in ("body", "upload") and self.flow.read_paused:
             # It is we who do not read.
             self._ends = self.loop.call_later(self.body_s, self._late)
         else:

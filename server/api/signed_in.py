@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from server import declared
 from server.errors import NotAllowed, NotSignedIn
 from server.scope import Scope
 from server.store import logins
@@ -24,10 +25,11 @@ def bearer(request: Request) -> str | None:
 
 
 def current(request: Request) -> Login:
-    """Who is signed in. Raises NotSignedIn(`not-signed-in`)."""
+    """Who is signed in, if the route is for them. Raises NotSignedIn(`not-signed-in`), NotAllowed(`not-allowed`)."""
     found = find(request)
     if found is None:
         raise NotSignedIn("not-signed-in", "sign in first, or send a token: Authorization: Bearer …")
+    declared.enforce(request.scope.get("endpoint"), found.scope)
     return found
 
 
@@ -41,7 +43,12 @@ def find(request: Request) -> Login | None:
     with reading(request.app.state.engine) as connection:
         if token is not None:
             return logins.find_bearer(connection, token, now_ms)
-        return logins.find(connection, cookie or "", now_ms)
+        return logins.find(connection, cookie or "", now_ms, idle_ms=idle_ms(request))
+
+
+def idle_ms(request: Request) -> int:
+    """Without a request of its owner's own for so long a login ends."""
+    return request.app.state.settings.login_idle_min * 60_000
 
 
 def scope(request: Request, login: Annotated[Login, Depends(current)]) -> Scope:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from server.api.signed_in import Signed
+from server.declared import act, signed_in
 from server.errors import NotFound, StoreError
 from server.scope import Scope
 from server.store import alarms, doors, due, institutions, listings, quarantines, registers, sessions
@@ -39,12 +40,14 @@ def day_of(connection: Connection, scope: Scope, day: str, now_ms: int) -> tuple
 
 
 @router.get("/me")
+@signed_in("who one is")
 def me(scope: Signed) -> dict[str, Any]:
     """Who is signed in."""
     return {"account_id": scope.account_id, "person_id": scope.person_id, "role": scope.role}
 
 
 @router.get("/sessions")
+@act("register.read")
 def of_day(request: Request, scope: Signed, day: str = "") -> dict[str, Any]:
     """The sessions of a local day that the caller may see, by start."""
     with reading(request.app.state.engine) as connection:
@@ -54,6 +57,7 @@ def of_day(request: Request, scope: Signed, day: str = "") -> dict[str, Any]:
 
 
 @router.get("/sessions/{session_id}/register")
+@act("register.read")
 def register(request: Request, scope: Signed, session_id: Number) -> dict[str, Any]:
     """A session's students with their marks."""
     with reading(request.app.state.engine) as connection:
@@ -62,6 +66,7 @@ def register(request: Request, scope: Signed, session_id: Number) -> dict[str, A
 
 
 @router.get("/sessions/{session_id}/version")
+@act("register.read")
 def version(request: Request, scope: Signed, session_id: Number) -> dict[str, int]:
     """A number that changes with the register: cheap to ask for often."""
     with reading(request.app.state.engine) as connection:
@@ -78,6 +83,7 @@ class SetMark(BaseModel):
 
 
 @router.put("/sessions/{session_id}/marks/{person_id}")
+@act("register.mark")
 def set_mark(request: Request, scope: Signed, session_id: Number, person_id: Number, said: SetMark) -> dict[str, int]:
     """Set a mark: appended to its history. Answers the register's new version."""
     state = request.app.state
@@ -98,6 +104,7 @@ def set_mark(request: Request, scope: Signed, session_id: Number, person_id: Num
 
 
 @router.post("/sessions/{session_id}/verify")
+@act("register.verify")
 def verify(request: Request, scope: Signed, session_id: Number) -> dict[str, int]:
     """Save the register: its marks are verified (STEP-18). Answers how many were new, and the new version."""
     state = request.app.state
@@ -107,6 +114,7 @@ def verify(request: Request, scope: Signed, session_id: Number) -> dict[str, int
 
 
 @router.get("/swipes")
+@act("everything.read")
 def swipes(
     request: Request,
     scope: Signed,
@@ -139,6 +147,7 @@ def swipes(
 
 
 @router.get("/doors")
+@act("doors.read")
 def every_door(request: Request, scope: Signed) -> dict[str, Any]:
     """Every reader with its light, backlog, last seen, alarms."""
     with reading(request.app.state.engine) as connection:
@@ -147,6 +156,7 @@ def every_door(request: Request, scope: Signed) -> dict[str, Any]:
 
 
 @router.get("/alarms")
+@act("doors.read")
 def every_alarm(request: Request, scope: Signed) -> dict[str, Any]:
     """The open alarms, newest first."""
     scope.need_doors()
@@ -155,6 +165,7 @@ def every_alarm(request: Request, scope: Signed) -> dict[str, Any]:
 
 
 @router.post("/alarms/{alarm_id}/close")
+@act("doors.tend")
 def close_alarm(request: Request, scope: Signed, alarm_id: Number) -> dict[str, bool]:
     """Close an alarm."""
     scope.need_tending()
@@ -166,6 +177,7 @@ def close_alarm(request: Request, scope: Signed, alarm_id: Number) -> dict[str, 
 
 
 @router.get("/counts")
+@act("doors.read")
 def counts(request: Request, scope: Signed) -> dict[str, Any]:
     """What waits and what is odd: quarantine by code, swipes held, unplaced, judged otherwise than shown, due."""
     scope.need_doors()

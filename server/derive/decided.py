@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from server.policy.marking import Decision
+from server.policy.profile import Profile
+from server.policy.sections import LOCK
 from server.store import alarms, derivations
 from server.store.engine import Connection
 
@@ -18,11 +20,13 @@ def apply(
     current: Mapping[tuple[int, int], Any],
     credit_ids: Mapping[tuple[int, int], int],
     ledgers: Mapping[tuple[int, int], str],
+    locked: Collection[int] = (),
     now_ms: int,
 ) -> set[int]:
     """Bring marks to these decisions, keyed (session, person); None: nothing is said. Returns the sessions changed.
 
-    The registers are locked by the caller. What a person set or verified stays: a proposal says what would be.
+    The registers are locked by the caller. What a person set or verified stays, and so does everything of sessions whose
+    lock date is past (`locked`): a proposal says what would be, or an alarm where there is no mark to propose against.
     """
     proposals = derivations.open_proposals(connection, {key[0] for key in decisions})
     rows, proposed, overtaken, changed = [], [], [], set()
@@ -33,7 +37,19 @@ def apply(
         if there is None and outcome == (None, None, None):
             continue
         waiting = proposals.get(key)
-        if there is not None and (there.source in ("person", "import") or there.verified):
+        if there is None and key[0] in locked:
+            alarms.raise_(
+                connection,
+                institution_id,
+                "mark-after-lock",
+                f"session {key[0]}",
+                "a swipe or a list came after the lock date, and would give a student a mark: the records are final, so "
+                "it was not set",
+                now_ms,
+            )
+            continue
+        final = there is not None and key[0] in locked
+        if there is not None and (final or there.source in ("person", "import") or there.verified):
             # Silence proposes nothing: that somebody did not tap is no reason to doubt what a person saw.
             agrees = (there.code, there.late_min) == outcome[:2] or key not in credit_ids
             if waiting is not None and (agrees or (waiting.code, waiting.late_min) != outcome[:2]):
@@ -79,6 +95,11 @@ def apply(
     derivations.add_proposals(connection, proposed)
     derivations.touch(connection, changed)
     return changed
+
+
+def locks(profile: Profile) -> bool:
+    """Whether a course's lock date ends all changes in this profile (STEP-3); others follow their own tiers."""
+    return any(tier.until == LOCK for tier in profile.tiers)
 
 
 def _proposal(

@@ -5,7 +5,7 @@ Never changes a mark that a person set or verified: it raises a proposal. A gree
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from firmware.contract.decide import Window
 from server.derive import decided
 from server.derive.credits import Candidate, Judged, Tap, fold, span
 from server.policy.marking import Decision, Evidence, from_silence, from_tap
-from server.policy.profile import Profile
-from server.store import derivations, due, swipes
+from server.policy.profile import Profile, Profiles
+from server.store import derivations, due, standing, swipes
 from server.store.engine import Connection
 
 #: looked at around what is due before anything wider
@@ -36,7 +36,7 @@ class Result:
 
 def derive_due(
     connection: Connection,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     now_ms: int,
     *,
     limit: int = BATCH,
@@ -87,9 +87,7 @@ class _Session:
 class _Batch:
     """One batch of one institution's persons: load, judge, write."""
 
-    def __init__(
-        self, connection: Connection, profiles: Mapping[str, Profile], institution_id: int, now_ms: int
-    ) -> None:
+    def __init__(self, connection: Connection, profiles: Profiles, institution_id: int, now_ms: int) -> None:
         self.connection, self.profiles, self.institution_id, self.now_ms = connection, profiles, institution_id, now_ms
         self.credited = self.marked = 0
 
@@ -119,7 +117,7 @@ class _Batch:
             if row.id not in self.sessions:
                 self.sessions[row.id] = _Session(
                     window=windows[row.person_id][row.id],
-                    profile=self.profiles[row.profile],
+                    profile=self.profiles.at(row.profile, row.starts_ms),
                     rooms=frozenset(rooms.get(row.id, ())),
                 )
         self.member: dict[tuple[int, int], list[tuple[int, int | None]]] = {}
@@ -264,6 +262,7 @@ class _Batch:
                     starts_ms=session.window.starts_ms,
                     at_ms=tap.at_ms,
                     uncertainty_ms=tap.uncertainty_ms,
+                    ends_ms=session.window.ends_ms,
                 )
             elif session is not None and self._listed(key, session):
                 row = registers.get(key[0])
@@ -286,9 +285,20 @@ class _Batch:
                 current=marks,
                 credit_ids=credit_ids,
                 ledgers=ledgers,
+                locked=self._locked(),
                 now_ms=self.now_ms,
             )
         )
+
+    def _locked(self) -> set[int]:
+        """The sessions whose lock date is past: nothing changes there any more (STEP-3)."""
+        ended = [
+            one
+            for one, known in self.sessions.items()
+            if known.window.ends_ms < self.now_ms and decided.locks(known.profile)
+        ]
+        times = standing.course_times(self.connection, ended) if ended else {}
+        return {one for one, at in times.items() if at.lock_ms is not None and at.lock_ms <= self.now_ms}
 
     def _listed(self, key: tuple[int, int], session: _Session) -> bool:
         member = self.member.get((key[1], key[0]), [])

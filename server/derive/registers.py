@@ -6,15 +6,14 @@ derive/persons.py: everybody on the list becomes due.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from server.derive.doors import outages
 from server.policy import marking
-from server.policy.profile import Profile
-from server.store import derivations, due, evidence, heads, registers
+from server.policy.profile import Profiles
+from server.store import derivations, due, evidence, heads, history, registers
 from server.store.engine import Connection, DBAPIError
 from server.store.institutions import Institution
 
@@ -34,7 +33,7 @@ class Releasable:
 def releasable(
     connection: Connection,
     found: Institution,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     now_ms: int,
     *,
     state: str = marking.PENDING,
@@ -55,7 +54,7 @@ def releasable(
         if row.id in busy:
             continue
         try:
-            deadline_ms = marking.deadline_ms(profiles[row.profile], row.ends_ms, zone)
+            deadline_ms = marking.deadline_ms(profiles.at(row.profile, row.starts_ms), row.ends_ms, zone)
             facts = door_facts(connection, row, doors.get(row.id, []), late=now_ms > deadline_ms)
             judged = marking.evidence(facts, deadline_ms=deadline_ms, now_ms=now_ms)
         except DBAPIError:
@@ -76,6 +75,15 @@ def release(connection: Connection, institution_id: int, one: Releasable, now_ms
     session = one.session
     derivations.lock_registers(connection, institution_id, [session.id])
     gaps = [(door.reader_id, *gap) for door in one.doors for gap in door.outages]
+    history.append(
+        connection,
+        institution_id=institution_id,
+        session_id=session.id,
+        kind=history.RELEASE,
+        body={"evidence": one.state, "outages": len(gaps)},
+        by_account_id=None,
+        now_ms=now_ms,
+    )
     evidence.set_outages(connection, institution_id, session.id, gaps, now_ms)
     evidence.release(connection, session.id, one.state, now_ms)
     listed = registers.members(connection, session.id)

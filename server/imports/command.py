@@ -19,6 +19,7 @@ from server.imports.badrows import NeedsConfirmation, RowsRefused
 from server.imports.progress import Progress
 from server.imports.run import Done
 from server.imports.summary import WORDS, Summary
+from server.policy.profile import of_settings
 from server.store import engine
 
 #: exit status where a person has to confirm
@@ -118,7 +119,13 @@ def _with_store(arguments: argparse.Namespace, work: Callable[[run.Store, Progre
         with engine.writing(opened.engine) as connection:
             here = opened.institution(connection)
         shown = arguments.progress or sys.stderr.isatty()
-        store = run.Store(engine=opened.engine, clock=opened.clock, vault=opened.vault, institution=here)
+        store = run.Store(
+            engine=opened.engine,
+            clock=opened.clock,
+            vault=opened.vault,
+            institution=here,
+            profiles=of_settings(opened.settings.profiles_dir, opened.settings.time_zone),
+        )
         return work(store, Progress(sys.stderr if shown else None))
     finally:
         opened.engine.dispose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from server.imports.progress import Progress
 from server.imports.rules import SKIP, Rules, plain, zone_named
 from server.imports.summary import Summary
 from server.imports.timetable_plan import WantedSession
+from server.policy.profile import Profiles, read_all
 from server.store import cards, engine, imported, imported_cards, imported_sessions
 from server.store.engine import Connection, Engine
 from server.store.institutions import Institution
@@ -34,6 +35,7 @@ class Store:
     clock: Clock
     vault: Vault
     institution: Institution
+    profiles: Profiles = field(default_factory=read_all)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,7 @@ def import_timetable(
         if not changes.any():
             return summary, None
         return summary, lambda each: imported_sessions.apply_sessions(
-            connection, store.institution.id, rules.source, held, changes, now_ms, each
+            connection, store.institution.id, rules.source, held, changes, now_ms, each, store.profiles
         )
 
     digest = bundle.digest_of({path.name: data})

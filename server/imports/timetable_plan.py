@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo
 from server.imports.summary import Summary
 from server.store.imported_sessions import HeldSession, HeldTimetable, SessionChanges
 
+#: a person's word goes before a file's
+_LEFT_ALONE = "it was set by hand, so it is left as it is"
+
 
 @dataclass(frozen=True, kw_only=True)
 class WantedSession:
@@ -56,7 +59,9 @@ def plan(
             rooms |= one.rooms
     covers = {one.id for one in covered}
     for there in missing:
-        if whole and not there.cancelled and there.id in covers:
+        if whole and not there.cancelled and there.id in covers and there.by_hand:
+            summary.notes.append(f"session {_told(there, zone)}: is not in the file any more; {_LEFT_ALONE}")
+        elif whole and not there.cancelled and there.id in covers:
             changes.cancelled.append(there.id)
             summary.add("sessions", "ended", f"session {_told(there, zone)}: is not in the file any more, so cancelled")
     before = sum(not one.cancelled for one in missing if one.id not in covers)
@@ -127,6 +132,11 @@ def _compare(
     zone: ZoneInfo,
 ) -> bool:
     """Note what differs. Returns whether the session takes what the file says."""
+    if there.by_hand:
+        if _differs(one, there):
+            says = "cancelled" if one.cancelled else _told(one, zone)
+            summary.notes.append(f"line {one.line}: session {_told(there, zone)}: the file says {says}; {_LEFT_ALONE}")
+        return False
     if one.cancelled:
         if not there.cancelled:
             changes.cancelled.append(there.id)
@@ -148,6 +158,16 @@ def _compare(
         text = ", ".join(dict.fromkeys(changed))
         summary.add("sessions", "changed", f"session {_told(one, zone)}: {text}")
     return True
+
+
+def _differs(one: WantedSession, there: HeldSession) -> bool:
+    """Whether the file says something else than what was set by hand."""
+    if one.cancelled or there.cancelled:
+        return one.cancelled != there.cancelled
+    return any(
+        getattr(one, name) != getattr(there, name)
+        for name in ("title", "kind", "starts_ms", "ends_ms", "classes", "rooms")
+    )
 
 
 def _row(one: WantedSession) -> dict[str, Any]:

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import iter_route_contexts
 
-from server.pages import doors, marks, register, sign_in, today
+from server import oidc
+from server.pages import (
+    account,
+    accounts,
+    campus_routes,
+    care_routes,
+    doors,
+    lecturer_routes,
+    passkeys,
+    provider,
+    request_form,
+    requests,
+    sign_in,
+)
 from server.pages.desk import Desk
 
 router = APIRouter()
-for _part in (sign_in, today, register, marks, doors):
+for _part in (
+    sign_in,
+    provider,
+    passkeys,
+    account,
+    accounts,
+    lecturer_routes,
+    doors,
+    care_routes,
+    campus_routes,
+    request_form,
+    requests,
+):
     router.include_router(_part.router)
 
 
@@ -16,6 +42,8 @@ def install(app: FastAPI) -> None:
     """The pages and their memory. app.state has engine, clock, settings, hasher and profiles."""
     app.state.desk = Desk(profiles=app.state.profiles)
     app.include_router(router)
+    app.state.provider = oidc.of(app.state.settings)
+    app.state.addresses = frozenset(one.path for one in iter_route_contexts(router.routes))
 
 
 __all__ = ["Desk", "install", "router"]

@@ -1,7 +1,11 @@
-"""Failed sign-ins by address: somebody who tries passwords is slowed, whichever accounts they try.
+"""Wrong passwords, and who has to wait for them. Nobody can keep the right person out by typing wrong ones elsewhere.
 
-The account's own count stands in the store. This one is in memory: it need not outlive the process, and a successful
-sign-in from a whole building behind one address counts nothing.
+Counted is a pair: the address and the account tried from it. Beside it the address alone, with room for a whole college
+that is behind one. A browser that signed in before is a *known device* of that account (server/pages/device.py): it is
+counted for itself and waits for nobody else's mistakes. A passkey waits for nothing.
+
+In memory: it need not outlive the process. A try is counted before the password is looked at, so that many at once get
+no further than one after another, and taken back where it was right.
 """
 
 from __future__ import annotations
@@ -10,43 +14,68 @@ import threading
 from collections import OrderedDict, deque
 from ipaddress import IPv6Address, ip_address
 
-#: this many failures from one address in this time, then none is looked at until the oldest is that old
-LIMIT, WINDOW_MS = 20, 5 * 60_000
-#: addresses that are remembered; the one that failed longest ago goes first
-ADDRESSES = 10_000
+WINDOW_MS = 5 * 60_000
+#: tries in the window: of one account from one address; of whatever accounts from one address; from a known device
+PAIR, ADDRESS, DEVICE = 5, 100, 10
+#: what is remembered; what was tried longest ago goes first
+REMEMBERED = 20_000
 
 
 class Attempts:
-    """Counts failures by address. Thread-safe. Times in epoch ms are handed in."""
+    """Counts tries. Thread-safe. Times in epoch ms are handed in."""
 
-    def __init__(self, *, limit: int = LIMIT, window_ms: int = WINDOW_MS) -> None:
-        self._limit, self._window_ms = limit, window_ms
-        self._failed: OrderedDict[str, deque[int]] = OrderedDict()
+    def __init__(
+        self, *, pair: int = PAIR, address: int = ADDRESS, device: int = DEVICE, window_ms: int = WINDOW_MS
+    ) -> None:
+        self._pair, self._address, self._device, self._window_ms = pair, address, device, window_ms
+        self._tries: OrderedDict[tuple[str, str], deque[int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait_ms(self, address: str, now_ms: int) -> int:
-        """How long this address has to wait; 0: it may try."""
-        with self._lock:
-            times = self._recent(_block(address), now_ms)
-            return max(1, times[0] + self._window_ms - now_ms) if len(times) >= self._limit else 0
+    def take(self, address: str, login: str, device: str | None, now_ms: int) -> int:
+        """Count a try, and answer 0; or how long to wait, and nothing is counted.
 
-    def failed(self, address: str, now_ms: int) -> None:
-        """Count a failure."""
+        device: the known device of this very account, if it is one.
+        """
         with self._lock:
-            block = _block(address)
-            times = self._recent(block, now_ms)
-            times.append(now_ms)
-            self._failed[block] = times
-            self._failed.move_to_end(block)
-            while len(self._failed) > ADDRESSES:
-                self._failed.popitem(last=False)
+            if device is not None and not self._waits(("device", device), self._device, now_ms):
+                self._count(("device", device), now_ms)
+                return 0
+            pair, block = ("pair", f"{_block(address)} {login.casefold()}"), ("address", _block(address))
+            wait_ms = max(self._waits(pair, self._pair, now_ms), self._waits(block, self._address, now_ms))
+            if not wait_ms:
+                self._count(pair, now_ms)
+                self._count(block, now_ms)
+            return wait_ms
 
-    def _recent(self, block: str, now_ms: int) -> deque[int]:
-        times = self._failed.get(block, deque())
+    def right(self, address: str, login: str, device: str | None, now_ms: int) -> None:
+        """The try that was counted last was right: what this person got wrong before is forgotten."""
+        with self._lock:
+            if device is not None:
+                # Others' mistakes stay counted: they are not this person's.
+                self._tries.pop(("device", device), None)
+                return
+            self._tries.pop(("pair", f"{_block(address)} {login.casefold()}"), None)
+            # The address's other failures stay: they may be of other accounts.
+            times = self._recent(("address", _block(address)), now_ms)
+            if times:
+                times.pop()
+
+    def _waits(self, key: tuple[str, str], limit: int, now_ms: int) -> int:
+        times = self._recent(key, now_ms)
+        return max(1, times[0] + self._window_ms - now_ms) if len(times) >= limit else 0
+
+    def _count(self, key: tuple[str, str], now_ms: int) -> None:
+        self._tries.setdefault(key, deque()).append(now_ms)
+        self._tries.move_to_end(key)
+        while len(self._tries) > REMEMBERED:
+            self._tries.popitem(last=False)
+
+    def _recent(self, key: tuple[str, str], now_ms: int) -> deque[int]:
+        times = self._tries.get(key, deque())
         while times and times[0] <= now_ms - self._window_ms:
             times.popleft()
         if not times:
-            self._failed.pop(block, None)
+            self._tries.pop(key, None)
         return times
 
 

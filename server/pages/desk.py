@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from server.pages.attempts import Attempts
 from server.pages.guard import who
 from server.pages.local import Local
 from server.pages.snapshots import Snapshots
-from server.policy.profile import DEFAULT, Profile, read_all
+from server.policy.profile import DEFAULT, Profile, Profiles, read_all
 from server.scope import Scope
 from server.store import institutions
 from server.store.engine import Connection, Engine
@@ -25,11 +24,13 @@ class Desk:
 
     attempts: Attempts = field(default_factory=Attempts)
     snapshots: Snapshots = field(default_factory=Snapshots)
-    profiles: Mapping[str, Profile] = field(default_factory=read_all)
+    profiles: Profiles = field(default_factory=read_all)
 
-    def profile(self, name: str) -> Profile:
-        """The profile of this name; a session of one that is gone is shown by the default one."""
-        return self.profiles.get(name) or self.profiles[DEFAULT]
+    def profile(self, name: str, starts_ms: int | None = None) -> Profile:
+        """The profile of this name as it holds for a session that starts then, or its newest version; a session of one
+        that is gone is shown by the default one."""
+        known = name if name in self.profiles else DEFAULT
+        return self.profiles[known] if starts_ms is None else self.profiles.at(known, starts_ms)
 
 
 @dataclass(frozen=True, kw_only=True)

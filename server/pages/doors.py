@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
+from server.declared import act
 from server.pages import words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute
@@ -162,6 +163,7 @@ def _poll(shown: dict[str, Any]) -> Markup:
 
 
 @router.get("/doors")
+@act("doors.read")
 def doors(signed: Signed) -> Response:
     """The page. Raises NotAllowed for whoever does not tend doors."""
     shown = _shown(signed)
@@ -176,6 +178,7 @@ def doors(signed: Signed) -> Response:
 
 
 @router.get("/doors/live")
+@act("doors.read")
 def live(signed: Signed, v: str = "") -> Response:
     """The doors again, if anything about them changed since version v; else 204."""
     shown = _shown(signed)

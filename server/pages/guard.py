@@ -6,6 +6,7 @@ is not signed in is sent to sign in and comes back.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,11 +17,12 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
-from server.api.signed_in import COOKIE
-from server.errors import NotAllowed, NotFound, NotSignedIn, StoreError, TooMuch
+from server import declared
+from server.api.signed_in import COOKIE, idle_ms
+from server.errors import NotAllowed, NotFound, NotSignedIn, StoreError, TooMuch, Unwritable
 from server.pages.rendering import page
 from server.store import logins
-from server.store.engine import reading
+from server.store.engine import reading, writing
 
 HEADERS = {
     "content-security-policy": (
@@ -58,7 +60,8 @@ class PageRoute(APIRoute):
 
 def _headed(response: Response) -> Response:
     for name, value in HEADERS.items():
-        response.headers[name] = value
+        # An attached file comes with a stricter policy of its own.
+        response.headers.setdefault(name, value)
     return response
 
 
@@ -101,19 +104,41 @@ def nowhere(request: Request, error: StoreError) -> Response:
 
 
 def who(request: Request) -> logins.Login:
-    """Dependency: whoever is signed in by the cookie. Raises NotSignedIn."""
-    token = request.cookies.get(COOKIE, "")
-    if token:
-        with reading(request.app.state.engine) as connection:
-            found = logins.find(connection, token, request.app.state.clock.now_ms())
-        if found is not None:
-            request.state.login = found
-            return found
-    raise NotSignedIn("sign-in-needed", "sign in first")
+    """Dependency: whoever is signed in by the cookie, if the route is for them. Raises NotSignedIn, NotAllowed."""
+    found = by_cookie(request)
+    if found is None:
+        raise NotSignedIn("sign-in-needed", "sign in first")
+    request.state.login = found
+    declared.enforce(request.scope.get("endpoint"), found.scope)
+    return found
+
+
+def by_cookie(request: Request) -> logins.Login | None:
+    """Whoever is signed in by the cookie, and is here now; None: nobody."""
+    token, state = request.cookies.get(COOKIE, ""), request.app.state
+    if not token:
+        return None
+    now_ms = state.clock.now_ms()
+    with reading(state.engine) as connection:
+        found = logins.find(connection, token, now_ms, idle_ms=idle_ms(request))
+    # A page that looks for news by itself is nobody at the desk.
+    if found is not None and now_ms - found.seen_ms >= logins.SEEN_MS and not request.url.path.endswith("/live"):
+        # A database that cannot be written is said elsewhere (healthz); what can be read is still shown.
+        with contextlib.suppress(Unwritable), writing(state.engine) as connection:
+            logins.seen(connection, found.login_id, now_ms)
+    return found
 
 
 async def form(request: Request) -> dict[str, str]:
     """Dependency: the fields of a plain form, each once. Whatever else was sent is no form.
+
+    Raises TooMuch(`form`), StoreError(`form-cut`).
+    """
+    return dict(await pairs(request))
+
+
+async def pairs(request: Request, *, most: int = 50) -> list[tuple[str, str]]:
+    """The fields of a plain form as they came: a name may come several times. None where there are more than `most`.
 
     Raises TooMuch(`form`), StoreError(`form-cut`).
     """
@@ -127,12 +152,12 @@ async def form(request: Request) -> dict[str, str]:
         # Nobody reads this; it is no fault of ours.
         raise StoreError("form-cut", "the form did not arrive whole: send it again") from None
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
-        return {}
+        return []
     try:
-        pairs = parse_qsl(bytes(body).decode("ascii", "replace"), keep_blank_values=True, max_num_fields=50)
+        found = parse_qsl(bytes(body).decode("ascii", "replace"), keep_blank_values=True, max_num_fields=most)
     except ValueError:
-        return {}
-    return {name: clean(value) for name, value in pairs}
+        return []
+    return [(name, clean(value)) for name, value in found]
 
 
 def clean(text: str, limit: int = 2000) -> str:

@@ -22,6 +22,11 @@ class Local:
         self._zone = ZoneInfo(time_zone)
         self.now_ms = now_ms
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone itself, for rules."""
+        return self._zone
+
     def _at(self, at_ms: int) -> datetime:
         return datetime.fromtimestamp(min(max(at_ms, 0), _LAST_MS) / 1000, self._zone)
 
@@ -38,6 +43,22 @@ class Local:
         midnights = (datetime.combine(one, time(), self._zone) for one in (day, day + timedelta(days=1)))
         begins, ends = (int(one.timestamp() * 1000) for one in midnights)
         return begins, ends
+
+    def ms(self, day: date, clock: time) -> int | None:
+        """Epoch ms of a local time; the first of two where clocks go back. None: the clocks' change leaves it out."""
+        wanted = datetime.combine(day, clock, self._zone)
+        at_ms = int(wanted.timestamp() * 1000)
+        return at_ms if self._at(at_ms).time() == clock else None
+
+    def iso(self, at_ms: int) -> tuple[str, str]:
+        """Day and time as form fields have them: `2026-11-22`, `10:42`."""
+        at = self._at(at_ms)
+        return at.date().isoformat(), at.strftime("%H:%M")
+
+    def dated(self, at_ms: int) -> str:
+        """`Sun 22 Nov 2026`: a day, whatever today is."""
+        at = self._at(at_ms)
+        return f"{_DAYS[at.weekday()][:3]} {at.day} {_MONTHS[at.month - 1][:3]} {at.year}"
 
     def time(self, at_ms: int) -> str:
         """`10:42`."""

@@ -1,4 +1,8 @@
-"""One student's mark in a session: how it came about, and setting it by hand. Marks are only ever appended."""
+"""Setting marks by hand: one student's panel with how the mark came about, and several students at once.
+
+Marks are only ever appended. Every form says which mark it has seen; what changed meanwhile is shown, never overwritten,
+and a form that is sent twice sets one mark.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,22 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from markupsafe import Markup
 
+from server.declared import act
 from server.errors import NotFound, StoreError
-from server.pages import words
+from server.pages import about, choices, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, form, is_htmx, number
-from server.pages.register import heading, look
+from server.pages.guard import PageRoute, check_csrf, form, is_htmx, number, pairs
+from server.pages.register import Shown, changes, look, order_of, told, whole
 from server.pages.rendering import page, piece
+from server.policy import lateness
 from server.policy.profile import Profile
 from server.store import page_register, registers, sessions
 from server.store.engine import Connection, reading, writing
+from server.store.registers import Wanted
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
@@ -26,14 +33,26 @@ Form = Annotated[dict[str, str], Depends(form)]
 NOTE_LIMIT = 500
 #: what stands for "no mark" in the form: codes are never empty
 NO_MARK = ""
+#: fields of one form at most: a box for each student of a large class, and a few more
+MANY = 1000
+
+
+async def many(request: Request) -> list[tuple[str, str]]:
+    """Dependency: a form with a box for each student."""
+    return await pairs(request, most=MANY)
+
+
+Many = Annotated[list[tuple[str, str]], Depends(many)]
 
 
 @router.get("/sessions/{session}/people/{person}")
-def ask(signed: Signed, session: str, person: str) -> Response:
-    """The panel with a student's mark, its history and the form."""
+@act("register.read")
+def ask(signed: Signed, session: str, person: str, code: str = "") -> Response:
+    """The panel with a student's mark, its history and the form. code: the mark that is to be chosen."""
     session_id, person_id = number(session, "session"), number(person, "student")
+    fields = {"code": code[:8]} if code else {}
     with reading(signed.engine) as connection:
-        return _answer(signed, connection, session_id, person_id)
+        return _answer(signed, connection, session_id, person_id, fields=fields)
 
 
 def _answer(
@@ -50,78 +69,103 @@ def _answer(
     if row is None:
         raise NotFound("student", "there is no such student on this register")
     steps = page_register.history(connection, session_id, person_id)
-    profile = signed.desk.profile(shown.snapshot.register.session.profile)
+    session = shown.snapshot.register.session
+    profile = signed.desk.profile(session.profile, session.starts_ms)
     fields = fields or {}
     now = steps[0] if steps else None
+    missed = _missed(session, row["at_ms"], shown.local.now_ms)
+    late_min = now.late_min if now and now.late_min is not None else missed if missed is not None else ""
     content = piece(
         "_panel.html",
         row=row,
         session_id=session_id,
         csrf=signed.login.csrf,
         seen=now.id if now else 0,
-        codes=_codes(profile.codes.values()),
+        choices=choices.of(signed, connection, shown, person_id) if "register.mark" in shown.acts else None,
         chosen=fields.get("code", (row["code"] or profile.present)),
         minutes=profile.late is not None,
-        late_min=fields.get("late_min", now.late_min if now and now.late_min is not None else ""),
+        late_min=fields.get("late_min", late_min),
         early_min=fields.get("early_min", now.early_min if now and now.early_min is not None else ""),
-        late_code=profile.late,
         note=fields.get("note", ""),
         problem=problem,
+        proposal=row["proposal"] if "register.mark" in shown.acts else None,
+        guidance=profile.guidance,
         history=[words.step(profile, one, shown.local) for one in steps],
     )
     status = 422 if problem else 200
     if is_htmx(signed.request):
         # One panel is open at a time: the one before goes as this one comes.
-        row_html = Markup('<tr id="panel"><td colspan="4">{}</td></tr>').format(content)
+        row_html = Markup('<tr id="panel"><td class="panelbox" colspan="4">{}</td></tr>').format(content)
         gone = Markup('<template><tr id="panel" hx-swap-oob="delete"></tr></template>')
-        headers = {"HX-Trigger-After-Settle": json.dumps({"focus-on": f"t{person_id}"})}
+        focus = f"n{person_id}" if fields.get("code") and fields["code"] == profile.late else f"t{person_id}"
+        headers = {"HX-Trigger-After-Settle": json.dumps({"focus-on": focus})}
         if problem:
             return HTMLResponse(content, status_code=status, headers=headers)
         return HTMLResponse(gone + row_html, status_code=status, headers=headers)
-    title = heading(shown.snapshot, shown.local)
     return page(
         signed.request,
         "mark.html",
         status=status,
         login=signed.login,
-        session=title,
+        session=about.heading(shown.snapshot.register.session, shown.local),
         session_id=session_id,
         row=row,
         panel=content,
     )
 
 
-def _codes(known: Any) -> list[dict[str, str]]:
-    return [*({"code": one.code, "meaning": one.meaning} for one in known), {"code": NO_MARK, "meaning": "no mark"}]
+def _missed(session: sessions.SessionRow, at_ms: int | None, now_ms: int) -> int | None:
+    """The whole minutes that somebody missed: until their tap, or until now while the session runs (LOUGH-14)."""
+    if at_ms is None:
+        at_ms = now_ms if session.starts_ms <= now_ms <= session.ends_ms else 0
+    return (at_ms - session.starts_ms) // 60_000 if at_ms >= session.starts_ms + 60_000 else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    """What the form asks for."""
+class _Ask:
+    """What a form asks for, of each of its students."""
 
     code: str | None
     late_min: int | None
     early_min: int | None
     note: str
 
-    def is_now(self, now: page_register.Step | None) -> bool:
-        """Whether a person has set exactly this already: the form was sent twice."""
-        if now is None or now.source != "person":
+    @property
+    def no_minutes(self) -> bool:
+        """Whether it does not say how many minutes were missed."""
+        return self.late_min is None and self.early_min is None
+
+    def is_now(self, now: page_register.Held | None, account_id: int) -> bool:
+        """Whether this person has set exactly this already: the form was sent twice."""
+        if now is None or now.source != "person" or now.by_account_id != account_id:
             return False
-        mine = (self.code, self.late_min, self.early_min, self.note)
-        return mine == (now.code, now.late_min, now.early_min, now.note or "")
+        return (self.code, self.late_min, self.early_min, self.note) == (
+            now.code, now.late_min, now.early_min, now.note or ""
+        )  # fmt: skip
 
 
 @router.post("/sessions/{session}/people/{person}")
+@act("register.mark")
 def set_mark(signed: Signed, session: str, person: str, fields: Form) -> Response:
     """Set a mark by hand. Sent twice it is set once; changed meanwhile it is asked again."""
     check_csrf(fields, signed.login)
     session_id, person_id = number(session, "session"), number(person, "student")
     with writing(signed.engine) as connection:
-        found = sessions.need(connection, signed.scope, session_id)
-        told = _set(signed, connection, session_id, person_id, signed.desk.profile(found.profile), fields)
-        if told is not None:
-            return _answer(signed, connection, session_id, person_id, problem=told, fields=fields)
+        found = sessions.need(connection, signed.scope, session_id, "register.mark")
+        profile = signed.desk.profile(found.profile, found.starts_ms)
+        try:
+            wanted = _read(profile, fields)
+            if wanted.code is not None and profile.codes[wanted.code].minutes and wanted.no_minutes:
+                raise ValueError("Say how many minutes were missed: late, or left early.")
+            _check(profile, found, wanted)
+            _set(signed, connection, session_id, {person_id: _seen(fields.get("seen", ""))}, wanted)
+        except (ValueError, StoreError) as error:
+            if isinstance(error, StoreError) and error.code == "mark-person":
+                raise NotFound("student", "there is no such student on this register") from error
+            if isinstance(error, StoreError) and error.status not in (400, 409):
+                raise
+            connection.rollback()
+            return _answer(signed, connection, session_id, person_id, problem=_sentence(error), fields=fields)
     if is_htmx(signed.request):
         triggers = {"look-again": "", "focus-on": f"c{person_id}"}
         return HTMLResponse(
@@ -131,56 +175,158 @@ def set_mark(signed: Signed, session: str, person: str, fields: Form) -> Respons
     return RedirectResponse(f"/sessions/{session_id}?said=mark", status_code=303)
 
 
-def _set(
-    signed: Visit,
-    connection: Connection,
-    session_id: int,
-    person_id: int,
-    profile: Profile,
-    fields: dict[str, str],
-) -> str | None:
-    """Set it, or say why not."""
-    try:
-        wanted = _read(profile, fields)
-    except ValueError as error:
-        return str(error)
-    steps = page_register.history(connection, session_id, person_id)
-    now = steps[0] if steps else None
-    if wanted.is_now(now):
-        return None
-    if str(now.id if now else 0) != fields.get("seen", ""):
-        return "This mark was changed while you looked. See below what it is now, then set it again if need be."
-    try:
-        registers.set_mark(
-            connection,
-            signed.scope,
-            dict(signed.desk.profiles),
-            session_id,
-            person_id,
+@router.post("/sessions/{session}/marks")
+@act("register.mark")
+def set_marks(signed: Signed, session: str, sent: Many) -> Response:
+    """One mark for several students: for one by its button or letter, for those selected, or for all without a mark.
+    All or nothing."""
+    fields = dict(sent)
+    check_csrf(fields, signed.login)
+    session_id = number(session, "session")
+    order = order_of(fields.get("order", ""))
+    with writing(signed.engine) as connection:
+        found = sessions.need(connection, signed.scope, session_id, "register.mark")
+        profile = signed.desk.profile(found.profile, found.starts_ms)
+        shown = look(signed, connection, session_id, fresh=True)
+        try:
+            seen, fields = _who(shown, sent, fields)
+            wanted = _read(profile, fields)
+            said = _several(signed, connection, shown, seen, wanted)
+        except (ValueError, StoreError) as error:
+            if isinstance(error, StoreError) and error.status not in (400, 409):
+                raise
+            connection.rollback()
+            return _refused(signed, connection, session_id, error, fields, order)
+    if is_htmx(signed.request):
+        # After the commit: who waits for a receipt at a door does not wait for this.
+        with reading(signed.engine) as connection:
+            shown = look(signed, connection, session_id, fresh=True)
+        pieces = changes(signed, session_id, shown, fields.get("v", ""), order)
+        return HTMLResponse(Markup("\n").join([*pieces, told(said)]))
+    more = "&order=name" if order else ""
+    return RedirectResponse(f"/sessions/{session_id}?said=marks{more}", status_code=303)
+
+
+class _Minutes(ValueError):
+    """A mark that needs minutes, and nothing says how many."""
+
+    def __init__(self, person_id: int, code: str, name: str) -> None:
+        super().__init__(f"Say how many minutes {name} missed: open the student and give them.")
+        self.person_id, self.code = person_id, code
+
+
+def _who(shown: Shown, sent: list[tuple[str, str]], fields: dict[str, str]) -> tuple[dict[int, int], dict[str, str]]:
+    """person -> the mark that was seen of them; and the fields with the code that their button named."""
+    if one := fields.get("set"):
+        person, seen, code = [*one.split(".", 2), "", ""][:3]
+        return {number(person, "student"): _seen(seen)}, fields | {"code": code}
+    if "all" in fields:
+        seen = {one: row["mark_id"] for one, row in shown.snapshot.rows.items() if row["code"] is None}
+        if not seen:
+            raise ValueError("Everybody has a mark already.")
+        return seen, fields
+    found = [value.partition(".")[::2] for name, value in sent if name == "p"]
+    if not found:
+        raise ValueError("Select at least one student first.")
+    return {number(person, "student"): _seen(seen) for person, seen in found}, fields
+
+
+def _several(signed: Visit, connection: Connection, shown: Shown, seen: dict[int, int], wanted: _Ask) -> str:
+    session = shown.snapshot.register.session
+    profile = signed.desk.profile(session.profile, session.starts_ms)
+    rows = shown.snapshot.rows
+    needs = wanted.code is not None and profile.codes[wanted.code].minutes
+    groups: dict[_Ask, dict[int, int]] = {}
+    for person_id, mark_id in seen.items():
+        if person_id not in rows:
+            raise NotFound("student", "there is no such student on this register")
+        mine = wanted
+        if needs and wanted.no_minutes:
+            missed = _missed(session, rows[person_id]["at_ms"], shown.local.now_ms)
+            if missed is None:
+                raise _Minutes(person_id, wanted.code or "", rows[person_id]["full_name"])
+            mine = _Ask(code=wanted.code, late_min=missed, early_min=None, note=wanted.note)
+        _check(profile, session, mine)
+        groups.setdefault(mine, {})[person_id] = mark_id
+    _set_all(signed, connection, session.id, groups)
+    what = wanted.code or "no mark"
+    if len(seen) == 1:
+        return f"{what} for {rows[next(iter(seen))]['full_name']}."
+    return f"{what} for {len(seen)} students."
+
+
+def _set(signed: Visit, connection: Connection, session_id: int, seen: dict[int, int], wanted: _Ask) -> None:
+    _set_all(signed, connection, session_id, {wanted: seen})
+
+
+def _set_all(signed: Visit, connection: Connection, session_id: int, groups: dict[_Ask, dict[int, int]]) -> None:
+    held = page_register.held(connection, session_id, [one for seen in groups.values() for one in seen])
+    asked = [
+        Wanted(
+            person_id=person_id,
             code=wanted.code,
             late_min=wanted.late_min,
             early_min=wanted.early_min,
             remark=wanted.note,
-            now_ms=signed.now_ms(),
+            seen_mark_id=mark_id,
         )
-    except StoreError as error:
-        if error.code == "mark-person":
-            raise NotFound("student", "there is no such student on this register") from error
-        raise
-    return None
+        for wanted, seen in groups.items()
+        for person_id, mark_id in seen.items()
+        if not wanted.is_now(held.get(person_id), signed.scope.account_id)
+    ]
+    if asked:
+        registers.set_marks(connection, signed.scope, signed.desk.profiles, session_id, asked, now_ms=signed.now_ms())
 
 
-def _read(profile: Profile, fields: dict[str, str]) -> _Wanted:
+def _refused(
+    signed: Visit, connection: Connection, session_id: int, error: Exception, fields: dict[str, str], order: str
+) -> Response:
+    """Nothing was set: say why, beside what the register shows now."""
+    text = _sentence(error)
+    if not is_htmx(signed.request):
+        return whole(signed, connection, session_id, order=order, problem=text, fields=fields)
+    shown = look(signed, connection, session_id, fresh=True)
+    pieces = changes(signed, session_id, shown, fields.get("v", ""), order)
+    headers = {}
+    if isinstance(error, _Minutes):
+        headers["HX-Trigger-After-Settle"] = json.dumps({"open-panel": f"{error.person_id}.{error.code}"})
+    return HTMLResponse(Markup("\n").join([*pieces, told(text, "bad")]), status_code=422, headers=headers)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def _check(profile: Profile, session: Any, wanted: _Ask) -> None:
+    """Raises ValueError where its minutes cannot be (LOUGH-14)."""
+    told = lateness.wrong(
+        profile,
+        wanted.code,
+        late_min=wanted.late_min,
+        early_min=wanted.early_min,
+        length_min=(session.ends_ms - session.starts_ms) // 60_000,
+    )
+    if told is not None:
+        raise ValueError(told)
+
+
+def _seen(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+
+
+def _read(profile: Profile, fields: dict[str, str]) -> _Ask:
     """What the form asks for. Raises ValueError with what to correct."""
     code = fields.get("code", NO_MARK) or None
+    if code == "-":
+        raise ValueError("Choose the mark first.")
     if code is not None and code not in profile.codes:
         raise ValueError("Choose one of the marks in the list.")
     # Minutes belong to late; the fields may still hold those of the mark before.
-    late = code is not None and code == profile.late
+    late = code is not None and profile.codes[code].minutes
     late_min, early_min = (_minutes(fields.get(name, "")) if late else None for name in ("late_min", "early_min"))
-    if late and late_min is None and early_min is None:
-        raise ValueError("Say how many minutes were missed: late, or left early.")
-    return _Wanted(code=code, late_min=late_min, early_min=early_min, note=fields.get("note", "").strip()[:NOTE_LIMIT])
+    return _Ask(code=code, late_min=late_min, early_min=early_min, note=fields.get("note", "").strip()[:NOTE_LIMIT])
 
 
 def _minutes(text: str) -> int | None:

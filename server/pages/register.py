@@ -1,8 +1,8 @@
 """A session's live register (LOUGH-6): the page, and the pieces that replace what changed while it is open.
 
-Each second the page asks with the version it shows. If nothing changed the answer is 204, after three small queries.
+Each second the page asks with the version it shows. If nothing changed the answer is 204, after a few small queries.
 If something did, only the rows concerned and what stands above them are sent; each takes the place of the element with
-its id, so that nothing flickers and the focus stays.
+its id, so that nothing flickers and the focus stays. Setting marks and verifying answer with the same pieces.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from markupsafe import Markup
 
-from server.pages import words
+from server.declared import act
+from server.pages import about, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, clean, form, number
+from server.pages.guard import PageRoute, check_csrf, clean, form, is_htmx, number
 from server.pages.local import Local
-from server.pages.local import words as day_words
 from server.pages.rendering import TEMPLATES, page, piece
 from server.pages.snapshots import LASTS_MS, Snapshot
-from server.store import page_register, registers
+from server.store import page_register, registers, sessions, walk_ins
 from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -29,7 +29,8 @@ Form = Annotated[dict[str, str], Depends(form)]
 
 #: how often an open register asks: while cards may come, and afterwards
 LIVE_S, CALM_S, CALM_AFTER_MS = 1, 5, 15 * 60_000
-_SAID = {"mark": "The mark is set.", "verified": "The marks are verified and count now."}
+#: how rows may be ordered: whoever was not seen first, or by name alone
+UNSEEN, NAME = "", "name"
 _ROWS = TEMPLATES["_rows.html"].module
 _line, _body = _ROWS.line, _ROWS.body  # type: ignore[attr-defined]  the template's macros
 
@@ -41,6 +42,8 @@ class Shown(NamedTuple):
     snapshot: Snapshot
     summary: dict[str, Any]
     local: Local
+    #: what whoever looks may do with it: acts of server/scope.py
+    acts: frozenset[str]
 
     @property
     def version(self) -> str:
@@ -59,123 +62,197 @@ def look(signed: Visit, connection: Connection, session_id: int, *, fresh: bool)
     snapshot = found[1]
     session = snapshot.register.session
     doors = page_register.doors_of(connection, session_id)
-    taps = page_register.unmatched(connection, [one.reader_id for one in doors], session.opens_ms, session.closes_ms)
-    profile = desk.profile(session.profile)
+    taps = page_register.unmatched(connection, session, [one.reader_id for one in doors])
+    profile = desk.profile(session.profile, session.starts_ms)
+    acts = page_register.acts(connection, signed.scope, session_id)
     summary = {
         "counts": snapshot.numbers,
+        "due": about.due(profile, snapshot, local),
+        "tier": about.tier(profile, snapshot, local),
         "notes": [
             *words.evidence(snapshot.register, doors, local),
             *words.outages(snapshot.register.outages, local),
-            *words.unmatched(taps),
         ],
-        "verify": words.verification(profile, snapshot.register, snapshot.numbers, local),
+        "unmatched": words.unmatched(taps),
+        "verify": words.verification(profile, snapshot.register, snapshot.numbers, local)
+        if "register.verify" in acts
+        else None,
     }
-    return Shown(found[0], snapshot, summary, local)
+    return Shown(found[0], snapshot, summary, local, acts)
 
 
 def _read(signed: Visit, connection: Connection, session_id: int, local: Local) -> Snapshot:
     desk = signed.desk
-    register = registers.register_of(connection, signed.scope, session_id, dict(desk.profiles))
-    profile = desk.profile(register.session.profile)
+    register = registers.register_of(connection, signed.scope, session_id, desk.profiles)
+    profile = desk.profile(register.session.profile, register.session.starts_ms)
     ended = local.now_ms > register.session.closes_ms
+    newest = page_register.newest_marks(connection, session_id)
+    # Who was added by hand is on no list: mostly there is nobody to ask about.
+    guests = walk_ins.persons(connection, session_id) if not all(row.listed for row in register.rows) else set()
+    rows = {}
+    for row in register.rows:
+        shown = words.row_of(profile, row, local, ended=ended)
+        rows[row.person_id] = shown | {
+            "mark_id": newest.get(row.person_id, 0),
+            "walk_in": row.person_id in guests,
+        }
     return Snapshot(
         version=register.version,
         until_ms=local.now_ms + LASTS_MS,
         register=dataclasses.replace(register, rows=()),
-        rows={row.person_id: words.row_of(profile, row, local, ended=ended) for row in register.rows},
+        rows=rows,
         numbers=words.counts(profile, register.rows),
+        about=about.extras(connection, profile, register.session, local),
     )
+
+
+def quick(signed: Visit, shown: Shown) -> list[dict[str, str]] | None:
+    """The marks that a row offers at once; None: whoever looks sets none here."""
+    session = shown.snapshot.register.session
+    if "register.mark" not in shown.acts or session.cancelled_ms is not None:
+        return None
+    if shown.local.now_ms < session.opens_ms:
+        return []
+    return words.quick(signed.desk.profile(session.profile, session.starts_ms))
 
 
 def _summary(signed: Visit, session_id: int, shown: Shown, *, oob: bool) -> Markup:
     return piece("_summary.html", session_id=session_id, csrf=signed.login.csrf, oob=oob, **shown.summary)
 
 
-def _poll(session_id: int, shown: Shown) -> Markup:
+def _poll(session_id: int, shown: Shown, order: str) -> Markup:
     calm = shown.local.now_ms > shown.snapshot.register.session.closes_ms + CALM_AFTER_MS
     address = f"/sessions/{session_id}/live"
-    return piece("_poll.html", address=address, version=shown.version, seconds=CALM_S if calm else LIVE_S)
-
-
-def _rows(session_id: int, shown: Shown, *, oob: bool) -> Markup:
-    return _body(list(shown.snapshot.rows.values()), session_id, oob)
-
-
-@router.get("/sessions/{session}")
-def register(signed: Signed, session: str, said: str = "") -> Response:
-    """The register's page."""
-    session_id = number(session, "session")
-    with reading(signed.engine) as connection:
-        shown = look(signed, connection, session_id, fresh=True)
-    return page(
-        signed.request,
-        "register.html",
-        live=True,
-        login=signed.login,
-        session=heading(shown.snapshot, shown.local),
-        said=_SAID.get(said),
-        summary=_summary(signed, session_id, shown, oob=False),
-        rows=_rows(session_id, shown, oob=False),
-        poll=_poll(session_id, shown),
+    return piece(
+        "_poll.html",
+        address=address,
+        version=shown.version,
+        more="&order=name" if order == NAME else "",
+        seconds=CALM_S if calm else LIVE_S,
     )
 
 
-def heading(snapshot: Snapshot, local: Local) -> dict[str, Any]:
-    """Course code, title, start and end (LOUGH-6), rooms and staff."""
-    row = snapshot.register.session
-    day = local.day(row.starts_ms)
-    return {
-        "title": row.title,
-        "course_code": row.course_code,
-        "course_title": row.course_title,
-        "starts": local.time(row.starts_ms),
-        "ends": local.time(row.ends_ms),
-        "day": day.isoformat(),
-        "day_words": day_words(day),
-        "rooms": ", ".join(row.rooms),
-        "staff": ", ".join(row.staff),
-    }
+def _rows(signed: Visit, session_id: int, shown: Shown, order: str, *, oob: bool) -> Markup:
+    rows = list(shown.snapshot.rows.values())
+    if order != NAME:
+        rows.sort(key=lambda row: (row["code"] is not None, row["at"] is not None))
+    return _body(rows, session_id, quick(signed, shown), oob)
+
+
+def changes(signed: Visit, session_id: int, shown: Shown, v: str, order: str) -> list[Markup]:
+    """Everything that takes the place of what a page of version v shows."""
+    rows, summary = clean(v, 64).partition("-")[::2]
+    pieces = [_poll(session_id, shown, order)]
+    if summary != words.digest(shown.summary):
+        pieces.append(_summary(signed, session_id, shown, oob=True))
+    if rows == shown.digest:
+        return pieces
+    before = signed.desk.snapshots.by_digest(session_id, rows)
+    changed = shown.snapshot.changed_since(before) if before is not None else None
+    if changed is None:
+        pieces.append(Markup("<template>{}</template>").format(_rows(signed, session_id, shown, order, oob=True)))
+        return pieces
+    marks = quick(signed, shown)
+    pieces += [Markup("<template>{}</template>").format(_line(row, session_id, marks, row["fresh"], True))
+               for row in changed]  # fmt: skip
+    arrived = [row["full_name"] for row in changed if row["fresh"]]
+    if arrived:
+        pieces.append(
+            Markup('<p id="said" class="hidden" role="status" hx-swap-oob="innerHTML">{}</p>').format(
+                f"{', '.join(arrived[:3])}{' and others' if len(arrived) > 3 else ''}: card tapped"
+            )
+        )
+    return pieces
+
+
+def whole(
+    signed: Visit,
+    connection: Connection,
+    session_id: int,
+    *,
+    order: str = UNSEEN,
+    said: str | None = None,
+    problem: str | None = None,
+    fields: dict[str, str] | None = None,
+) -> Response:
+    """The register's page. problem: what could not be done, above everything; fields: what stood in its form."""
+    shown = look(signed, connection, session_id, fresh=True)
+    session = shown.snapshot.register.session
+    profile = signed.desk.profile(session.profile, session.starts_ms)
+    return page(
+        signed.request,
+        "register.html",
+        status=422 if problem else 200,
+        live=True,
+        login=signed.login,
+        session=about.heading(shown.snapshot.register.session, shown.local),
+        session_id=session_id,
+        acts=shown.acts,
+        order=order,
+        said=said,
+        problem=problem,
+        summary=_summary(signed, session_id, shown, oob=False),
+        rows=_rows(signed, session_id, shown, order, oob=False),
+        poll=_poll(session_id, shown, order),
+        columns=3 if quick(signed, shown) is None else 4,
+        keys=words.keys(profile),
+        codes=[code for code in profile.codes.values() if code.code != profile.cancels_to],
+        minutes=profile.late is not None,
+        verifies=profile.verification_needed,
+        fields=fields or {},
+        about=shown.snapshot.about,
+        csrf=signed.login.csrf,
+        cancelled=session.cancelled_ms is not None,
+    )
+
+
+def order_of(text: str) -> str:
+    """The order that an address or a form asks for."""
+    return NAME if text == NAME else UNSEEN
+
+
+@router.get("/sessions/{session}")
+@act("register.read")
+def register(signed: Signed, session: str, said: str = "", order: str = "") -> Response:
+    """The register's page."""
+    session_id = number(session, "session")
+    with reading(signed.engine) as connection:
+        return whole(signed, connection, session_id, order=order_of(order), said=about.SAID.get(said))
 
 
 @router.get("/sessions/{session}/live")
-def live(signed: Signed, session: str, v: str = "") -> Response:
+@act("register.read")
+def live(signed: Signed, session: str, v: str = "", order: str = "") -> Response:
     """What changed since the page showed version v: 204 if nothing did."""
     session_id = number(session, "session")
     with reading(signed.engine) as connection:
         shown = look(signed, connection, session_id, fresh=False)
-    if v == shown.version:
-        return Response(status_code=204)
-    rows, summary = clean(v, 64).partition("-")[::2]
-    pieces = [_poll(session_id, shown)]
-    if summary != words.digest(shown.summary):
-        pieces.append(_summary(signed, session_id, shown, oob=True))
-    if rows != shown.digest:
-        before = signed.desk.snapshots.by_digest(session_id, rows)
-        changed = shown.snapshot.changed_since(before) if before is not None else None
-        if changed is None:
-            pieces.append(Markup("<template>{}</template>").format(_rows(session_id, shown, oob=True)))
-        else:
-            pieces += [
-                Markup("<template>{}</template>").format(_line(row, session_id, row["fresh"], True)) for row in changed
-            ]
-            arrived = [row["full_name"] for row in changed if row["fresh"]]
-            if arrived:
-                pieces.append(
-                    Markup('<p id="said" class="hidden" role="status" hx-swap-oob="innerHTML">{}</p>').format(
-                        f"{', '.join(arrived[:3])}{' and others' if len(arrived) > 3 else ''}: card tapped"
-                    )
-                )
-    return HTMLResponse(Markup("\n").join(pieces))
+        if v == shown.version:
+            return Response(status_code=204)
+        return HTMLResponse(Markup("\n").join(changes(signed, session_id, shown, v, order_of(order))))
 
 
 @router.post("/sessions/{session}/verify")
+@act("register.verify")
 def verify(signed: Signed, session: str, fields: Form) -> Response:
     """The lecturer has looked through the marks: they count from now on (STEP-18). Twice is once."""
     check_csrf(fields, signed.login)
     session_id = number(session, "session")
     with writing(signed.engine) as connection:
         now_ms = signed.now_ms()
+        sessions.need(connection, signed.scope, session_id, "register.verify")
         found = registers.register_of(connection, signed.scope, session_id)
         if any(row.code is not None and not row.verified for row in found.rows):
-            registers.verify(connection, signed.scope, session_id, now_ms)
+            registers.verify(connection, signed.scope, session_id, now_ms, signed.desk.profiles)
+    if is_htmx(signed.request):
+        with reading(signed.engine) as connection:
+            shown = look(signed, connection, session_id, fresh=True)
+        pieces = changes(signed, session_id, shown, fields.get("v", ""), order_of(fields.get("order", "")))
+        return HTMLResponse(Markup("\n").join([*pieces, told(about.SAID["verified"])]))
     return RedirectResponse(f"/sessions/{session_id}?said=verified", status_code=303)
+
+
+def told(text: str, kind: str = "good") -> Markup:
+    """What was done, or why not: said where the page shows it, and to whoever listens to the page."""
+    role = "alert" if kind == "bad" else "status"
+    return Markup('<p id="told" class="told {}" role="{}" hx-swap-oob="true">{}</p>').format(kind, role, text)

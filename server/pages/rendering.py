@@ -18,7 +18,7 @@ STATIC = HERE / "static"
 
 def _version() -> str:
     digest = hashlib.sha256()
-    for name in ("muster.css", "muster.js"):
+    for name in ("muster.css", "muster.js", "passkeys.js"):
         digest.update((STATIC / name).read_bytes())
     return digest.hexdigest()[:12]
 
@@ -51,14 +51,33 @@ def page(request: Request, name: str, *, status: int = 200, **values: Any) -> HT
     return HTMLResponse(piece(name, **values), status_code=status)
 
 
+#: name, address, what else belongs to it, the acts of which one is enough
+MENU: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("Today", "/today", ("/sessions",), ("register.read",)),
+    ("Lateness", "/lateness", (), ("lateness.read",)),
+    ("My attendance", "/me", ("/absences",), ("attendance.own",)),
+    ("Absences", "/absences", (), ("absence.list",)),
+    ("Trips", "/trips", ("/paper",), ("trip.plan",)),
+    ("Requests", "/requests", (), ("request.read",)),
+    ("Unmarked", "/compliance", (), ("compliance.read",)),
+    ("Registry", "/registry", (), ("campus.read",)),
+    ("Emergency", "/emergency", (), ("emergency.read",)),
+    ("Doors", "/doors", (), ("doors.read",)),
+    ("Accounts", "/accounts", (), ("accounts.change",)),
+)
+
+
 def menu(request: Request, login: Any) -> list[dict[str, Any]]:
     """The pages that this login has, and which one this is."""
     if login is None:
         return []
-    path = request.url.path
-    entries = []
-    if login.role != "technician":
-        entries.append({"name": "Today", "href": "/today", "here": path.startswith(("/today", "/sessions"))})
-    if login.role != "lecturer":
-        entries.append({"name": "Doors", "href": "/doors", "here": path.startswith("/doors")})
-    return entries
+    path, scope = request.url.path, login.scope
+    return [
+        {"name": name, "href": href, "here": any(_is_in(path, one) for one in (href, *more))}
+        for name, href, more, acts in MENU
+        if any(scope.may(act) for act in acts)
+    ]
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")

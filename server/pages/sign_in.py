@@ -1,52 +1,69 @@
-"""Signing in and out. A login's token stands in a cookie that scripts cannot read, and is new at each sign-in."""
+"""Signing in with a password, and out. A login's token stands in a cookie that scripts cannot read, and is new at each
+sign-in. The other ways in are beside this: provider.py and passkeys.py."""
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
+from server import scope
 from server.api.signed_in import COOKIE
+from server.declared import public, signed_in
 from server.errors import NotSignedIn
+from server.pages import device, entering
 from server.pages.desk import Desk, Signed, desk_of
-from server.pages.guard import PageRoute, check_csrf, form, safe_next, same
+from server.pages.guard import PageRoute, by_cookie, check_csrf, form, safe_next, same
 from server.pages.rendering import page
 from server.store import logins
-from server.store.engine import reading, writing
+from server.store.engine import writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
 
-#: before there is a login, the form's token is compared with this cookie
-FORM_COOKIE = "muster_form"
-FORM_COOKIE_S = 3600
+ACCOUNT = "/account"
+#: where each role works; without a role, and where there is no such page, the account's own
+HOMES = {
+    scope.STUDENT: "/me",
+    scope.LECTURER: "/today",
+    scope.HEAD: "/today",
+    scope.CURRICULUM: "/today",
+    scope.REGISTRY: "/registry",
+    scope.FINANCE: "/requests",
+    scope.RESIDENCE: "/emergency",
+    scope.TECHNICIAN: "/doors",
+    scope.AUDITOR: "/today",
+    scope.ADMIN: "/today",
+}
 
 
 @router.get("/")
+@signed_in("leads to the page of whoever is signed in")
 def home(signed: Signed) -> Response:
     """The page that whoever is signed in works with."""
-    return RedirectResponse("/doors" if signed.scope.role == "technician" else "/today", status_code=303)
+    address = HOMES.get(signed.scope.role, ACCOUNT)
+    return RedirectResponse(address if address in signed.request.app.state.addresses else ACCOUNT, status_code=303)
 
 
 @router.get("/sign-in")
+@public("one signs in here")
 def ask(request: Request, next: str = "/") -> Response:
     """The form; whoever is signed in already goes on."""
-    token = request.cookies.get(COOKIE, "")
-    if token:
-        with reading(request.app.state.engine) as connection:
-            if logins.find(connection, token, request.app.state.clock.now_ms()) is not None:
-                return RedirectResponse(safe_next(next), status_code=303)
-    said = "You are signed out." if request.query_params.get("said") == "signed-out" else None
-    return _form(request, next=next, said=said)
+    if by_cookie(request) is not None:
+        return RedirectResponse(safe_next(next), status_code=303)
+    said = {
+        "signed-out": "You are signed out.",
+        "ended": "That is done. All your logins have ended: sign in again.",
+        "password": "Your password is changed, and all your logins have ended. Sign in with the new one.",
+    }.get(request.query_params.get("said", ""))
+    return show(request, next=next, said=said)
 
 
-def _form(request: Request, *, next: str, typed: str = "", problem: str | None = None, said: str | None = None,
-          status: int = 200) -> Response:  # fmt: skip
-    token = request.cookies.get(FORM_COOKIE, "")
-    if not (token.isascii() and len(token) == 32):
-        token = secrets.token_urlsafe(24)
+def show(request: Request, *, next: str, typed: str = "", problem: str | None = None, said: str | None = None,
+         status: int = 200) -> Response:  # fmt: skip
+    """The form, with what went wrong at any of the ways in."""
+    token, settings = entering.form_token(request), request.app.state.settings
     answer = page(
         request,
         "sign_in.html",
@@ -57,33 +74,39 @@ def _form(request: Request, *, next: str, typed: str = "", problem: str | None =
         typed=typed,
         problem=problem,
         said=said,
+        provider=settings.oidc_name if settings.oidc_issuer else None,
     )
-    answer.set_cookie(FORM_COOKIE, token, max_age=FORM_COOKIE_S, **_flags(request))
+    answer.set_cookie(entering.FORM_COOKIE, token, max_age=entering.FORM_COOKIE_S, **entering.flags(request))
     return answer
 
 
-def _flags(request: Request) -> dict:
-    return {"httponly": True, "samesite": "lax", "secure": request.app.state.settings.secure_cookies, "path": "/"}
+def is_ours(request: Request, fields: dict[str, str]) -> bool:
+    """Whether a form of somebody who is not signed in came from a page of this browser's."""
+    return same(fields.get("csrf", ""), request.cookies.get(entering.FORM_COOKIE, ""))
+
+
+EXPIRED = "This form had expired, or your browser keeps no cookies. Allow cookies for this site and sign in again."
 
 
 @router.post("/sign-in")
+@public("one signs in here")
 def sign_in(request: Request, fields: Form, desk: Annotated[Desk, Depends(desk_of)]) -> Response:
     """Check the password; a new token whatever the browser brought, and what it brought ends."""
     state = request.app.state
     now_ms = state.clock.now_ms()
     # Line ends and spaces that were pasted along; the password stays as it was typed.
     typed, goes_on = fields.get("login", "").strip()[:64], fields.get("next", "/")
-    if not same(fields.get("csrf", ""), request.cookies.get(FORM_COOKIE, "")):
-        told = "This form had expired, or your browser keeps no cookies. Allow cookies for this site and sign in again."
-        return _form(request, next=goes_on, typed=typed, problem=told, status=403)
+    if not is_ours(request, fields):
+        return show(request, next=goes_on, typed=typed, problem=EXPIRED, status=403)
     address = request.client.host if request.client else ""
-    if wait_ms := desk.attempts.wait_ms(address, now_ms):
+    known = device.known(request, typed, now_ms)
+    if wait_ms := desk.attempts.take(address, typed, known, now_ms):
         minutes = -(-wait_ms // 60_000)
         told = (
             f"Too many wrong passwords from this network. Wait {minutes} {'minute' if minutes == 1 else 'minutes'}, "
-            "then try again."
+            "then try again, or use a passkey."
         )
-        answer = _form(request, next=goes_on, typed=typed, problem=told, status=429)
+        answer = show(request, next=goes_on, typed=typed, problem=told, status=429)
         answer.headers["retry-after"] = str(-(-wait_ms // 1000))
         return answer
     try:
@@ -94,32 +117,22 @@ def sign_in(request: Request, fields: Form, desk: Annotated[Desk, Depends(desk_o
             fields.get("password", "")[:1024],
             now_ms,
             hours=state.settings.login_hours,
+            browser=entering.browser_of(request),
         )
-    except NotSignedIn as error:
-        desk.attempts.failed(address, now_ms)
-        if error.code == "sign-in-locked":
-            told = (
-                "This account has had too many wrong passwords. Wait five minutes, then try again, or ask whoever runs "
-                "Muster here."
-            )
-            return _form(request, next=goes_on, typed=typed, problem=told, status=429)
+    except NotSignedIn:
         told = "That login and password do not belong together. Check both and try again."
-        return _form(request, next=goes_on, typed=typed, problem=told, status=401)
-    if old := request.cookies.get(COOKIE):
-        with writing(state.engine) as connection:
-            logins.sign_out(connection, old, now_ms)
-    answer = RedirectResponse(safe_next(goes_on), status_code=303)
-    answer.set_cookie(COOKIE, made.token, max_age=state.settings.login_hours * 3600, **_flags(request))
-    answer.delete_cookie(FORM_COOKIE, path="/")
-    return answer
+        return show(request, next=goes_on, typed=typed, problem=told, status=401)
+    desk.attempts.right(address, typed, known, now_ms)
+    return entering.enter(request, made, goes_on)
 
 
 @router.post("/sign-out")
+@signed_in("ends one's own login")
 def sign_out(signed: Signed, fields: Form) -> Response:
     """End the login: its token is worth nothing from now on, wherever it was copied to."""
     check_csrf(fields, signed.login)
     with writing(signed.engine) as connection:
         logins.sign_out(connection, signed.request.cookies.get(COOKIE, ""), signed.now_ms())
     answer = RedirectResponse("/sign-in?said=signed-out", status_code=303)
-    answer.delete_cookie(COOKIE, path="/")
+    entering.forget(answer)
     return answer

@@ -25,6 +25,8 @@ class Snapshot:
     #: person id -> what the row shows, in the register's order
     rows: dict[int, dict[str, Any]]
     numbers: dict[str, int | None]
+    #: what stands beside the marks: deadlines' facts, remarks, reports
+    about: dict[str, Any]
 
     @property
     def digest(self) -> str:
@@ -32,8 +34,8 @@ class Snapshot:
         return hashlib.blake2b(repr(self.rows).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
     def changed_since(self, before: Snapshot) -> list[dict[str, Any]] | None:
-        """The rows that differ, each with whether its card was just tapped; None: other students, or another order."""
-        if list(before.rows) != list(self.rows):
+        """The rows that differ, each with whether its card was just tapped; None: other students."""
+        if before.rows.keys() != self.rows.keys():
             return None
         return [
             row | {"fresh": row["at"] is not None and row["at"] != before.rows[person_id]["at"]}

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
+from server.declared import act
 from server.errors import NotAllowed
 from server.pages import words
-from server.pages.desk import Desk, Signed
+from server.pages.desk import Desk, Signed, Visit
 from server.pages.guard import PageRoute, clean
 from server.pages.local import FIRST_DAY, LAST_DAY, Local, parse_day
 from server.pages.local import words as day_words
 from server.pages.rendering import page
-from server.store import page_today, sessions
-from server.store.engine import reading
+from server.store import page_today, sessions, standing
+from server.store.engine import Connection, reading
 from server.store.sessions import SessionRow
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("/today")
+@act("register.read")
 def today(signed: Signed, day: str = "", q: str = "") -> Response:
     """The list for one local day. day: ISO date; q: words that a line must have (for whoever sees all)."""
     scope = signed.scope
@@ -38,14 +41,8 @@ def today(signed: Signed, day: str = "", q: str = "") -> Response:
         local = signed.local(connection)
         shown_day = parse_day(day) or local.today()
         rows = sessions.today(connection, scope, *local.bounds(shown_day))
-        ids = [row.id for row in rows]
-        codes = page_today.codes(connection, ids)
-        parts = page_today.parts(connection, scope.person_id, ids)
-        readers = page_today.with_reader(connection, ids)
-    lines = [
-        _line(signed.desk, row, codes.get(row.id, {}), parts.get(row.id), row.id in readers, local, scope.sees_all)
-        for row in rows
-    ]
+        known = _known(signed, connection, rows)
+    lines = [_line(signed.desk, row, known, local, scope.sees_all) for row in rows]
     found = [line for line in lines if _has(line, wanted)]
     and_q = f"&q={quote(wanted, safe='')}" if wanted else ""
     return page(
@@ -88,25 +85,46 @@ def _has(line: dict[str, Any], wanted: str) -> bool:
     return all(word in text for word in wanted.casefold().split())
 
 
-def _line(
-    desk: Desk,
-    row: SessionRow,
-    codes: dict[str, tuple[int, int]],
-    part: page_today.Part | None,
-    has_reader: bool,
-    local: Local,
-    sees_all: bool,
-) -> dict[str, Any]:
-    profile = desk.profile(row.profile)
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What is read for all lines at once."""
+
+    codes: dict[int, dict[str, tuple[int, int]]]
+    parts: dict[int, page_today.Part]
+    readers: set[int]
+    modes: dict[int, str]
+    times: dict[int, standing.CourseTimes]
+    #: session -> when the last student got a mark that counts
+    marked: dict[int, int]
+
+
+def _known(signed: Visit, connection: Connection, rows: list[SessionRow]) -> _Known:
+    ids = [row.id for row in rows]
+    marked: dict[int, int] = {}
+    for needs in (False, True):
+        these = [row.id for row in rows if signed.desk.profile(row.profile, row.starts_ms).verification_needed == needs]
+        if these:
+            marked |= page_today.marked(connection, these, verified=needs)
+    return _Known(
+        codes=page_today.codes(connection, ids),
+        parts=page_today.parts(connection, signed.scope.person_id, ids),
+        readers=page_today.with_reader(connection, ids),
+        modes=page_today.modes(connection, ids),
+        times=standing.course_times(connection, ids),
+        marked=marked,
+    )
+
+
+def _line(desk: Desk, row: SessionRow, known: _Known, local: Local, sees_all: bool) -> dict[str, Any]:
+    profile = desk.profile(row.profile, row.starts_ms)
+    codes, part = known.codes.get(row.id, {}), known.parts.get(row.id)
     present = sum(many for code, (many, _) in codes.items() if words.effect(profile, code) == "attended")
-    marked = sum(many for many, _ in codes.values())
-    verified = sum(many for _, many in codes.values())
     tags = [words.session_state(row, local.now_ms, local)]
-    if (evidence := words.evidence_tag(row, local.now_ms, has_reader=has_reader)) is not None:
+    facts = {"mode": known.modes[row.id], "deadline_ms": known.times[row.id].marking_deadline_ms}
+    verified = row.verified_ms is not None and all(many == done for many, done in codes.values())
+    tags += words.marking_state(profile, row, facts, known.marked.get(row.id), local, verified=verified)
+    if (evidence := words.evidence_tag(row, local.now_ms, has_reader=row.id in known.readers)) is not None:
         tags.append(evidence)
-    if profile.verification_needed and row.cancelled_ms is None and local.now_ms >= row.starts_ms:
-        done = row.verified_ms is not None and verified == marked
-        tags.append(words.Said("good", "verified") if done else words.Said("late", "not verified"))
     said = None
     if part is not None and part.role is not None:
         said = "cover" if part.role == "cover" else f"with {part.staff - 1} more" if part.staff > 1 else None

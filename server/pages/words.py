@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from server.pages.local import Local
+from server.policy import deadlines
 from server.policy.profile import Profile
 from server.store.page_register import DoorSeen, Step
 from server.store.registers import Outage, Register, Row
@@ -68,6 +69,13 @@ def mark_words(profile: Profile, code: str | None, late_min: int | None, early_m
     return said
 
 
+def missed(late_min: int | None, early_min: int | None) -> str:
+    """`7 min late`, `left 10 min early`."""
+    parts = [f"{late_min} min late"] if late_min is not None else []
+    parts += [f"left {early_min} min early"] if early_min is not None else []
+    return "; ".join(parts) or "late"
+
+
 def row_of(profile: Profile, row: Row, local: Local, *, ended: bool) -> dict[str, Any]:
     """What a line of the register shows."""
     notes = []
@@ -85,9 +93,11 @@ def row_of(profile: Profile, row: Row, local: Local, *, ended: bool) -> dict[str
         words = "not seen" if ended else "not seen yet"
     return {
         "person_id": row.person_id,
+        "at_ms": row.at_ms,
         "full_name": row.full_name,
         "external_id": row.external_id,
         "listed": row.listed,
+        "proposal": row.proposal,
         "code": row.code,
         "kind": kind_of(profile, row.code),
         "words": words,
@@ -103,6 +113,48 @@ def session_state(row: SessionRow, now_ms: int, local: Local) -> Said:
     if now_ms < row.opens_ms:
         return Said("", f"opens {local.time(row.opens_ms)}")
     return Said("good", "open now") if now_ms <= row.closes_ms else Said("", "ended")
+
+
+def marking_state(
+    profile: Profile,
+    row: SessionRow,
+    facts: Mapping[str, Any],
+    marked_ms: int | None,
+    local: Local,
+    *,
+    verified: bool,
+) -> list[Said]:
+    """Where its marking stands, in a word, with the time that is left (LOUGH-1 to 3, LOUGH-8, STEP-5).
+
+    verified: every mark that it has is.
+    """
+    about = {"starts_ms": row.starts_ms, "ends_ms": row.ends_ms, "mode": facts["mode"], "zone": local.zone,
+             "course_deadline_ms": facts["deadline_ms"]}  # fmt: skip
+    found = deadlines.state(
+        profile, **about, now_ms=local.now_ms, marked_ms=marked_ms, cancelled=row.cancelled_ms is not None,
+        members=row.members,
+    )  # fmt: skip
+    done = "verified" if profile.verification_needed else "marked"
+    if found.name == deadlines.NOT_DUE:
+        return []
+    if found.name == deadlines.MARKED:
+        return [Said("good", done)]
+    if found.name == deadlines.LATE:
+        return [Said("late", f"{done} late")]
+    if local.now_ms < row.starts_ms:
+        return []
+    said = []
+    if profile.verification_needed:
+        said = [Said("good", "verified") if verified else Said("late", "not verified")]
+    if found.name == deadlines.UNMARKED:
+        return [*said, Said("bad", "unmarked")]
+    due = deadlines.marking(profile, **about)
+    at_ms = due.warn_ms if due.warn_ms is not None and local.now_ms <= due.warn_ms else due.breach_ms
+    if at_ms is None:
+        return said or [Said("calm", "to mark")]
+    if local.now_ms > at_ms:
+        return [*said, Said("bad", f"was to be marked by {local.moment(at_ms)}")]
+    return [*said, Said("calm", f"mark by {local.moment(at_ms)}, {local.lasting(at_ms - local.now_ms)} left")]
 
 
 def evidence_tag(row: SessionRow, now_ms: int, *, has_reader: bool) -> Said | None:
@@ -180,8 +232,8 @@ def outages(found: Sequence[Outage], local: Local) -> list[Said]:
     ]  # fmt: skip
 
 
-def unmatched(found: dict[str, int]) -> list[Said]:
-    """The swipes at these doors that credited nobody. Counts, never names."""
+def unmatched(found: dict[str, int]) -> str | None:
+    """The swipes at these doors that credited nobody and nobody looked at. Counts, never names: a class may see this."""
     parts = []
     if many := found.get("unknown_card"):
         parts.append(f"{many} with a card that Muster does not know")
@@ -189,10 +241,28 @@ def unmatched(found: dict[str, int]) -> list[Said]:
         parts.append(f"{many} by somebody who is not on this list")
     if many := found.get("unsure"):
         parts.append(f"{many} that still has to be checked" if many == 1 else f"{many} that still have to be checked")
-    if not parts:
-        return []
-    return [Said("", f"Taps at this door that marked nobody: {', '.join(parts)}. Whoever tapped and is not marked: ask, "
-                     "and set the mark by hand.")]  # fmt: skip
+    return f"Taps at this door that marked nobody: {', '.join(parts)}." if parts else None
+
+
+def quick(profile: Profile) -> list[dict[str, str]]:
+    """The marks that stand on the row of somebody who has none: present, late, absent."""
+    codes = [code for code in (profile.present, profile.late, profile.absent) if code]
+    return [{"code": code, "kind": kind_of(profile, code), "meaning": profile.codes[code].meaning} for code in codes]
+
+
+#: keys that do something else on a register: verify, down, up, select, cancel the selection, help
+_TAKEN = "vjkx?"
+
+
+def keys(profile: Profile) -> list[dict[str, str]]:
+    """The letter that sets each mark, where it has one: its first, unless that is taken."""
+    found: dict[str, str] = {}
+    # A mark of one letter goes before a longer one.
+    for code in sorted(profile.codes, key=len):
+        letter = code[0].lower()
+        if letter not in _TAKEN and code != profile.cancels_to:
+            found.setdefault(letter, code)
+    return [{"key": key, "code": code, "meaning": profile.codes[code].meaning} for key, code in found.items()]
 
 
 def verification(profile: Profile, register: Register, numbers: dict[str, int | None], local: Local) -> dict | None:

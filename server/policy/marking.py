@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from server.policy import days
+from server.policy.decision import Decision
 from server.policy.profile import Profile
+
+__all__ = ["Decision", "DoorFacts", "Evidence", "deadline_ms", "evidence", "from_silence", "from_tap"]
 
 #: flags: what a person should look at
 TIME_UNSURE = "time_unsure"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """A mark and why. code None: not marked."""
-
-    code: str | None
-    late_min: int | None = None
-    #: the rule that decided, such as `lough.late`
-    rule: str
-    flag: str | None = None
-
-
-def from_tap(profile: Profile, *, starts_ms: int, at_ms: int, uncertainty_ms: int) -> Decision:
+def from_tap(
+    profile: Profile, *, starts_ms: int, at_ms: int, uncertainty_ms: int, ends_ms: int | None = None
+) -> Decision:
     """The mark of somebody whose swipe at `at_ms` (give or take the uncertainty) was credited.
 
     Late with the whole minutes missed, from the profile's limit on (LOUGH-14). Where the uncertainty straddles the
-    limit: present without minutes, flagged. Never a silent guess.
+    limit: present without minutes, flagged. Never a silent guess. ends_ms: for a programme, whose shifts are full,
+    half or absent by what was missed (DDU-3, DDU-4).
     """
+    if profile.programme is not None and ends_ms is not None:
+        return _shift(profile, starts_ms, ends_ms, at_ms, uncertainty_ms)
     present = Decision(code=profile.present, rule=f"{profile.name}.present")
     if profile.late_from_min is None or profile.late is None:
         return present
@@ -38,6 +35,23 @@ def from_tap(profile: Profile, *, starts_ms: int, at_ms: int, uncertainty_ms: in
     if at_ms < limit_ms:
         return present
     return Decision(code=profile.late, late_min=(at_ms - starts_ms) // 60_000, rule=f"{profile.name}.late")
+
+
+def _shift(profile: Profile, starts_ms: int, ends_ms: int, at_ms: int, uncertainty_ms: int) -> Decision:
+    """A shift as its first swipe alone says: nobody has left early yet, and an occasion is left. Whoever verifies the
+    day judges it with both sides and the occasions used (server/policy/days.py)."""
+    kind = days.kind_of(profile, length_min=(ends_ms - starts_ms) // 60_000)
+
+    def judged(moment_ms: int) -> Decision:
+        late_min = max(0, moment_ms - starts_ms) // 60_000
+        return days.judge(profile, days.Shift(kind=kind, late_min=late_min, early_min=0)).decision
+
+    kind_one, harsh_one = judged(at_ms - uncertainty_ms), judged(at_ms + uncertainty_ms)
+    if kind_one.code != harsh_one.code:
+        return Decision(code=kind_one.code, rule=f"{profile.name}.shift.unsure", flag=TIME_UNSURE)
+    found = judged(at_ms)
+    late = found.late_min if found.late_min is not None and found.late_min > profile.shifts[kind].free_min else None
+    return Decision(code=found.code, late_min=late, rule=found.rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +71,7 @@ class DoorFacts:
 def deadline_ms(profile: Profile, ends_ms: int, zone: ZoneInfo) -> int:
     """When a session's register is released without complete evidence: minutes after its end, or at the end of the
     local day in which it ended."""
-    if profile.evidence_deadline_min is not None:
-        return ends_ms + profile.evidence_deadline_min * 60_000
-    day = datetime.fromtimestamp(ends_ms / 1000, zone).date() + timedelta(days=1)
-    return int(datetime.combine(day, time.min, zone).timestamp() * 1000)
+    return profile.evidence_deadline.after(starts_ms=ends_ms, ends_ms=ends_ms, zone=zone)
 
 
 PENDING, COMPLETE, INCOMPLETE = "pending", "complete", "incomplete"

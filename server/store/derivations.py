@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
-from server.store import upsert
+from server.store import history, upsert
 from server.store.schema import (
     credit,
     enrolment,
@@ -231,6 +231,16 @@ def marks_of(
     return found
 
 
+def held_marks(connection: Connection, session_id: int) -> dict[int, Any]:
+    """person -> the mark row that holds, of everybody who has one in this session."""
+    query = (
+        select(mark)
+        .join(mark_current, mark_current.c.mark_id == mark.c.id)
+        .where(mark_current.c.session_id == session_id)
+    )
+    return {row.person_id: row for row in connection.execute(query)}
+
+
 _SUPERSEDE = update(credit).where(credit.c.id.in_(_IDS)).values(superseded_ms=bindparam("now_ms"))
 
 
@@ -253,10 +263,23 @@ def add_credits(connection: Connection, rows: list[dict[str, Any]]) -> dict[tupl
 _ADD_MARKS = mark.insert().returning(mark.c.id, mark.c.session_id, mark.c.person_id)
 
 
-def add_marks(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, int], int]:
-    """Append marks, one for each (session, person), and make them the ones that hold. Returns their ids."""
+def add_marks(
+    connection: Connection,
+    rows: list[dict[str, Any]],
+    kind: str = history.MARK,
+    about: Mapping[str, Any] | None = None,
+) -> dict[tuple[int, int], int]:
+    """Append marks, one for each (session, person), make them the ones that hold, and tell the history. All are of one
+    institution, and their registers are locked by the caller. Returns their ids.
+
+    kind, about: the history entry's, where the marks are part of something else.
+    """
     if not rows:
         return {}
+    first = rows[0]
+    heads = history.opened(
+        connection, first["institution_id"], {row["session_id"] for row in rows}, first["created_ms"]
+    )
     made = {(row.session_id, row.person_id): row.id for row in connection.execute(_ADD_MARKS, rows)}
     connection.execute(
         upsert.over(connection, mark_current, ("session_id", "person_id"), ("mark_id",)),
@@ -270,6 +293,7 @@ def add_marks(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[
             for row in sorted(rows, key=lambda row: (row["session_id"], row["person_id"]))
         ],
     )
+    history.add_marks(connection, rows, made, heads, kind, about)
     return made
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Table, select, update
 
+from server.policy.profile import Profiles
 from server.store import due, sessions
 from server.store.imported import Step, Values, add_many, insert_many, update_many
 from server.store.imported_registers import chunks, touch_registers
@@ -31,6 +32,8 @@ class HeldSession:
     cancelled: bool
     classes: frozenset[int]
     rooms: frozenset[str]
+    #: set or cancelled by a person: an import leaves it alone, and says so
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +106,7 @@ def held_timetable(connection: Connection, institution_id: int, source: str) -> 
             cancelled=row.cancelled_ms is not None,
             classes=frozenset(of_classes.get(row.id, ())),
             rooms=frozenset(of_rooms.get(row.id, ())),
+            by_hand=row.kept_by_hand or row.cancelled_by_account_id is not None,
         )
         for row in connection.execute(select(session).where(*mine).order_by(session.c.id))
     ]
@@ -117,8 +121,10 @@ def apply_sessions(
     changes: SessionChanges,
     now_ms: int,
     step: Step,
+    profiles: Profiles | None = None,
 ) -> None:
-    """Do what the changes say, in the caller's transaction, and mark whoever it concerns."""
+    """Do what the changes say, in the caller's transaction, and mark whoever it concerns. profiles: the shipped ones
+    where none are given."""
     own = {"institution_id": institution_id}
     step("rooms")
     rooms = dict(before.rooms)
@@ -144,7 +150,7 @@ def apply_sessions(
     wanted = dict(zip(new_ids, changes.new, strict=True)) | {row["id"]: row for row in changes.changed}
     # Classes first: a profile may be given to a course.
     _set_many(connection, own, "classes", {key: set(row["classes"]) for key, row in wanted.items()}, now_ms)
-    sessions.plan(connection, institution_id, wanted, now_ms)
+    sessions.plan(connection, institution_id, wanted, now_ms, profiles)
     step("rooms of sessions")
     by_code = {key: {rooms[code] for code in row["rooms"]} for key, row in wanted.items()}
     _set_many(connection, own, "rooms", by_code, now_ms)

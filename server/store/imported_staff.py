@@ -15,13 +15,14 @@ ROLE = "lecturer"
 
 
 def follow_teachers(connection: Connection, institution_id: int, class_ids: Iterable[int], now_ms: int) -> None:
-    """Give the sessions of these classes that are not over yet their classes' teachers."""
+    """Give the sessions of these classes that are not over yet their classes' teachers; what was set by hand stays."""
     found: set[int] = set()
     for ids in chunks(class_ids):
         query = (
             select(session_class.c.session_id)
             .join(session, session.c.id == session_class.c.session_id)
             .where(session_class.c.class_id.in_(ids), session_class.c.to_ms.is_(None), session.c.closes_ms > now_ms)
+            .where(session.c.kept_by_hand.is_(False))
         )
         found.update(connection.execute(query).scalars())
     staff_sessions(connection, institution_id, found, now_ms)

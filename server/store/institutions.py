@@ -38,6 +38,14 @@ def one(connection: Connection, institution_id: int) -> Institution:
     return Institution(id=row.id, name=row.name, time_zone=row.time_zone)
 
 
+def named(connection: Connection, name: str) -> Institution:
+    """The institution of this name. Raises NotFound(`institution`)."""
+    row = connection.execute(select(institution).where(institution.c.name == name)).first()
+    if row is None:
+        raise NotFound("institution", f"there is no institution {name}; see MUSTER_INSTITUTION")
+    return Institution(id=row.id, name=row.name, time_zone=row.time_zone)
+
+
 _EVERY = select(institution.c.id, institution.c.name, institution.c.time_zone).order_by(institution.c.id)
 
 

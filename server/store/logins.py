@@ -13,15 +13,15 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Engine, or_, select, update
 
 from server.errors import NotSignedIn, Refused, StoreError
-from server.scope import ADMIN, ROLES, TECHNICIAN, Grant, Scope
+from server.scope import ADMIN, INSTITUTION, ROLES, TECHNICIAN, Grant, Scope
 from server.store import rights
 from server.store.engine import reading, writing
 from server.store.schema import account, api_token, gateway, login
 from server.store.upsert import new_id
 
-#: wrong passwords in a row before the account waits, and how long
-FAILURES, LOCKED_MS = 5, 5 * 60_000
 PASSWORD_MIN = 10
+#: without a request of their own for so long a login ends: a double lecture. settings.login_idle_min sets it
+IDLE_MS = 120 * 60_000
 #: a login's last use is written down at most this often
 SEEN_MS = 60_000
 
@@ -36,6 +36,10 @@ class Login:
     grants: tuple[Grant, ...]
     shown_name: str
     csrf: str
+    #: of the login itself; 0 for a bearer token
+    login_id: int = 0
+    created_ms: int = 0
+    seen_ms: int = 0
 
     @property
     def scope(self) -> Scope:
@@ -74,13 +78,19 @@ def add_account(
     *,
     login_name: str,
     shown_name: str,
-    password: str,
+    password: str | None,
     role: str,
     person_id: int | None,
     now_ms: int,
+    scope: str = INSTITUTION,
+    scope_id: int | None = None,
+    by_account_id: int | None = None,
 ) -> int:
-    """Make an account. Raises StoreError(`password-short`, `role`), Refused(`login-exists`)."""
-    if len(password) < PASSWORD_MIN:
+    """Make an account with its first role. password None: none is right, it signs in through a provider.
+
+    Raises StoreError(`password-short`, `role`, `role-scope`), Refused(`login-exists`).
+    """
+    if password is not None and len(password) < PASSWORD_MIN:
         raise StoreError("password-short", f"a password has at least {PASSWORD_MIN} characters")
     if role not in ROLES:
         raise StoreError("role", f"a role is one of {', '.join(ROLES)}")
@@ -92,50 +102,92 @@ def add_account(
             person_id=person_id,
             login=login_name,
             shown_name=shown_name,
-            password_hash=hasher.hash(password),
+            password_hash="" if password is None else hasher.hash(password),
             role=role,
             created_ms=now_ms,
         )
     )
     account_id = new_id(made)
-    rights.grant(connection, institution_id, account_id, role, now_ms=now_ms)
+    rights.grant(
+        connection,
+        institution_id,
+        account_id,
+        role,
+        scope=scope,
+        scope_id=scope_id,
+        by_account_id=by_account_id,
+        now_ms=now_ms,
+    )
     return account_id
 
 
 def sign_in(
-    engine: Engine, hasher: PasswordHasher, login_name: str, password: str, now_ms: int, *, hours: int = 12
+    engine: Engine,
+    hasher: PasswordHasher,
+    login_name: str,
+    password: str,
+    now_ms: int,
+    *,
+    hours: int = 12,
+    browser: str = "",
 ) -> SignedIn:
-    """Check a password and make a login. The slow check holds no transaction.
+    """Check a password and make a login. The slow check holds no transaction. Nothing here locks an account: who may
+    try how often is asked before (server/pages/attempts.py).
 
-    Raises NotSignedIn(`sign-in`) without saying which of the two was wrong, NotSignedIn(`sign-in-locked`).
+    Raises NotSignedIn(`sign-in`) without saying which of the two was wrong.
     """
     with reading(engine) as connection:
         row = connection.execute(select(account).where(account.c.login == login_name)).first()
-    # The same work for a login that does not exist: time must not tell.
-    right = _right(hasher, row.password_hash if row is not None else _nobody(hasher), password)
-    if row is not None and row.locked_until_ms is not None and row.locked_until_ms > now_ms:
-        raise NotSignedIn("sign-in-locked", "too many wrong passwords: wait five minutes and try again")
-    if row is None or row.disabled_ms is not None or not right:
+    # The same work for a login that does not exist, or has no password: time must not tell.
+    hashed = row.password_hash if row is not None and row.password_hash else _nobody(hasher)
+    right = is_right(hasher, hashed, password)
+    if row is None or row.disabled_ms is not None or not row.password_hash or not right:
         if row is not None:
-            _failed(engine, row.id, now_ms)
-        raise NotSignedIn("sign-in", "the login or the password is wrong")
+            _failed(engine, row.id)
+        raise _wrong()
+    with writing(engine) as connection:
+        connection.execute(update(account).where(account.c.id == row.id).values(failures=0))
+        # Disabled or given another password while this one was checked: then it is not right any more.
+        now = connection.execute(
+            select(account.c.id).where(account.c.id == row.id, account.c.password_hash == row.password_hash)
+        ).first()
+        if now is None:
+            raise _wrong()
+        return begin(connection, row.id, now_ms, hours=hours, browser=browser)
+
+
+def begin(
+    connection: Connection, account_id: int, now_ms: int, *, hours: int, how: str = "password", browser: str = ""
+) -> SignedIn:
+    """A new login of an account that has shown who it is. Its token is new, whatever the browser brought.
+
+    Raises NotSignedIn(`sign-in`) where the account is disabled.
+    """
+    row = connection.execute(select(account).where(account.c.id == account_id, account.c.disabled_ms.is_(None))).first()
+    if row is None:
+        raise _wrong()
     token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
     expires_ms = now_ms + hours * 3_600_000
-    with writing(engine) as connection:
-        connection.execute(update(account).where(account.c.id == row.id).values(failures=0, locked_until_ms=None))
-        connection.execute(
-            login.insert().values(
-                institution_id=row.institution_id,
-                account_id=row.id,
-                token_hash=hash_of(token),
-                csrf=csrf,
-                created_ms=now_ms,
-                seen_ms=now_ms,
-                expires_ms=expires_ms,
-            )
+    made = connection.execute(
+        login.insert().values(
+            institution_id=row.institution_id,
+            account_id=row.id,
+            token_hash=hash_of(token),
+            csrf=csrf,
+            created_ms=now_ms,
+            seen_ms=now_ms,
+            expires_ms=expires_ms,
+            how=how,
+            browser=browser[:64],
         )
-        made = _login(row, csrf, rights.grants_of(connection, row.id, now_ms))
-    return SignedIn(token=token, expires_ms=expires_ms, login=made)
+    )
+    held = rights.grants_of(connection, row.id, now_ms)
+    found = _login(row, csrf, held, login_id=new_id(made), created_ms=now_ms, seen_ms=now_ms)
+    return SignedIn(token=token, expires_ms=expires_ms, login=found)
+
+
+def _wrong() -> NotSignedIn:
+    return NotSignedIn("sign-in", "the login or the password is wrong")
 
 
 @functools.cache
@@ -144,24 +196,31 @@ def _nobody(hasher: PasswordHasher) -> str:
     return hasher.hash("nobody has this password")
 
 
-def _right(hasher: PasswordHasher, hashed: str, password: str) -> bool:
+def is_right(hasher: PasswordHasher, hashed: str, password: str) -> bool:
+    """Whether this is the password. Slow, as it must be."""
     try:
         return hasher.verify(hashed, password)
     except (VerificationError, InvalidHashError):
         return False
 
 
-def _failed(engine: Engine, account_id: int, now_ms: int) -> None:
+def _failed(engine: Engine, account_id: int) -> None:
     with writing(engine) as connection:
         connection.execute(update(account).where(account.c.id == account_id).values(failures=account.c.failures + 1))
-        connection.execute(
-            update(account)
-            .where(account.c.id == account_id, account.c.failures >= FAILURES)
-            .values(failures=0, locked_until_ms=now_ms + LOCKED_MS)
-        )
 
 
-def _login(row: Any, csrf: str, grants: tuple[Grant, ...]) -> Login:
+def stamp(connection: Connection, login_name: str) -> tuple[int, str] | None:
+    """The account of this name, and what stands for its password: another one, once that was changed."""
+    query = select(account.c.id, account.c.password_hash).where(
+        account.c.login == login_name, account.c.disabled_ms.is_(None)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else (row.id, hash_of(row.password_hash).hex()[:16])
+
+
+def _login(
+    row: Any, csrf: str, grants: tuple[Grant, ...], *, login_id: int = 0, created_ms: int = 0, seen_ms: int = 0
+) -> Login:
     return Login(
         account_id=row.id,
         institution_id=row.institution_id,
@@ -169,23 +228,94 @@ def _login(row: Any, csrf: str, grants: tuple[Grant, ...]) -> Login:
         grants=grants,
         shown_name=row.shown_name,
         csrf=csrf,
+        login_id=login_id,
+        created_ms=created_ms,
+        seen_ms=seen_ms,
     )
 
 
-def find(connection: Connection, token: str, now_ms: int) -> Login | None:
-    """Whose login this token is; None: nobody's, or it has ended. Writes nothing."""
+def find(connection: Connection, token: str, now_ms: int, *, idle_ms: int = IDLE_MS) -> Login | None:
+    """Whose login this token is; None: nobody's, or it has ended, by its hours or by idleness. Writes nothing."""
     query = (
-        select(account, login.c.csrf)
+        select(
+            account,
+            login.c.csrf,
+            login.c.id.label("login_id"),
+            login.c.created_ms.label("signed_in_ms"),
+            login.c.seen_ms,
+        )
         .join(login, login.c.account_id == account.c.id)
         .where(
             login.c.token_hash == hash_of(token),
             login.c.ended_ms.is_(None),
             login.c.expires_ms > now_ms,
+            login.c.seen_ms > now_ms - idle_ms,
             account.c.disabled_ms.is_(None),
         )
     )
     row = connection.execute(query).first()
-    return None if row is None else _login(row, row.csrf, rights.grants_of(connection, row.id, now_ms))
+    if row is None:
+        return None
+    held = rights.grants_of(connection, row.id, now_ms)
+    return _login(row, row.csrf, held, login_id=row.login_id, created_ms=row.signed_in_ms, seen_ms=row.seen_ms)
+
+
+def seen(connection: Connection, login_id: int, now_ms: int) -> None:
+    """Somebody used this login just now."""
+    connection.execute(update(login).where(login.c.id == login_id, login.c.seen_ms < now_ms).values(seen_ms=now_ms))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """A login that holds, as its owner is shown it."""
+
+    id: int
+    how: str
+    browser: str
+    created_ms: int
+    seen_ms: int
+    expires_ms: int
+
+
+def open_logins(connection: Connection, account_id: int, now_ms: int, *, idle_ms: int = IDLE_MS) -> list[Open]:
+    """The account's logins that hold now, the last used first."""
+    query = (
+        select(login)
+        .where(
+            login.c.account_id == account_id,
+            login.c.ended_ms.is_(None),
+            login.c.expires_ms > now_ms,
+            login.c.seen_ms > now_ms - idle_ms,
+        )
+        .order_by(login.c.seen_ms.desc(), login.c.id.desc())
+    )
+    return [
+        Open(
+            id=row.id,
+            how=row.how,
+            browser=row.browser,
+            created_ms=row.created_ms,
+            seen_ms=row.seen_ms,
+            expires_ms=row.expires_ms,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def own(connection: Connection, account_id: int) -> tuple[str, bool]:
+    """The account's login, and whether it has a password."""
+    row = connection.execute(select(account.c.login, account.c.password_hash).where(account.c.id == account_id)).one()
+    return row.login, bool(row.password_hash)
+
+
+def end_one(connection: Connection, account_id: int, login_id: int, now_ms: int) -> bool:
+    """End one login of the account. False: it is none of theirs, or had ended."""
+    done = connection.execute(
+        update(login)
+        .where(login.c.id == login_id, login.c.account_id == account_id, login.c.ended_ms.is_(None))
+        .values(ended_ms=now_ms)
+    )
+    return done.rowcount > 0
 
 
 def find_bearer(connection: Connection, token: str, now_ms: int) -> Login | None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, case, exists, func, or_, select
 
+from server.scope import Scope
+from server.store import page_today, sessions
 from server.store.schema import (
     account,
+    class_group,
+    course,
     credit,
     mark,
+    mark_current,
     note,
     placement,
     reader,
@@ -17,8 +22,14 @@ from server.store.schema import (
     reading,
     room,
     session,
+    session_class,
     session_room,
 )
+from server.store.schema_work import swipe_resolution
+from server.store.sessions import SessionRow
+
+#: what the verdict of a swipe is that marked nobody
+UNMATCHED = ("unknown_card", "red", "unsure")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +78,121 @@ def doors_of(connection: Connection, session_id: int) -> list[DoorSeen]:
     return [DoorSeen(**row._mapping) for row in connection.execute(query)]
 
 
-def unmatched(connection: Connection, reader_ids: list[int], from_ms: int, to_ms: int) -> dict[str, int]:
-    """verdict -> how many swipes at these readers in [from, to] credited nobody. Counts only: they may be anybody's."""
+def unmatched(connection: Connection, row: SessionRow, reader_ids: list[int]) -> dict[str, int]:
+    """verdict -> how many swipes at these readers in the session's window credited nobody and were not looked at yet.
+    Counts only: they may be anybody's."""
     if not reader_ids:
         return {}
+    looked_at = exists().where(
+        swipe_resolution.c.swipe_id == reading.c.swipe_id, swipe_resolution.c.session_id == row.id
+    )
     query = (
         select(reading.c.verdict, func.count())
         .where(
             reading.c.reader_id.in_(reader_ids),
-            reading.c.at_ms >= from_ms,
-            reading.c.at_ms <= to_ms,
-            reading.c.verdict.in_(("unknown_card", "red", "unsure")),
+            reading.c.at_ms >= row.opens_ms,
+            reading.c.at_ms <= row.closes_ms,
+            reading.c.verdict.in_(UNMATCHED),
+            ~looked_at,
         )
         .group_by(reading.c.verdict)
     )
     return dict(connection.execute(query).tuples().all())
+
+
+#: what a register's page offers; of these it asks which reach the session
+ACTS = (
+    "register.mark",
+    "register.verify",
+    "register.cancel",
+    "register.cover",
+    "register.report",
+    "register.notify",
+    "register.export",
+    "register.history",
+    "request.make",
+)
+
+
+def acts(connection: Connection, scope: Scope, session_id: int) -> frozenset[str]:
+    """Which of ACTS this scope reaches the session with."""
+    ways = [case((sessions.visible(scope, act), 1), else_=0).label(act) for act in ACTS if scope.may(act)]
+    if not ways:
+        return frozenset()
+    row = connection.execute(select(*ways).select_from(session).where(session.c.id == session_id)).first()
+    return frozenset(act for act, reached in row._mapping.items() if reached) if row is not None else frozenset()
+
+
+def newest_marks(connection: Connection, session_id: int) -> dict[int, int]:
+    """person -> the id of the mark that holds: what a form says it has seen."""
+    query = select(mark_current.c.person_id, mark_current.c.mark_id).where(mark_current.c.session_id == session_id)
+    return dict(connection.execute(query).tuples().all())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a page says of a session beside its row."""
+
+    #: classroom, school-link, off-site, online ...
+    mode: str
+    #: when the last student on the list got a first mark (or a verified one); None: somebody has none
+    marked_ms: int | None
+    #: of its course; not checked
+    lms_url: str | None
+
+
+def facts(connection: Connection, session_id: int, *, verified: bool) -> Facts:
+    """They. verified: a mark counts only once it is verified."""
+    row = connection.execute(
+        select(session.c.mode, func.min(course.c.lms_url).label("lms_url"))
+        .outerjoin(session_class, and_(session_class.c.session_id == session.c.id, session_class.c.to_ms.is_(None)))
+        .outerjoin(class_group, class_group.c.id == session_class.c.class_id)
+        .outerjoin(course, course.c.id == class_group.c.course_id)
+        .where(session.c.id == session_id)
+        .group_by(session.c.mode)
+    ).one()
+    marked = page_today.marked(connection, [session_id], verified=verified)
+    return Facts(mode=row.mode, lms_url=row.lms_url, marked_ms=marked.get(session_id))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """The mark that holds of one student, as far as a form that was sent twice has to know it."""
+
+    code: str | None
+    late_min: int | None
+    early_min: int | None
+    source: str
+    by_account_id: int | None
+    note: str | None
+
+
+def held(connection: Connection, session_id: int, person_ids: list[int]) -> dict[int, Held]:
+    """person -> the mark that holds, of these."""
+    found: dict[int, Held] = {}
+    for start in range(0, len(person_ids), 500):
+        query = (
+            select(
+                mark.c.person_id,
+                mark.c.code,
+                mark.c.late_min,
+                mark.c.early_min,
+                mark.c.source,
+                mark.c.by_account_id,
+                note.c.text.label("note"),
+            )
+            .join(mark_current, mark_current.c.mark_id == mark.c.id)
+            .outerjoin(note, note.c.id == mark.c.note_id)
+            .where(
+                mark_current.c.session_id == session_id,
+                mark_current.c.person_id.in_(person_ids[start : start + 500]),
+            )
+        )
+        for row in connection.execute(query):
+            values = dict(row._mapping)
+            person_id = values.pop("person_id")
+            found[person_id] = Held(**values)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

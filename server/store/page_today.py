@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
-from server.store.schema import mark, mark_current, placement, session, session_room, session_staff
+from server.store import sessions
+from server.store.schema import (
+    enrolment,
+    mark,
+    mark_current,
+    placement,
+    session,
+    session_class,
+    session_room,
+    session_staff,
+)
 
 CHUNK = 500
 
@@ -26,6 +36,55 @@ def codes(connection: Connection, session_ids: Iterable[int]) -> dict[int, dict[
             mine = found.setdefault(row.session_id, {})
             all_, verified = mine.get(row.code, (0, 0))
             mine[row.code] = (all_ + row.many, verified + (row.many if row.verified else 0))
+    return found
+
+
+def marked(connection: Connection, session_ids: Iterable[int], *, verified: bool) -> dict[int, int]:
+    """session id -> when the last student on its list got a first mark; a session where somebody has none is left out.
+
+    verified: a mark counts only once it is verified. A correction later on does not make a register late.
+    """
+    found: dict[int, int] = {}
+    for ids in _chunks(session_ids):
+        on_list = (
+            select(session.c.id.label("session_id"), enrolment.c.person_id)
+            .join(session_class, session_class.c.session_id == session.c.id)
+            .join(enrolment, enrolment.c.class_id == session_class.c.class_id)
+            .where(session.c.id.in_(ids), sessions.listed())
+            .distinct()
+            .subquery()
+        )
+        good = (mark.c.code.is_not(None), mark.c.verified.is_(True)) if verified else (mark.c.code.is_not(None),)
+        first = (
+            select(mark.c.session_id, mark.c.person_id, func.min(mark.c.created_ms).label("at_ms"))
+            .where(mark.c.session_id.in_(ids), *good)
+            .group_by(mark.c.session_id, mark.c.person_id)
+            .subquery()
+        )
+        holds = (
+            select(mark_current.c.session_id, mark_current.c.person_id)
+            .join(mark, mark.c.id == mark_current.c.mark_id)
+            .where(mark_current.c.session_id.in_(ids), *good)
+            .subquery()
+        )
+        query = (
+            select(
+                on_list.c.session_id,
+                func.max(first.c.at_ms).label("at_ms"),
+                func.count().label("listed"),
+                func.count(holds.c.person_id).label("done"),
+            )
+            .outerjoin(
+                first, and_(first.c.session_id == on_list.c.session_id, first.c.person_id == on_list.c.person_id)
+            )
+            .outerjoin(
+                holds, and_(holds.c.session_id == on_list.c.session_id, holds.c.person_id == on_list.c.person_id)
+            )
+            .group_by(on_list.c.session_id)
+        )
+        for row in connection.execute(query):
+            if row.done == row.listed and row.at_ms is not None:
+                found[row.session_id] = row.at_ms
     return found
 
 
@@ -50,6 +109,15 @@ def parts(connection: Connection, person_id: int | None, session_ids: Iterable[i
             there = found.get(row.session_id, Part(role=None, staff=0))
             mine = row.role if person_id is not None and row.person_id == person_id else there.role
             found[row.session_id] = Part(role=mine, staff=there.staff + 1)
+    return found
+
+
+def modes(connection: Connection, session_ids: Iterable[int]) -> dict[int, str]:
+    """session id -> how it is held: classroom, school-link, off-site, online ..."""
+    found: dict[int, str] = {}
+    for ids in _chunks(session_ids):
+        query = select(session.c.id, session.c.mode).where(session.c.id.in_(ids))
+        found |= dict(connection.execute(query).tuples().all())
     return found
 
 

@@ -1,24 +1,26 @@
-"""Registers: a session's students with their marks; and what a person does to them. Marks are append-only."""
+"""Registers: a session's students with their marks. What a person does to them: hands.py, whose names are here too."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select
 
-from server.errors import StoreError
 from server.policy.profile import Profile
 from server.scope import Scope
-from server.store import derivations, sessions
+from server.store import sessions
+from server.store.hands import MarksRefused as MarksRefused
+from server.store.hands import Problem as Problem
+from server.store.hands import Wanted as Wanted
+from server.store.hands import record as record
+from server.store.hands import set_marks as set_marks
 from server.store.schema import (
     account,
-    audit,
     credit,
     enrolment,
     mark,
     mark_current,
-    note,
     outage,
     person_external_id,
     person_name,
@@ -29,7 +31,9 @@ from server.store.schema import (
 )
 from server.store.schema import register as register_table
 from server.store.sessions import SessionRow
-from server.store.upsert import new_id
+from server.store.standing import members as members
+from server.store.standing import profile_of
+from server.store.verifying import verify as verify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +102,7 @@ def version(connection: Connection, scope: Scope, session_id: int) -> int:
 
 
 def register_of(
-    connection: Connection, scope: Scope, session_id: int, profiles: dict[str, Profile] | None = None
+    connection: Connection, scope: Scope, session_id: int, profiles: Mapping[str, Profile] | None = None
 ) -> Register:
     """The register as it is now. Raises NotFound(`session`)."""
     shown = sessions.one(connection, scope, session_id)
@@ -114,7 +118,9 @@ def register_of(
         .where(outage.c.session_id == session_id)
         .order_by(outage.c.from_ms, reader.c.name)
     )
-    needs = profiles[shown.profile].verification_needed if profiles and shown.profile in profiles else False
+    # As it held for this session: a later version of the profile does not change what counted then.
+    known = profiles is not None and shown.profile in profiles
+    needs = profile_of(profiles, shown).verification_needed if profiles and known else False
     return Register(
         session=shown,
         version=state.version if state else 0,
@@ -126,18 +132,6 @@ def register_of(
     )
 
 
-def members(connection: Connection, session_id: int) -> list[int]:
-    """Who is on the class list at the session's start."""
-    query = (
-        select(enrolment.c.person_id)
-        .join(session_class, session_class.c.class_id == enrolment.c.class_id)
-        .join(session, session.c.id == session_class.c.session_id)
-        .where(session.c.id == session_id, sessions.listed())
-        .distinct()
-    )
-    return sorted(connection.execute(query).scalars())
-
-
 def _rows(connection: Connection, session_id: int, needs: bool) -> list[Row]:
     listed = (
         select(enrolment.c.person_id)
@@ -147,16 +141,17 @@ def _rows(connection: Connection, session_id: int, needs: bool) -> list[Row]:
     )
     on_list = set(connection.execute(listed).scalars())
     identifier = (
-        select(person_external_id.c.person_id, func.min(person_external_id.c.external_id).label("external_id"))
-        .where(person_external_id.c.source == "identifier")
-        .group_by(person_external_id.c.person_id)
-        .subquery()
+        select(func.min(person_external_id.c.external_id))
+        .where(person_external_id.c.person_id == person_name.c.person_id, person_external_id.c.source == "identifier")
+        .scalar_subquery()
     )
+    # The few persons concerned are found first: a term's thousands are not walked through for one register.
+    concerned = listed.union(select(mark_current.c.person_id).where(mark_current.c.session_id == session_id))
     query = (
         select(
             person_name.c.person_id,
             person_name.c.full_name,
-            identifier.c.external_id,
+            identifier.label("external_id"),
             mark.c.code,
             mark.c.late_min,
             mark.c.early_min,
@@ -188,12 +183,12 @@ def _rows(connection: Connection, session_id: int, needs: bool) -> list[Row]:
                 proposal.c.closed_ms.is_(None),
             ),
         )
-        .outerjoin(identifier, identifier.c.person_id == person_name.c.person_id)
         .where(
+            person_name.c.person_id.in_(concerned),
             or_(
                 person_name.c.person_id.in_(listed),
                 and_(mark.c.id.is_not(None), or_(mark.c.code.is_not(None), mark.c.flag.is_not(None))),
-            )
+            ),
         )
         .order_by(person_name.c.sort_name, person_name.c.person_id)
     )
@@ -220,7 +215,7 @@ def _rows(connection: Connection, session_id: int, needs: bool) -> list[Row]:
 def set_mark(
     connection: Connection,
     scope: Scope,
-    profiles: dict[str, Profile],
+    profiles: Mapping[str, Profile],
     session_id: int,
     person_id: int,
     *,
@@ -230,108 +225,6 @@ def set_mark(
     remark: str = "",
     now_ms: int,
 ) -> None:
-    """A person sets a mark: appended, and derivation never changes it. code None: takes the mark away.
-
-    Raises NotFound(`session`), StoreError(`mark-code`, `mark-minutes`, `mark-person`).
-    """
-    found = sessions.need(connection, scope, session_id)
-    profile = profiles[found.profile]
-    if code is not None and code not in profile.codes:
-        raise StoreError("mark-code", f"the profile {profile.name} has the marks {', '.join(profile.codes)}")
-    if any(minutes is not None and not 0 <= minutes <= 1440 for minutes in (late_min, early_min)):
-        raise StoreError("mark-minutes", "minutes are between 0 and 1440")
-    derivations.lock_registers(connection, found.institution_id, [session_id])
-    there = derivations.marks_of(connection, [session_id], [person_id])
-    if person_id not in members(connection, session_id) and not there:
-        raise StoreError("mark-person", "this person is not on the register")
-    note_id = None
-    if remark:
-        made = connection.execute(
-            note.insert().values(
-                institution_id=found.institution_id, text=remark, by_account_id=scope.account_id, created_ms=now_ms
-            )
-        )
-        note_id = new_id(made)
-    derivations.add_marks(
-        connection,
-        [
-            {
-                "institution_id": found.institution_id,
-                "session_id": session_id,
-                "person_id": person_id,
-                "code": code,
-                "late_min": late_min,
-                "early_min": early_min,
-                "source": "person",
-                "by_account_id": scope.account_id,
-                "verified": True,
-                "rule": "person",
-                "ledgers": profile.ledgers(code),
-                "note_id": note_id,
-                "created_ms": now_ms,
-            }
-        ],
-    )
-    waiting = derivations.open_proposals(connection, [session_id]).get((session_id, person_id))
-    if waiting is not None:
-        derivations.close_proposals(connection, [waiting.id], "accepted" if waiting.code == code else "refused", now_ms)
-    derivations.touch(connection, [session_id])
-    _audit(connection, scope, "mark.set", f"session/{session_id}/person/{person_id}", now_ms)
-
-
-def verify(connection: Connection, scope: Scope, session_id: int, now_ms: int) -> int:
-    """The lecturer saves the register: every mark on it is verified and counts (STEP-18). Returns how many were new.
-
-    Raises NotFound(`session`).
-    """
-    found = sessions.need(connection, scope, session_id)
-    derivations.lock_registers(connection, found.institution_id, [session_id])
-    query = (
-        select(mark)
-        .join(mark_current, mark_current.c.mark_id == mark.c.id)
-        .where(mark_current.c.session_id == session_id, mark.c.code.is_not(None), mark.c.verified.is_(False))
-    )
-    rows = [_verified(row, scope, now_ms) for row in connection.execute(query)]
-    derivations.add_marks(connection, rows)
-    connection.execute(
-        update(register_table)
-        .where(register_table.c.session_id == session_id)
-        .values(verified_ms=now_ms, verified_by_account_id=scope.account_id)
-    )
-    derivations.touch(connection, [session_id])
-    _audit(connection, scope, "register.verify", f"session/{session_id}", now_ms)
-    return len(rows)
-
-
-def _verified(row: Any, scope: Scope, now_ms: int) -> dict[str, Any]:
-    keep = (
-        "institution_id",
-        "session_id",
-        "person_id",
-        "code",
-        "late_min",
-        "early_min",
-        "source",
-        "rule",
-        "ledgers",
-        "flag",
-        "credit_id",
-        "note_id",
-    )
-    return {name: getattr(row, name) for name in keep} | {
-        "verified": True,
-        "by_account_id": scope.account_id,
-        "created_ms": now_ms,
-    }
-
-
-def _audit(connection: Connection, scope: Scope, action: str, subject: str, now_ms: int) -> None:
-    connection.execute(
-        audit.insert().values(
-            institution_id=scope.institution_id,
-            at_ms=now_ms,
-            account_id=scope.account_id,
-            action=action,
-            subject=subject,
-        )
-    )
+    """`set_marks` for one student, whatever holds now."""
+    one = Wanted(person_id=person_id, code=code, late_min=late_min, early_min=early_min, remark=remark)
+    set_marks(connection, scope, profiles, session_id, [one], now_ms=now_ms)

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, and_, literal, or_, select, update
 
 from server.errors import StoreError
 from server.scope import DEPARTMENT, INSTITUTION, ROLES, SCOPES, Grant
+from server.store.schema import login
 from server.store.schema_rights import account_role, department
 from server.store.upsert import new_id
 
@@ -57,7 +58,10 @@ def grant(
     by_account_id: int | None = None,
     now_ms: int,
 ) -> int:
-    """Give a role from now on. Raises StoreError(`role`, `role-scope`)."""
+    """Give a role from now on; whoever is signed in with the account signs in again.
+
+    Raises StoreError(`role`, `role-scope`).
+    """
     if role not in ROLES:
         raise StoreError("role", f"a role is one of {', '.join(ROLES)}")
     if scope not in SCOPES or (scope == INSTITUTION) != (scope_id is None):
@@ -75,18 +79,29 @@ def grant(
             from_ms=now_ms,
         )
     )
+    end_logins(connection, account_id, now_ms)
     return new_id(made)
 
 
 def revoke(connection: Connection, institution_id: int, grant_id: int, now_ms: int) -> bool:
-    """Take a role away from now on. False: there is none, or it had ended."""
-    done = connection.execute(
-        update(account_role)
-        .where(
-            account_role.c.id == grant_id,
-            account_role.c.institution_id == institution_id,
-            or_(account_role.c.to_ms.is_(None), account_role.c.to_ms > now_ms),
-        )
-        .values(to_ms=now_ms)
+    """Take a role away from now on; whoever is signed in with the account signs in again. False: there is none, or it
+    had ended."""
+    holds = and_(
+        account_role.c.id == grant_id,
+        account_role.c.institution_id == institution_id,
+        or_(account_role.c.to_ms.is_(None), account_role.c.to_ms > now_ms),
     )
-    return done.rowcount > 0
+    account_id = connection.execute(select(account_role.c.account_id).where(holds)).scalar()
+    done = connection.execute(update(account_role).where(holds).values(to_ms=now_ms))
+    if account_id is None or done.rowcount == 0:
+        return False
+    end_logins(connection, account_id, now_ms)
+    return True
+
+
+def end_logins(connection: Connection, account_id: int, now_ms: int) -> int:
+    """End every login of the account. Answers how many there were."""
+    done = connection.execute(
+        update(login).where(login.c.account_id == account_id, login.c.ended_ms.is_(None)).values(ended_ms=now_ms)
+    )
+    return done.rowcount

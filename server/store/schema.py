@@ -443,7 +443,9 @@ account = Table(
     Column("shown_name", Text, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("role", String(16), nullable=False),
+    #: wrong passwords since the last right one, from wherever: said to administrators, locks nobody out
     Column("failures", Integer, nullable=False, server_default=text("0")),
+    #: of release 0.1.0, which locked accounts; written no more
     Column("locked_until_ms", Ms),
     Column("created_ms", Ms, nullable=False),
     Column("disabled_ms", Ms),
@@ -462,6 +464,10 @@ login = Table(
     Column("seen_ms", Ms, nullable=False),
     Column("expires_ms", Ms, nullable=False),
     Column("ended_ms", Ms),
+    #: password, oidc, passkey
+    Column("how", String(16), nullable=False, server_default="password"),
+    #: what browser it was, as its owner would say it; no address
+    Column("browser", String(64), nullable=False, server_default=""),
 )
 
 #: A bearer token of an account, for programs.
@@ -964,6 +970,7 @@ audit = Table(
     Column("subject", String(128), nullable=False),
     Column("detail", Text, nullable=False, server_default="{}"),
     Index("ix_audit_at", "institution_id", "at_ms"),
+    Index("ix_audit_subject", "institution_id", "subject"),
 )
 
 #: One run of an import that was applied. `summary` is JSON: counts by what was done.

@@ -38,6 +38,12 @@ change_request = Table(
     Column("kind", String(16), nullable=False, server_default="marks"),
     #: the tier by which it was asked, as the profile calls it
     Column("tier", String(48), nullable=False),
+    #: the requirement that this tier comes from, such as LOUGH-32
+    Column("rule", String(64), nullable=False),
+    #: roles whose approval it needs besides the approvers', joined by commas (B, U)
+    Column("approvals", String(64), nullable=False, server_default=""),
+    #: where a transfer leads to
+    _ref("to_class_id", "class_group", nullable=True),
     _ref("asked_by_account_id", "account", index=True),
     _ref("reason_note_id", "note", nullable=True),
     #: open, applied, rejected, withdrawn
@@ -66,6 +72,19 @@ change_request_line = Table(
     Column("code", String(8)),
     Column("late_min", Integer),
     Column("early_min", Integer),
+)
+
+#: Somebody whose approval a request needs besides has given it.
+request_approval = Table(
+    "request_approval",
+    metadata,
+    _id(),
+    _institution(),
+    _ref("request_id", "change_request"),
+    Column("role", String(16), nullable=False),
+    _ref("by_account_id", "account"),
+    Column("created_ms", Ms, nullable=False),
+    UniqueConstraint("request_id", "role"),
 )
 
 #: A supporting file. The bytes lie outside the web root under `stored_as`; the name is what the sender called it.

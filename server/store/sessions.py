@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, exists
 
 from server.errors import NotFound
 from server.policy import profile as profiles_
-from server.policy.profile import Profile
+from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store.schema import (
     class_group,
@@ -71,7 +71,7 @@ def plan(
     institution_id: int,
     session_ids: Iterable[int],
     now_ms: int,
-    profiles: Mapping[str, Profile] | None = None,
+    profiles: Profiles | None = None,
 ) -> None:
     """Work out profile and window of these sessions, from the assignments that hold at their start (PORT-2)."""
     known = profiles or profiles_.read_all()
@@ -105,7 +105,7 @@ def plan(
                 "institution": "",
             }
             name = _assigned(assigned, about, row.starts_ms)
-            found = known.get(name) or known[profiles_.DEFAULT]
+            found = known.at(name if name in known else profiles_.DEFAULT, row.starts_ms)
             opens_ms, closes_ms = found.window(row.starts_ms, row.ends_ms)
             rows.append({"one": row.id, "name": found.name, "opens": opens_ms, "closes": closes_ms})
     if rows:

@@ -1,6 +1,7 @@
 """Settings: documented, checked, and where they come from."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ def test_every_setting_is_documented_with_its_default(repo):
     assert set(VARIABLES) == set(Settings.__dataclass_fields__)
     assert set(said) == set(VARIABLES.values())
     for name, field in Settings.__dataclass_fields__.items():
-        default = {"": "(empty)", False: "`no`"}.get(field.default, f"`{field.default}`")
+        default = {"": "(empty)", Path(): "(empty)", False: "`no`"}.get(field.default, f"`{field.default}`")
         assert said[VARIABLES[name]] == default, name
 
 

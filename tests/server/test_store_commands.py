@@ -1,6 +1,7 @@
 """`muster server migrate`, `muster reader`, `muster staff`, `muster gateway add`, as a person runs them."""
 
 import json
+import sqlite3
 import stat
 
 import pytest
@@ -75,6 +76,30 @@ def test_staff_and_gateways_are_made_once(run, tmp_path):
     assert len(run("staff", "token", "boss")[1].strip()) == 43
     assert len(run("gateway", "add", "g1")[1].strip()) == 43
     assert "[gateway-exists]" in run("gateway", "add", "g1")[2]
+
+
+def test_a_role_is_given_and_taken_in_a_department_or_course_by_its_code(run, tmp_path):
+    (tmp_path / "pw").write_text("correct horse battery\n")
+    assert run("staff", "add", "hana", "--role", "lecturer", "--password-file", "pw")[0] == 0
+    store = sqlite3.connect(tmp_path / "muster-data" / "muster.db")
+    store.execute(
+        "INSERT INTO department (institution_id, source, source_id, code, title) SELECT id, 't', 'A', 'ART', 'Arts'"
+        " FROM institution"
+    )
+    store.commit()
+    assert run("staff", "grant", "hana", "head", "--department", "ART")[1] == "hana: head in department ART\n"
+    assert "already" in run("staff", "grant", "hana", "head", "--department", "ART")[2]
+    assert "[scope-code]" in run("staff", "grant", "hana", "head", "--course", "none")[2]
+    assert "[role]" in run("staff", "grant", "hana", "king")[2]
+    assert "[account]" in run("staff", "grant", "nobody", "head")[2]
+    query = "SELECT role, scope FROM account_role WHERE to_ms IS NULL ORDER BY id"
+    assert store.execute(query).fetchall() == [("lecturer", "institution"), ("head", "department")]
+    assert run("staff", "revoke", "hana", "head", "--department", "ART")[0] == 0
+    assert run("staff", "revoke", "hana", "head", "--department", "ART")[0] == 1
+    assert store.execute(query).fetchall() == [("lecturer", "institution")]
+    done = store.execute("SELECT action, account_id FROM audit ORDER BY id").fetchall()
+    assert done == [("account.grant", None), ("account.revoke", None)], "by nobody's account: at the console"
+    store.close()
 
 
 def test_only_a_named_technician_declares_records_lost(run, tmp_path):

@@ -9,6 +9,7 @@ from server.scope import Grant, Scope
 from server.store import cards, due, institutions, readers, schema, sessions
 from server.store import registers as store_registers
 from server.store.engine import reading, writing
+from tests.rules import rule
 from tests.server.store_world import HOUR, MIN, NINE, UIDS, World
 
 
@@ -40,6 +41,7 @@ def test_a_swipe_one_second_after_the_end_is_outside(world):
     assert (code(world, session, 0), code(world, session, 1)) == ("P", None)
 
 
+@rule("LOUGH-14", "PORT-5")
 def test_a_latecomer_is_late_with_the_minutes_missed_where_the_profile_says_so(world):
     lough, port, board = world.session(profile="lough"), world.session(NINE + 2 * HOUR), world.reader()
     world.now_ms = NINE + 3 * HOUR
@@ -75,6 +77,7 @@ def test_the_first_tap_of_a_lesson_is_its_credit_and_later_ones_are_none(world):
     assert world.credits() == {(session, world.students[0], 1, 1)}
 
 
+@rule("PORT-6")
 def test_a_tap_before_the_student_joined_the_list_or_after_leaving_it_credits_nothing(world):
     """PORT-6: the session was not on the student's own timetable at the time of the swipe."""
     session, board = world.session(), world.reader()
@@ -115,6 +118,7 @@ def test_two_persons_at_two_doors_are_kept_apart(world):
     assert set(world.marks()) == {(here, world.students[0]), (there, world.students[1])}
 
 
+@rule("PORT-4", "PORT-6")
 def test_not_on_the_list_is_red_and_shown_green_is_counted_as_differing(world):
     other = world.class_group("C2", [world.students[2]])
     world.session(group=other)
@@ -124,6 +128,7 @@ def test_not_on_the_list_is_red_and_shown_green_is_counted_as_differing(world):
     assert [(row.verdict, row.differs) for row in world.all(schema.reading)] == [("red", True), ("red", False)]
 
 
+@rule("PORT-8")
 def test_a_replaced_card_credits_nothing_after_its_replacement(world):
     session, board = world.session(), world.reader()
     new = bytes([4, 200, 2, 3])
@@ -219,6 +224,7 @@ def test_a_mark_that_a_person_verified_is_never_changed_but_proposed_against(wor
     assert [row.verified for row in world.all(schema.mark)] == [False, True]
 
 
+@rule("STEP-18")
 def test_a_step_mark_counts_only_once_verified(world):
     session, board, scope = world.session(profile="step"), world.reader(), admin(world)
     tap(world, board)
@@ -264,6 +270,7 @@ def absence_waits_for_the_door(world):
     assert [code(world, session, n) for n in range(3)] == ["P", "A", "P"]
 
 
+@rule("PORT-7")
 def test_absence_is_derived_only_when_the_door_is_known_past_the_end(world):
     absence_waits_for_the_door(world)
 

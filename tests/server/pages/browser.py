@@ -16,6 +16,8 @@ from pathlib import Path
 
 #: Chromium reads commands from descriptor 3 and writes answers to 4; each message ends with a zero byte.
 _LAUNCH = "import os,sys; r,w=map(int,sys.argv[1:3]); os.dup2(r,3); os.dup2(w,4); os.execv(sys.argv[3],sys.argv[3:])"
+#: keys that have a name, by their number
+_KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowUp": 38, "ArrowDown": 40}
 
 
 class Tab:
@@ -103,12 +105,17 @@ class Tab:
         self.until("!window.left && document.readyState === 'complete'")
 
     def press(self, key: str) -> None:
-        """A key, to whatever has the focus."""
-        text = "\r" if key == "Enter" else ""
+        """A key, to whatever has the focus: a letter (a capital one with Shift), or the name of a key."""
+        letter = len(key) == 1
+        text = key if letter else "\r" if key == "Enter" else ""
+        number = ord(key.upper()) if letter else _KEYS[key]
+        shift = 8 if letter and key.isupper() else 0
         for kind in ("keyDown", "keyUp"):
-            code = {"Enter": 13, "Escape": 27, "Tab": 9}[key]
             more = {"text": text} if text and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **more)
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=f"Key{key.upper()}" if letter else key,
+                windowsVirtualKeyCode=number, modifiers=shift, **more,
+            )  # fmt: skip
 
     def look(self, *, width: int, height: int, dark: bool = False) -> None:
         """The window's size and the person's wish for dark or light."""

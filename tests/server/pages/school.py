@@ -31,6 +31,7 @@ class School:
 
     def __init__(self, folder: Path, *, students: int = 5, now_ms: int = NOW, clock: Clock | None = None) -> None:
         self.world = World(f"sqlite:///{folder / 'muster.db'}", students=0, now_ms=now_ms - 30 * 24 * 3_600_000)
+        self.folder = folder
         self.now_ms = now_ms
         self.clock = clock or Clock(real=lambda: self.now_ms / 1000)
         self.uids = [bytes([4, n >> 8, n & 255, 9]) for n in range(1, students + 1)]
@@ -64,6 +65,7 @@ class School:
 
     def app(self, *, work: bool = False, **settings):
         """The whole server; its background work is done by `settle` unless asked for."""
+        settings = {"data_dir": self.folder} | settings
         return make_app(Settings(**settings), self.world.engine, self.clock, self.world.vault, hasher=HASHER, work=work)
 
     def person(self, name: str, uid: bytes | None = None) -> int:

@@ -122,7 +122,7 @@ def test_an_open_register_asks_to_sign_in_again_and_says_when_the_server_is_gone
         with writing(live_school.world.engine) as connection:
             connection.execute(schema.login.update().values(ended_ms=1))
         # Signed out elsewhere: the page goes to sign in, and comes back afterwards.
-        tab.until("location.pathname === '/sign-in'")
+        tab.until("location.pathname === '/sign-in' && !!document.querySelector('input[name=next]')")
         assert tab.run("document.querySelector('input[name=next]').value") == f"/sessions/{session}"
         sign_in(tab, f"{serving.url}/sign-in?next=/sessions/{session}#", "ada")
         tab.go(f"{serving.url}/sessions/{session}")

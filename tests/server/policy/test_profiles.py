@@ -45,7 +45,7 @@ def test_the_end_of_the_day_is_local_also_when_the_clocks_change():
 
 
 def test_a_profile_that_uses_an_unknown_code_is_refused(tmp_path):
-    text = (profile.FOLDER / "port.toml").read_text().replace('present = "P"', 'present = "X"')
+    text = (profile.FOLDER / "port.toml").read_text().replace('present = { value = "P"', 'present = { value = "X"')
     (tmp_path / "x.toml").write_text(text)
-    with pytest.raises(BadSetting, match=r"x\.toml"):
+    with pytest.raises(BadSetting, match=r"x\.toml: derive\.present"):
         profile.read_all(tmp_path)

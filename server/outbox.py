@@ -1,0 +1,88 @@
+"""Messages become mails: files in an outbox folder, from where the house's mail system takes them.
+
+A mail is on stable storage before its message counts as sent, and its file has the message's name: so a crash between
+the two writes the same file again, and nobody gets it twice from here.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+
+from server.store import notices
+from server.store.engine import Engine, reading, writing
+from server.store.notices import Letter
+
+NO_ADDRESS, BAD_ADDRESS = "no-address", "bad-address"
+#: messages of one step
+BATCH = 100
+SENDER = "muster@localhost"
+
+
+class Outbox:
+    """Writes mails into a folder."""
+
+    def __init__(self, folder: Path, *, sender: str = SENDER) -> None:
+        self._folder, self._sender = folder, sender
+
+    def work(self, engine: Engine, now_ms: int) -> int:
+        """Send what waits. Returns how many messages were sent. Raises OSError where the folder cannot be written."""
+        done = 0
+        while True:
+            with reading(engine) as connection:
+                letters = notices.unsent(connection, now_ms, BATCH)
+            if not letters:
+                return done
+            sent, failed = [], {}
+            for letter in letters:
+                if letter.address is None:
+                    failed[letter.id] = NO_ADDRESS
+                    continue
+                try:
+                    mail = self._mail(letter)
+                except ValueError:
+                    failed[letter.id] = BAD_ADDRESS
+                    continue
+                self._write(letter.id, mail)
+                sent.append(letter.id)
+            if sent:
+                _sync(self._folder)
+            with writing(engine) as connection:
+                notices.settle(connection, sent, failed, now_ms)
+            done += len(sent)
+
+    def _mail(self, letter: Letter) -> bytes:
+        address = letter.address or ""
+        # One address and nothing else: no list, no header of its own.
+        if address.count("@") != 1 or not address.isprintable() or any(one in address for one in ' ,;<>"\\()[]:'):
+            raise ValueError(address)
+        mail = EmailMessage()
+        mail["From"] = self._sender
+        mail["To"] = address
+        mail["Subject"] = " ".join(letter.subject.split())
+        mail["Date"] = format_datetime(datetime.fromtimestamp(letter.created_ms / 1000, UTC))
+        mail["Message-ID"] = f"<message-{letter.id}@muster>"
+        mail.set_content(letter.text)
+        return mail.as_bytes(policy=SMTP)
+
+    def _write(self, message_id: int, mail: bytes) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._folder / f"message-{message_id}.eml"
+        part = path.with_suffix(".part")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(mail)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

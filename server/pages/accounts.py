@@ -1,0 +1,240 @@
+"""Staff accounts: found, made, given roles within a scope, given a new password, disabled. For administrators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import RedirectResponse
+
+from server.declared import act
+from server.pages.account import at, sentence
+from server.pages.desk import Signed, Visit
+from server.pages.guard import PageRoute, check_csrf, clean, form, number
+from server.pages.rendering import page
+from server.scope import COURSE, DEPARTMENT, INSTITUTION, LECTURER, ROLE_NAMES
+from server.store import accounts, campus
+from server.store.campus import FieldRefused
+from server.store.engine import reading, writing
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+Form = Annotated[dict[str, str], Depends(form)]
+
+SCOPE_NAMES = {INSTITUTION: "the whole institution", DEPARTMENT: "a department", COURSE: "a course"}
+SAID = {
+    "added": "The account is made.",
+    "granted": "The role is given. Whoever was signed in with this account signs in again.",
+    "revoked": "The role is taken away. Whoever was signed in with this account signs in again.",
+    "disabled": "The account is disabled, and its logins have ended.",
+    "enabled": "The account may sign in again.",
+    "password": "The password is changed, and the account's logins have ended.",
+}
+ACTIONS = {
+    "account.add": "account made",
+    "account.grant": "role given",
+    "account.revoke": "role taken away",
+    "account.disable": "disabled",
+    "account.enable": "enabled again",
+    "account.password": "new password given",
+    "account.own-password": "own password changed",
+    "account.link": "linked to the provider",
+    "account.unlink": "link to the provider ended",
+    "passkey.add": "passkey added",
+    "passkey.revoke": "passkey revoked",
+}
+
+
+@router.get("/accounts")
+@act(accounts.ACT)
+def listed(signed: Signed, q: str = "") -> Response:
+    """The accounts that have these words."""
+    return _list(signed, q=clean(q, 100))
+
+
+def _list(
+    signed: Visit, *, q: str = "", typed: dict[str, str] | None = None, problems: dict[str, str] | None = None
+) -> Response:
+    with reading(signed.engine) as connection:
+        found = accounts.search(connection, signed.scope, q, limit=accounts.LISTED + 1)
+    typed = typed or {}
+    return page(
+        signed.request,
+        "accounts.html",
+        status=422 if problems else 200,
+        login=signed.login,
+        csrf=signed.login.csrf,
+        q=q,
+        more=len(found) > accounts.LISTED,
+        accounts=[
+            {
+                "id": one.id,
+                "login": one.login,
+                "shown_name": one.shown_name,
+                "roles": [_role(role) for role in one.roles],
+                "disabled": one.disabled_ms is not None,
+            }
+            for one in found[: accounts.LISTED]
+        ],
+        problems=problems or {},
+        typed={name: typed.get(name, "") for name in ("login", "shown_name", "person", "code")},
+        **_choices(typed),
+    )
+
+
+def _choices(typed: dict[str, str]) -> dict[str, Any]:
+    role, kind = typed.get("role", LECTURER), typed.get("scope", INSTITUTION)
+    return {
+        "roles": [{"value": one, "name": name, "chosen": one == role} for one, name in ROLE_NAMES.items()],
+        "scopes": [{"value": one, "name": name, "chosen": one == kind} for one, name in SCOPE_NAMES.items()],
+    }
+
+
+def _role(one: accounts.Held) -> str:
+    return f"{ROLE_NAMES[one.role]}{f' – {one.where}' if one.where else ''}"
+
+
+@router.post("/accounts")
+@act(accounts.ACT)
+def add(signed: Signed, fields: Form) -> Response:
+    """Make an account. What is wrong is said at its field, and nothing is made."""
+    check_csrf(fields, signed.login)
+    try:
+        with writing(signed.engine) as connection:
+            made = accounts.add(
+                connection,
+                signed.scope,
+                signed.request.app.state.hasher,
+                login_name=fields.get("login", ""),
+                shown_name=fields.get("shown_name", ""),
+                password=fields.get("password", ""),
+                role=fields.get("role", ""),
+                scope_kind=fields.get("scope", INSTITUTION),
+                scope_code=fields.get("code", ""),
+                person=fields.get("person", ""),
+                now_ms=signed.now_ms(),
+            )
+    except FieldRefused as error:
+        return _list(signed, typed=fields, problems={error.field: sentence(error)})
+    return RedirectResponse(f"/accounts/{made}?said=added", status_code=303)
+
+
+@router.get("/accounts/{account}")
+@act(accounts.ACT)
+def show(signed: Signed, account: str, said: str = "") -> Response:
+    """One account with its roles and what was done to it."""
+    return _show(signed, number(account, "account"), said=SAID.get(said))
+
+
+def _show(
+    signed: Visit,
+    account_id: int,
+    *,
+    said: str | None = None,
+    typed: dict[str, str] | None = None,
+    problems: dict[str, str] | None = None,
+) -> Response:
+    with reading(signed.engine) as connection:
+        found = accounts.one(connection, signed.scope, account_id)
+        local = signed.local(connection)
+        steps = campus.history(connection, signed.scope, accounts.subjects(account_id))
+    typed = typed or {}
+    return page(
+        signed.request,
+        "account_of.html",
+        status=422 if problems else 200,
+        login=signed.login,
+        csrf=signed.login.csrf,
+        said=said,
+        problems=problems or {},
+        one=found,
+        own=found.id == signed.login.account_id,
+        made=at(local, found.created_ms),
+        disabled=at(local, found.disabled_ms),
+        held=[{"id": role.id, "name": _role(role), "since": at(local, role.from_ms)} for role in found.roles],
+        code=typed.get("code", ""),
+        history=[
+            {
+                "at": at(local, step.at_ms),
+                "by": step.by or "the command line",
+                "what": ACTIONS.get(step.action, step.action),
+                "role": ROLE_NAMES.get(str(step.detail.get("role")), ""),
+            }
+            for step in steps
+        ],
+        **_choices(typed),
+    )
+
+
+@router.post("/accounts/{account}/roles")
+@act(accounts.ACT)
+def grant(signed: Signed, account: str, fields: Form) -> Response:
+    """Give a role within a scope."""
+    check_csrf(fields, signed.login)
+    account_id = number(account, "account")
+    try:
+        with writing(signed.engine) as connection:
+            accounts.grant(
+                connection,
+                signed.scope,
+                account_id,
+                role=fields.get("role", ""),
+                scope_kind=fields.get("scope", INSTITUTION),
+                scope_code=fields.get("code", ""),
+                now_ms=signed.now_ms(),
+            )
+    except FieldRefused as error:
+        return _show(signed, account_id, typed=fields, problems={error.field: sentence(error)})
+    return _done(account_id, "granted")
+
+
+@router.post("/accounts/{account}/roles/{grant}/revoke")
+@act(accounts.ACT)
+def revoke(signed: Signed, account: str, grant: str, fields: Form) -> Response:
+    """Take a role away."""
+    check_csrf(fields, signed.login)
+    account_id = number(account, "account")
+    with writing(signed.engine) as connection:
+        accounts.revoke(connection, signed.scope, account_id, number(grant, "role"), signed.now_ms())
+    return _done(account_id, "revoked")
+
+
+@router.post("/accounts/{account}/password")
+@act(accounts.ACT)
+def password(signed: Signed, account: str, fields: Form) -> Response:
+    """Give somebody a new password."""
+    check_csrf(fields, signed.login)
+    account_id, state = number(account, "account"), signed.request.app.state
+    try:
+        with writing(signed.engine) as connection:
+            accounts.set_password(
+                connection, signed.scope, state.hasher, account_id, fields.get("password", ""), signed.now_ms()
+            )
+    except FieldRefused as error:
+        return _show(signed, account_id, problems={error.field: sentence(error)})
+    return _done(account_id, "password")
+
+
+@router.post("/accounts/{account}/disable")
+@act(accounts.ACT)
+def disable(signed: Signed, account: str, fields: Form) -> Response:
+    """Nobody signs in with it any more."""
+    check_csrf(fields, signed.login)
+    account_id = number(account, "account")
+    with writing(signed.engine) as connection:
+        accounts.disable(connection, signed.scope, account_id, signed.now_ms())
+    return _done(account_id, "disabled")
+
+
+@router.post("/accounts/{account}/enable")
+@act(accounts.ACT)
+def enable(signed: Signed, account: str, fields: Form) -> Response:
+    """It may sign in again."""
+    check_csrf(fields, signed.login)
+    account_id = number(account, "account")
+    with writing(signed.engine) as connection:
+        accounts.enable(connection, signed.scope, account_id, signed.now_ms())
+    return _done(account_id, "enabled")
+
+
+def _done(account_id: int, said: str) -> Response:
+    return RedirectResponse(f"/accounts/{account_id}?said={said}", status_code=303)

@@ -1,0 +1,310 @@
+"""Pages of what the registry keeps beside people and sessions: rooms, terms, departments, courses, classes.
+
+One list, one form and one history for all of them; FORMS says what each one's form asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from server.declared import act
+from server.pages import campus_words as words
+from server.pages.campus import session_line
+from server.pages.campus_form import Answers, Ask, Field, Form, Sent, done, sent, show, step
+from server.pages.desk import Signed, Visit
+from server.pages.guard import PageRoute, number
+from server.pages.local import Local
+from server.pages.rendering import page
+from server.pages.words import Said
+from server.store import campus, campus_catalogue, campus_classes, campus_timetable
+from server.store.campus_catalogue import Thing
+from server.store.engine import Connection, reading, writing
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A kind's pages. noun: the path parameter. fields: the form's; read: the values that it asks for."""
+
+    name: str
+    plural: str
+    noun: str
+    fields: Callable[[Visit, Connection, Thing | None, Local], tuple[Field, ...]]
+    read: Callable[[Answers, tuple[Field, ...]], dict[str, Any]]
+
+
+def _value(thing: Thing | None, column: str) -> str:
+    return "" if thing is None or thing.values[column] is None else str(thing.values[column])
+
+
+def _options(
+    signed: Visit, connection: Connection, kind: str, thing: Thing | None, column: str, none: str
+) -> tuple[tuple[str, str], ...]:
+    listed = campus_catalogue.listed(connection, signed.scope, kind, act="campus.change")
+    held = thing.values[column] if thing else None
+    return (("", none), *((str(one.id), f"{one.values['code']} – {one.values['title']}") for one in listed
+                          if one.ended_ms is None or one.id == held))  # fmt: skip
+
+
+def _id(answers: Answers, name: str, fields: tuple[Field, ...]) -> int | None:
+    options = next(one.options for one in fields if one.name == name)
+    found = answers.chosen(name, options)
+    return int(found) if found else None
+
+
+def _code(thing: Thing | None, hint: str = "") -> Field:
+    return Field(name="code", label="Code", value=_value(thing, "code"), needed=True, longest=64, hint=hint)
+
+
+def _title(thing: Thing | None, *, needed: bool = True) -> Field:
+    return Field(name="title", label="Title", value=_value(thing, "title"), needed=needed)
+
+
+def _room(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
+    sites = campus_catalogue.sites(connection, signed.scope.institution_id)
+    options = (("", "not said"), *((str(key), name) for key, name in sites.items()))
+    return (
+        _code(thing, "As the timetable writes it: with another code the next import makes a new room."),
+        _title(thing, needed=False),
+        Field(name="site_id", label="Building or site", kind="choice", options=options, value=_value(thing, "site_id")),
+    )
+
+
+def _term(_signed: Visit, _connection: Connection, thing: Thing | None, local: Local) -> tuple[Field, ...]:
+    first = local.iso(thing.values["from_ms"])[0] if thing else ""
+    last = local.iso(thing.values["to_ms"] - 1)[0] if thing else ""
+    return (
+        _title(thing),
+        Field(name="from_ms", label="First day", kind="date", value=first, needed=True),
+        Field(name="to_ms", label="Last day", kind="date", value=last, needed=True),
+    )
+
+
+def _read_term(answers: Answers, _fields: tuple[Field, ...]) -> dict[str, Any]:
+    found = {
+        "title": answers.text("title", "the title", needed=True),
+        "from_ms": answers.day_ms("from_ms"),
+        "to_ms": answers.day_ms("to_ms", after=True),
+    }
+    if not answers.problems and found["to_ms"] <= found["from_ms"]:
+        answers.wrong("to_ms", "The last day is not before the first: correct it.")
+    return found
+
+
+def _department(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
+    options = _options(signed, connection, "department", thing, "parent_id", "none: it stands by itself")
+    options = tuple(one for one in options if thing is None or one[0] != str(thing.id))
+    return (
+        _code(thing),
+        _title(thing),
+        Field(name="parent_id", label="Belongs to", kind="choice", options=options, value=_value(thing, "parent_id")),
+    )
+
+
+def _course(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
+    options = _options(signed, connection, "department", thing, "department_id", "none")
+    return (
+        _code(thing, "It stands on every register."),
+        _title(thing),
+        Field(name="department_id", label="Department", kind="choice", options=options,
+              value=_value(thing, "department_id"), hint="Its head sees the registers of this course."),
+        Field(name="lms_url", label="Its page in the LMS", kind="url", value=_value(thing, "lms_url"), longest=500),
+    )  # fmt: skip
+
+
+def _class(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
+    options = _options(signed, connection, "course", thing, "course_id", "none")
+    return (
+        _code(thing, "The timetable names the class by it."),
+        _title(thing),
+        Field(name="course_id", label="Course", kind="choice", options=options, value=_value(thing, "course_id")),
+    )
+
+
+def _coded(column: str, *, lms: bool = False, title_needed: bool = True) -> Callable[..., dict[str, Any]]:
+    def read(answers: Answers, fields: tuple[Field, ...]) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "code": answers.text("code", "the code", needed=True, longest=64),
+            "title": answers.text("title", "the title", needed=title_needed) or ("" if title_needed else None),
+            column: _id(answers, column, fields),
+        }
+        if lms:
+            found["lms_url"] = answers.link("lms_url") or None
+        return found
+
+    return read
+
+
+PAGES = {
+    one.name: one
+    for one in (
+        Page(name="room", plural="rooms", noun="room", fields=_room, read=_coded("site_id", title_needed=False)),
+        Page(name="term", plural="terms", noun="term", fields=_term, read=_read_term),
+        Page(name="department", plural="departments", noun="department", fields=_department, read=_coded("parent_id")),
+        Page(name="course", plural="courses", noun="course", fields=_course, read=_coded("department_id", lms=True)),
+        Page(name="class", plural="classes", noun="group", fields=_class, read=_coded("course_id")),
+    )
+}
+
+
+def _named(thing: Thing) -> str:
+    return str(thing.values.get("code") or thing.values["title"])
+
+
+def _ask(signed: Visit, connection: Connection, kind: Page, thing: Thing | None, local: Local) -> Ask:
+    fields = kind.fields(signed, connection, thing, local)
+    home = (f"/registry/{kind.plural}", kind.plural.capitalize())
+    if thing is None:
+        return Ask(title=f"Add a {kind.name}", address=f"/registry/{kind.plural}/new", fields=fields, back=home, seen="",
+                   do=f"Add this {kind.name}")  # fmt: skip
+    ended = Field(name="ended", label="It is at an end", kind="check", value="yes" if thing.ended_ms is not None else "",
+                  hint="It is offered no more. What was before stays.")  # fmt: skip
+    return Ask(
+        title=f"Change {kind.name} {_named(thing)}",
+        address=f"/registry/{kind.plural}/{thing.id}/change",
+        fields=(*fields, ended),
+        back=(f"/registry/{kind.plural}/{thing.id}", _named(thing)),
+        seen=thing.seen,
+    )
+
+
+def _save(
+    signed: Visit, kind: Page, thing: Thing | None, came: Sent, values: dict[str, Any], connection: Connection
+) -> int:
+    return campus_catalogue.save(
+        connection, signed.scope, kind.name, thing.id if thing else None, values, ended=came.answers.checked("ended"),
+        seen=came.seen or (thing.seen if thing else ""), once=came.once or "0" * 32, now_ms=signed.now_ms(),
+    )  # fmt: skip
+
+
+def _effects(signed: Visit, kind: Page, thing: Thing | None, came: Sent, values: dict[str, Any]) -> list[Said]:
+    campus.tried(signed.engine, lambda connection: _save(signed, kind, thing, came, values, connection))
+    if thing is None:
+        return [Said("", "Nothing rests on it yet.")]
+    with reading(signed.engine) as connection:
+        rests = campus_catalogue.rests(connection, kind.name, thing.id, signed.now_ms())
+    said = []
+    ends = came.answers.checked("ended") and thing.ended_ms is None
+    counts = [f"{count} {what}" for what, count in rests.items() if count]
+    if ends and counts:
+        said.append(Said("late", f"Still there: {', '.join(counts)}. They stay as they are: move or end them first, if "
+                                 "they should not."))  # fmt: skip
+    elif counts:
+        said.append(Said("calm", f"It concerns {', '.join(counts)}."))
+    if kind.name == "course" and values["department_id"] != thing.values["department_id"]:
+        said.append(
+            Said("late", "The head of the other department sees its registers from now on, also those of before.")
+        )
+    if thing.source not in ("", campus.SOURCE):
+        said.append(
+            Said("late", f"It comes from {thing.source}: change it there too, or the next import sets it back.")
+        )
+    return said
+
+
+def _routes(kind: Page) -> None:
+    """The kind's list, form, page and change."""
+
+    def one_of(signed: Visit, connection: Connection, wanted: str = "campus.change") -> Thing:
+        key = number(signed.request.path_params[kind.noun], kind.name)
+        return campus_catalogue.one(connection, signed.scope, kind.name, key, wanted)
+
+    @router.get(f"/registry/{kind.plural}", name=f"list_{kind.noun}")
+    @act("campus.read")
+    def listed(signed: Signed, said: str = "") -> Response:
+        with reading(signed.engine) as connection:
+            local = signed.local(connection)
+            found = campus_catalogue.listed(connection, signed.scope, kind.name)
+        return page(
+            signed.request, "campus_list.html", login=signed.login, noun=kind.name, plural=kind.plural,
+            lines=[_line(one, local) for one in found], may=_may(signed, kind), said=words.SAID.get(said),
+        )  # fmt: skip
+
+    @router.get(f"/registry/{kind.plural}/new", name=f"ask_new_{kind.noun}")
+    @act("campus.change")
+    def ask_new(signed: Signed) -> Response:
+        campus_catalogue.need_change(signed.scope, kind.name)
+        with reading(signed.engine) as connection:
+            return show(signed, _ask(signed, connection, kind, None, signed.local(connection)))
+
+    @router.post(f"/registry/{kind.plural}/new", name=f"add_{kind.noun}")
+    @act("campus.change")
+    def add(signed: Signed, fields: Form) -> Response:
+        campus_catalogue.need_change(signed.scope, kind.name)
+        return saved(signed, fields, new=True)
+
+    @router.get(f"/registry/{kind.plural}/{{{kind.noun}}}", name=f"show_{kind.noun}")
+    @act("campus.read")
+    def shown(signed: Signed, said: str = "") -> Response:
+        with reading(signed.engine) as connection:
+            thing, local = one_of(signed, connection, "campus.read"), signed.local(connection)
+            rests = campus_catalogue.rests(connection, kind.name, thing.id, local.now_ms)
+            steps = campus.history(connection, signed.scope, [f"{kind.name}/{thing.id}"])
+            ask = _ask(signed, connection, kind, thing, local) if _may(signed, kind) else None
+            members = campus_classes.members(connection, thing.id) if kind.name == "class" else []
+            coming = campus_timetable.of_class(connection, thing.id, local.now_ms) if kind.name == "class" else []
+        fields = ask.fields[:-1] if ask else ()
+        return page(
+            signed.request, "campus_thing.html", login=signed.login, kind=kind.name, plural=kind.plural,
+            one=_line(thing, local), facts=[(one.label, dict(one.options).get(one.value, one.value)) for one in fields],
+            rests=list(rests.items()), members=[_member(one, local) for one in members],
+            coming=[session_line(one, local) for one in coming], history=words.history(steps, local),
+            may=ask is not None, said=words.SAID.get(said),
+        )  # fmt: skip
+
+    @router.get(f"/registry/{kind.plural}/{{{kind.noun}}}/change", name=f"ask_change_{kind.noun}")
+    @act("campus.change")
+    def ask_change(signed: Signed) -> Response:
+        campus_catalogue.need_change(signed.scope, kind.name)
+        with reading(signed.engine) as connection:
+            return show(signed, _ask(signed, connection, kind, one_of(signed, connection), signed.local(connection)))
+
+    @router.post(f"/registry/{kind.plural}/{{{kind.noun}}}/change", name=f"change_{kind.noun}")
+    @act("campus.change")
+    def change(signed: Signed, fields: Form) -> Response:
+        campus_catalogue.need_change(signed.scope, kind.name)
+        return saved(signed, fields, new=False)
+
+    def saved(signed: Visit, fields: dict[str, str], *, new: bool) -> Response:
+        with reading(signed.engine) as connection:
+            thing, local = None if new else one_of(signed, connection), signed.local(connection)
+            came = sent(signed, fields, local)
+            ask = _ask(signed, connection, kind, thing, local)
+            values = kind.read(came.answers, ask.fields)
+
+        def make() -> Response:
+            with writing(signed.engine) as connection:
+                made = _save(signed, kind, thing, came, values, connection)
+            return done(f"/registry/{kind.plural}/{made}", "added" if new else "changed")
+
+        return step(signed, ask, came, lambda: _effects(signed, kind, thing, came, values), make)
+
+
+def _may(signed: Visit, kind: Page) -> bool:
+    reach = signed.scope.reach("campus.change")
+    return bool(reach) and (reach.all or campus_catalogue.KINDS[kind.name].by_department)
+
+
+def _line(one: Thing, local: Local) -> dict[str, Any]:
+    span = ""
+    if one.kind == "term":
+        span = f"{local.dated(one.values['from_ms'])} – {local.dated(one.values['to_ms'] - 1)}"
+    return {"id": one.id, "name": _named(one), "title": one.values["title"] or "", "span": span,
+            "source": words.source(one.source), "ended": one.ended_ms is not None}  # fmt: skip
+
+
+def _member(one: campus_classes.Member, local: Local) -> dict[str, Any]:
+    ends = f" to {local.dated(one.to_ms)}" if one.to_ms is not None else ""
+    begins = local.dated(one.from_ms) if one.from_ms > 0 else "the beginning"
+    return {"id": one.enrolment_id, "person_id": one.person_id, "name": one.full_name, "number": one.number,
+            "role": one.role, "span": f"from {begins}{ends}", "open": one.to_ms is None or one.to_ms > local.now_ms,
+            "source": words.source(one.source)}  # fmt: skip
+
+
+for _kind in PAGES.values():
+    _routes(_kind)

@@ -1,0 +1,35 @@
+"""The registry's pages and what goes with them, put together."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from server.pages import (
+    campus,
+    campus_cards,
+    campus_catalogue,
+    campus_enrolments,
+    campus_people,
+    campus_profiles,
+    campus_sessions,
+    compliance,
+    emergency,
+    export,
+    schedules,
+)
+
+router = APIRouter()
+for _part in (
+    campus,
+    campus_people,
+    campus_profiles,
+    campus_cards,
+    campus_enrolments,
+    campus_sessions,
+    campus_catalogue,
+    compliance,
+    export,
+    schedules,
+    emergency,
+):
+    router.include_router(_part.router)

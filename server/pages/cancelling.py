@@ -1,0 +1,126 @@
+"""Cancelling a class with a reason (LOUGH-11), taking that back on the same day, and handing it over to cover (LOUGH-9)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from server.declared import act
+from server.errors import StoreError
+from server.pages import beside
+from server.pages.desk import Signed, Visit
+from server.pages.guard import PageRoute, check_csrf, form, number
+from server.store import cancellations, colleagues, cover
+from server.store.engine import Connection, reading, writing
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+Form = Annotated[dict[str, str], Depends(form)]
+
+REASON_LIMIT = 500
+
+
+def _reason(fields: dict[str, str]) -> str:
+    return fields.get("reason", "").strip()[:REASON_LIMIT]
+
+
+@router.get("/sessions/{session}/cancel")
+@act("register.cancel")
+def ask_cancel(signed: Signed, session: str) -> Response:
+    """What cancelling does, and its reason."""
+    with reading(signed.engine) as connection:
+        return _cancel_page(signed, connection, number(session, "session"))
+
+
+def _cancel_page(
+    signed: Visit, connection: Connection, session_id: int, *, problem: str | None = None, reason: str = ""
+) -> Response:
+    found = beside.find(signed, connection, session_id, "register.cancel")
+    profile = signed.desk.profile(found.row.profile, found.row.starts_ms)
+    code = profile.codes.get(profile.cancels_to or "")
+    return found.show(
+        "cancel.html",
+        problem=problem,
+        reason=reason,
+        cancelled=found.row.cancelled_ms is not None,
+        mark=f"{code.code}, {code.meaning}" if code else None,
+        members=found.row.members,
+    )
+
+
+@router.post("/sessions/{session}/cancel")
+@act("register.cancel")
+def cancel(signed: Signed, session: str, fields: Form) -> Response:
+    """The class does not take place; `restore` takes that back. Asked for twice it is done once."""
+    check_csrf(fields, signed.login)
+    session_id, reason = number(session, "session"), _reason(fields)
+    restores = fields.get("do") == "restore"
+    with writing(signed.engine) as connection:
+        found = beside.find(signed, connection, session_id, "register.cancel")
+        # Sent twice: it is so already.
+        if (found.row.cancelled_ms is None) == restores:
+            return beside.back(session_id, "restored" if restores else "cancelled")
+        try:
+            if not reason:
+                raise StoreError("reason", "say why: whoever looks at this register later will want to know")
+            work = cancellations.restore if restores else cancellations.cancel
+            work(connection, signed.scope, signed.desk.profiles, session_id, reason=reason, now_ms=signed.now_ms())
+        except StoreError as error:
+            if error.status not in (400, 409):
+                raise
+            connection.rollback()
+            return _cancel_page(signed, connection, session_id, problem=beside.sentence(error), reason=reason)
+    return beside.back(session_id, "restored" if restores else "cancelled")
+
+
+@router.get("/sessions/{session}/cover")
+@act("register.cover")
+def ask_cover(signed: Signed, session: str) -> Response:
+    """Which colleague, and who covers it now."""
+    with reading(signed.engine) as connection:
+        return _cover_page(signed, connection, number(session, "session"))
+
+
+def _cover_page(
+    signed: Visit,
+    connection: Connection,
+    session_id: int,
+    *,
+    problem: str | None = None,
+    fields: dict[str, str] | None = None,
+) -> Response:
+    found = beside.find(signed, connection, session_id, "register.cover")
+    fields = fields or {}
+    return found.show(
+        "cover.html",
+        problem=problem,
+        people=colleagues.free(connection, signed.scope, session_id, signed.now_ms()),
+        covering=colleagues.covering(connection, session_id),
+        chosen=fields.get("person", ""),
+        reason=_reason(fields),
+    )
+
+
+@router.post("/sessions/{session}/cover")
+@act("register.cover")
+def hand_over(signed: Signed, session: str, fields: Form) -> Response:
+    """A colleague covers it (`do`: give), or does not any more (`do`: end). Twice is once."""
+    check_csrf(fields, signed.login)
+    session_id = number(session, "session")
+    ends = fields.get("do") == "end"
+    with writing(signed.engine) as connection:
+        beside.find(signed, connection, session_id, "register.cover")
+        try:
+            if not fields.get("person"):
+                raise StoreError("cover-person", "choose the colleague first")
+            person_id = number(fields["person"], "colleague")
+            there = person_id in {one.person_id for one in colleagues.covering(connection, session_id)}
+            if there == ends:
+                work = cover.take_back if ends else cover.hand_over
+                work(connection, signed.scope, session_id, person_id, reason=_reason(fields), now_ms=signed.now_ms())
+        except StoreError as error:
+            if error.status not in (400, 409):
+                raise
+            connection.rollback()
+            return _cover_page(signed, connection, session_id, problem=beside.sentence(error), fields=fields)
+    return beside.back(session_id, "uncovered" if ends else "covered")

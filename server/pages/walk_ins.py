@@ -1,0 +1,84 @@
+"""Somebody who is here and not on the list: found by number or name, added to the register, taken off again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from server.declared import act
+from server.errors import StoreError
+from server.pages import beside
+from server.pages.desk import Signed, Visit
+from server.pages.guard import PageRoute, check_csrf, clean, form, number
+from server.store import registers, walk_ins
+from server.store.engine import Connection, reading, writing
+from server.store.registers import Wanted
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+Form = Annotated[dict[str, str], Depends(form)]
+
+NOTE_LIMIT = 500
+
+
+@router.get("/sessions/{session}/add")
+@act("register.mark")
+def search(signed: Signed, session: str, q: str = "") -> Response:
+    """Students of the institution with this number or these words in their name."""
+    session_id, wanted = number(session, "session"), clean(q, 100).strip()
+    with reading(signed.engine) as connection:
+        found = beside.find(signed, connection, session_id, "register.mark")
+        people, problem = [], None
+        if wanted:
+            try:
+                people = walk_ins.search(connection, signed.scope, session_id, wanted)
+            except StoreError as error:
+                problem = beside.sentence(error)
+        there = walk_ins.persons(connection, session_id) | set(registers.members(connection, session_id))
+    return found.show("add.html", problem=problem, q=wanted, people=people, there=there, most=walk_ins.FOUND)
+
+
+@router.post("/sessions/{session}/add")
+@act("register.mark")
+def add(signed: Signed, session: str, fields: Form) -> Response:
+    """They are on this register from now on, and marked present; twice is once."""
+    check_csrf(fields, signed.login)
+    session_id = number(session, "session")
+    with writing(signed.engine) as connection:
+        found = beside.find(signed, connection, session_id, "register.mark")
+        try:
+            added = place(signed, connection, found, number(fields.get("person", ""), "student"), fields)
+        except StoreError as error:
+            if error.status not in (400, 409):
+                raise
+            connection.rollback()
+            return found.show("add.html", problem=beside.sentence(error), q="", people=[], there=set(), most=0)
+    return beside.back(session_id, "added" if added else "there")
+
+
+def place(signed: Visit, connection: Connection, found: beside.Beside, person_id: int, fields: dict[str, str]) -> bool:
+    """Add a walk-in and mark them as the form says, present by default. False: they were on the register already."""
+    now_ms, row = signed.now_ms(), found.row
+    note = fields.get("note", "").strip()[:NOTE_LIMIT]
+    if not walk_ins.add(connection, signed.scope, row.id, person_id, note=note, now_ms=now_ms):
+        return False
+    profile = signed.desk.profile(row.profile, row.starts_ms)
+    wanted = Wanted(person_id=person_id, code=profile.present, remark=note)
+    registers.set_marks(connection, signed.scope, signed.desk.profiles, row.id, [wanted], now_ms=now_ms)
+    return True
+
+
+@router.post("/sessions/{session}/people/{person}/leave")
+@act("register.mark")
+def leave(signed: Signed, session: str, person: str, fields: Form) -> Response:
+    """They were added by mistake: their mark is taken away, and they stand on this register no more."""
+    check_csrf(fields, signed.login)
+    session_id, person_id = number(session, "session"), number(person, "student")
+    with writing(signed.engine) as connection:
+        found = beside.find(signed, connection, session_id, "register.mark")
+        if person_id in walk_ins.persons(connection, session_id):
+            now_ms = signed.now_ms()
+            wanted = Wanted(person_id=person_id, code=None, remark="added by mistake")
+            registers.set_marks(connection, signed.scope, signed.desk.profiles, found.row.id, [wanted], now_ms=now_ms)
+            walk_ins.end(connection, signed.scope, session_id, person_id, now_ms)
+    return beside.back(session_id, "ended")

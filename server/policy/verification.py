@@ -1,0 +1,40 @@
+"""Verifying a register: its lecturer saves it, and its marks count (STEP-18, STEP-19). Pure."""
+
+from __future__ import annotations
+
+from server.policy import moments
+from server.policy.allowed import Answer, Facts
+from server.policy.profile import Profile
+from server.policy.tiers import people, tier
+
+
+def counts(profile: Profile, *, verified: bool) -> bool:
+    """Whether a mark counts: at once, or where the profile wants it once it is verified."""
+    return verified or not profile.verification_needed
+
+
+def may_verify(profile: Profile, facts: Facts) -> Answer:
+    """Whether the register may be verified now: by its lecturer, from the start on, while marks are changed directly."""
+    name, cites = profile.name, profile.cites("derive.verification_needed")
+    found = tier(
+        profile,
+        ends_ms=facts.ends_ms,
+        now_ms=facts.now_ms,
+        zone=facts.zone,
+        marking_deadline_ms=facts.marking_deadline_ms,
+        lock_ms=facts.lock_ms,
+        batch_starts_ms=facts.batch_starts_ms,
+    )
+
+    def refuse(why: str, text: str) -> Answer:
+        return Answer(allowed=False, rule=f"{name}.verify.{why}", cites=cites, text=text, tier=found)
+
+    if facts.cancelled:
+        return refuse("cancelled", "The class is cancelled: there is nothing to verify.")
+    if not facts.acting & set(profile.verified_by):
+        return refuse("by", f"A register is verified by {people(profile.verified_by)}.")
+    if facts.now_ms < facts.starts_ms:
+        return refuse("before", f"It can be verified from {moments.said(facts.starts_ms, facts.zone)} on.")
+    if profile.verification_needed and not found.direct:
+        return Answer(allowed=False, rule=found.rule, cites=found.cites, text=found.text, tier=found)
+    return Answer(allowed=True, rule=f"{name}.verify", cites=cites, tier=found)

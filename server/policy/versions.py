@@ -1,0 +1,95 @@
+"""Reads the folders of profiles: files are laid over one another by name and date, and each result is checked."""
+
+from __future__ import annotations
+
+import tomllib
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from server.errors import BadSetting
+from server.policy import moments
+from server.policy.profile import Profile, build
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    path: Path
+    name: str
+    begins: date | None
+    like: str | None
+    table: dict[str, Any]
+
+
+def read(folder: Path, own: Path | None, time_zone: str) -> list[Profile]:
+    """Every version of every profile. Raises BadSetting(`profile`) naming the file and the field."""
+    zone = ZoneInfo(time_zone)
+    if own is not None and not own.is_dir():
+        raise BadSetting("profile", f"there is no folder {own} with an institution's own profiles")
+    files = [_file(path) for place in (folder, own) if place is not None for path in sorted(place.glob("*.toml"))]
+    found: dict[str, list[_File]] = {}
+    for one in files:
+        found.setdefault(one.name, []).append(one)
+    made = []
+    for name in sorted(found):
+        table: dict[str, Any] = {}
+        for one in _ordered(found[name]):
+            table = _over(table or _start(one, found), one.table)
+            from_ms = None if one.begins is None else moments.instant(one.begins, time.min, zone)
+            made.append(build(one.path.name, deepcopy(table), name=name, from_ms=from_ms))
+    return made
+
+
+def _file(path: Path) -> _File:
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadSetting("profile", f"{path.name} is not TOML: {error}") from error
+    name, begins, like = table.pop("name", None), table.pop("from", None), table.pop("like", None)
+    if not isinstance(name, str) or not 1 <= len(name) <= 32 or not name.replace("-", "").isalnum():
+        raise BadSetting("profile", f"{path.name}: name must be a word of letters, digits and - of at most 32")
+    if begins is not None and (not isinstance(begins, date) or isinstance(begins, datetime)):
+        raise BadSetting("profile", f"{path.name}: from must be a date, such as 2027-08-01")
+    if like is not None and not isinstance(like, str):
+        raise BadSetting("profile", f"{path.name}: like must be a profile's name")
+    return _File(path=path, name=name, begins=begins, like=like, table=table)
+
+
+def _ordered(files: list[_File]) -> list[_File]:
+    ordered = sorted(files, key=lambda one: one.begins or date.min)
+    for before, after in pairwise(ordered):
+        if before.begins == after.begins:
+            when = f"from {after.begins}" if after.begins else "without a date"
+            raise BadSetting("profile", f"{after.path.name}: {before.path.name} is {after.name} {when} already")
+    for one in ordered[1:]:
+        if one.like is not None:
+            raise BadSetting("profile", f"{one.path.name}: like belongs to the first version of {one.name}")
+    return ordered
+
+
+def _start(one: _File, found: dict[str, list[_File]]) -> dict[str, Any]:
+    if one.like is None:
+        return {}
+    base = [file for file in found.get(one.like, ()) if file.begins is None and file.like is None]
+    if not base:
+        raise BadSetting("profile", f"{one.path.name}: like names {one.like!r}, which is no profile to start from")
+    return deepcopy(base[0].table)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`: tables are joined, a parameter is replaced, and what is `{}` above goes."""
+    made = dict(below)
+    for key, value in above.items():
+        if value == {}:
+            made.pop(key, None)
+            continue
+        there = made.get(key)
+        if isinstance(value, dict) and isinstance(there, dict) and "value" not in value:
+            made[key] = _over(there, value)
+        else:
+            made[key] = value
+    return made

@@ -1,0 +1,353 @@
+"""Accounts as those who look after them see them: found, made, changed, given roles and disabled.
+
+Whatever changes what an account may do ends its logins (server/store/rights.py), and stands in the audit.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from argon2 import PasswordHasher
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from server.errors import NotFound, Refused
+from server.scope import (
+    ADMIN,
+    COURSE,
+    DEPARTMENT,
+    INSTITUTION,
+    RESIDENCE,
+    ROLES,
+    SCOPES,
+    STUDENT,
+    TECHNICIAN,
+    Grant,
+    Scope,
+)
+from server.store import campus, logins, passwords, rights
+from server.store.campus import FieldRefused
+from server.store.schema import account, course, person_external_id
+from server.store.schema_rights import account_role, department
+
+ACT = "accounts.change"
+#: in which scopes a role makes sense; what is not listed is for the institution alone
+SCOPES_OF = {
+    STUDENT: (INSTITUTION,),
+    # Houses have no table yet: the roll of an evening is the whole residence's.
+    RESIDENCE: (INSTITUTION,),
+    TECHNICIAN: (INSTITUTION,),
+    ADMIN: (INSTITUTION,),
+}
+_STAFF_SCOPES = (INSTITUTION, DEPARTMENT, COURSE)
+LISTED = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A role that an account holds now."""
+
+    id: int
+    role: str
+    scope: str
+    #: the department's, course's or residence's code and title; '' for the institution
+    where: str
+    from_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """An account, without its secrets."""
+
+    id: int
+    login: str
+    shown_name: str
+    person_id: int | None
+    created_ms: int
+    disabled_ms: int | None
+    #: wrong passwords since the last right one
+    failures: int
+    has_password: bool
+    roles: tuple[Held, ...]
+
+
+def search(connection: Connection, scope: Scope, words: str = "", *, limit: int = LISTED) -> list[Account]:
+    """Accounts whose login or shown name has all these words, by login; disabled ones last."""
+    scope.need(ACT)
+    query = select(account).where(account.c.institution_id == scope.institution_id)
+    for word in words.casefold().split()[:8]:
+        query = query.where(
+            or_(
+                func.lower(account.c.login).contains(word, autoescape=True),
+                func.lower(account.c.shown_name).contains(word, autoescape=True),
+            )
+        )
+    rows = connection.execute(query.order_by(account.c.disabled_ms.is_not(None), account.c.login).limit(limit)).all()
+    held = _held(connection, [row.id for row in rows])
+    return [_shown(row, held.get(row.id, ())) for row in rows]
+
+
+def one(connection: Connection, scope: Scope, account_id: int) -> Account:
+    """An account. Raises NotFound(`account`)."""
+    scope.need(ACT)
+    query = select(account).where(account.c.id == account_id, account.c.institution_id == scope.institution_id)
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound("account", "there is no such account")
+    return _shown(row, _held(connection, [row.id]).get(row.id, ()))
+
+
+def at_the_console(institution_id: int) -> Scope:
+    """Whoever runs a command on the server's own machine: no account, and all that an administrator may."""
+    return Scope(institution_id=institution_id, account_id=0, person_id=None, grants=(Grant(role=ADMIN),))
+
+
+def by_login(connection: Connection, scope: Scope, login_name: str) -> int:
+    """The account with this login. Raises NotFound(`account`)."""
+    query = select(account.c.id).where(account.c.login == login_name, account.c.institution_id == scope.institution_id)
+    found = connection.execute(query).scalar()
+    if found is None:
+        raise NotFound("account", f"there is no account {login_name}: `muster staff add` makes one")
+    return found
+
+
+def held_as(connection: Connection, account_id: int, role: str, kind: str, scope_id: int | None) -> int:
+    """The grant of this role there, that the account holds. Raises NotFound(`role`)."""
+    found = connection.execute(select(account_role.c.id).where(_is(account_id, role, kind, scope_id))).scalar()
+    if found is None:
+        raise NotFound("role", "the account does not hold this role there")
+    return found
+
+
+def _is(account_id: int, role: str, kind: str, scope_id: int | None) -> Any:
+    return and_(
+        account_role.c.account_id == account_id,
+        account_role.c.role == role,
+        account_role.c.scope == kind,
+        account_role.c.scope_id.is_(None) if scope_id is None else account_role.c.scope_id == scope_id,
+        account_role.c.to_ms.is_(None),
+    )
+
+
+def _shown(row: Any, roles: tuple[Held, ...]) -> Account:
+    return Account(
+        id=row.id,
+        login=row.login,
+        shown_name=row.shown_name,
+        person_id=row.person_id,
+        created_ms=row.created_ms,
+        disabled_ms=row.disabled_ms,
+        failures=row.failures,
+        has_password=bool(row.password_hash),
+        roles=roles,
+    )
+
+
+def _held(connection: Connection, ids: list[int]) -> dict[int, tuple[Held, ...]]:
+    titles = {
+        (kind, row.id): f"{row.code} {row.title}"
+        for kind, table in ((DEPARTMENT, department), (COURSE, course))
+        for row in connection.execute(
+            select(table.c.id, table.c.code, table.c.title).where(table.c.id.in_(_wanted(ids, kind)))
+        )
+    }
+    query = (
+        select(account_role)
+        .where(account_role.c.account_id.in_(ids), account_role.c.to_ms.is_(None))
+        .order_by(account_role.c.id)
+    )
+    found: dict[int, list[Held]] = {}
+    for row in connection.execute(query):
+        where = titles.get((row.scope, row.scope_id), "") if row.scope_id is not None else ""
+        held = Held(id=row.id, role=row.role, scope=row.scope, where=where, from_ms=row.from_ms)
+        found.setdefault(row.account_id, []).append(held)
+    return {account_id: tuple(roles) for account_id, roles in found.items()}
+
+
+def _wanted(ids: list[int], kind: str) -> Any:
+    return select(account_role.c.scope_id).where(account_role.c.account_id.in_(ids), account_role.c.scope == kind)
+
+
+def add(
+    connection: Connection,
+    scope: Scope,
+    hasher: PasswordHasher,
+    *,
+    login_name: str,
+    shown_name: str,
+    password: str,
+    role: str,
+    scope_kind: str,
+    scope_code: str,
+    person: str,
+    now_ms: int,
+) -> int:
+    """Make an account with its first role. password '': it signs in through a provider. person: an external id, or ''.
+
+    Raises FieldRefused naming the field; then nothing is made.
+    """
+    scope.need(ACT)
+    name = login_name.strip()
+    if not name or len(name) > 64 or any(unicodedata.category(one)[0] in "CZ" for one in name):
+        raise FieldRefused("login", "login", "a login has 1 to 64 letters, digits and signs, without blanks")
+    if not shown_name.strip():
+        raise FieldRefused("shown-name", "shown_name", "say what other staff know this person by")
+    if password:
+        passwords.need_good_password(password, name, "password")
+    kind, scope_id = where(connection, scope, role, scope_kind, scope_code)
+    person_id = _person(connection, scope, person)
+    if role == STUDENT and person_id is None:
+        raise FieldRefused("person", "person", "a student's account is a student's: give the external id of the person")
+    try:
+        account_id = logins.add_account(
+            connection,
+            hasher,
+            scope.institution_id,
+            login_name=name,
+            shown_name=shown_name.strip()[:200],
+            password=password or None,
+            role=role,
+            person_id=person_id,
+            now_ms=now_ms,
+            scope=kind,
+            scope_id=scope_id,
+            by_account_id=scope.account_id,
+        )
+    except Refused as error:
+        raise FieldRefused(error.code, "login", str(error)) from None
+    campus.write_down(
+        connection, scope, "account.add", f"account:{account_id}", now_ms, role=role, where=kind, where_id=scope_id
+    )
+    return account_id
+
+
+def _person(connection: Connection, scope: Scope, external_id: str) -> int | None:
+    if not external_id.strip():
+        return None
+    query = select(person_external_id.c.person_id).where(
+        person_external_id.c.institution_id == scope.institution_id,
+        person_external_id.c.external_id == external_id.strip(),
+    )
+    found = set(connection.execute(query).scalars())
+    if len(found) != 1:
+        told = "no person has" if not found else "several persons have"
+        raise FieldRefused("person", "person", f"{told} this external id: look at the person's page for another")
+    return found.pop()
+
+
+def where(connection: Connection, scope: Scope, role: str, scope_kind: str, scope_code: str) -> tuple[str, int | None]:
+    """Where a role is to hold: the scope's kind, and its id. Raises FieldRefused(`role`, `role-scope`, `scope-code`)."""
+    if role not in ROLES:
+        raise FieldRefused("role", "role", "choose one of the roles")
+    if scope_kind not in SCOPES or scope_kind not in SCOPES_OF.get(role, _STAFF_SCOPES):
+        raise FieldRefused("role-scope", "scope", "this role does not hold there: choose another place")
+    kind, wanted = scope_kind, scope_code.strip()
+    if kind == INSTITUTION:
+        if wanted:
+            raise FieldRefused("scope-code", "code", "leave this empty, or choose a department or course")
+        return kind, None
+    if not wanted:
+        raise FieldRefused("scope-code", "code", f"say which {kind} by its code")
+    table = department if kind == DEPARTMENT else course
+    query = select(table.c.id).where(table.c.institution_id == scope.institution_id, table.c.code == wanted)
+    found = connection.execute(query.limit(2)).scalars().all()
+    if len(found) != 1:
+        told = "there is no" if not found else "there are several"
+        raise FieldRefused("scope-code", "code", f"{told} {kind} with the code {wanted[:40]!r}")
+    return kind, found[0]
+
+
+def grant(
+    connection: Connection, scope: Scope, account_id: int, *, role: str, scope_kind: str, scope_code: str, now_ms: int
+) -> None:
+    """Give an account a role. Its logins end. Raises NotFound, FieldRefused naming the field."""
+    found = one(connection, scope, account_id)
+    kind, scope_id = where(connection, scope, role, scope_kind, scope_code)
+    if role == STUDENT and found.person_id is None:
+        raise FieldRefused("role", "role", "this account is no person's: it cannot be a student's")
+    same = _is(account_id, role, kind, scope_id)
+    if connection.execute(select(account_role.c.id).where(same)).first() is not None:
+        raise FieldRefused("role", "role", "the account has this role there already")
+    rights.grant(
+        connection,
+        scope.institution_id,
+        account_id,
+        role,
+        scope=kind,
+        scope_id=scope_id,
+        by_account_id=scope.account_id or None,
+        now_ms=now_ms,
+    )
+    campus.write_down(
+        connection, scope, "account.grant", f"account:{account_id}", now_ms, role=role, where=kind, where_id=scope_id
+    )
+
+
+def revoke(connection: Connection, scope: Scope, account_id: int, grant_id: int, now_ms: int) -> None:
+    """Take a role away. Its logins end. Raises NotFound(`role`), Refused(`last-administrator`)."""
+    found = one(connection, scope, account_id)
+    held = next((role for role in found.roles if role.id == grant_id), None)
+    if held is None:
+        raise NotFound("role", "this account does not hold that role any more")
+    if held.role == ADMIN:
+        _need_another_admin(connection, scope, found.id)
+    rights.revoke(connection, scope.institution_id, grant_id, now_ms)
+    campus.write_down(
+        connection, scope, "account.revoke", f"account:{account_id}", now_ms, role=held.role, where=held.scope
+    )
+
+
+def disable(connection: Connection, scope: Scope, account_id: int, now_ms: int) -> None:
+    """Nobody signs in with it any more, and its logins end. Raises NotFound, Refused."""
+    found = one(connection, scope, account_id)
+    if found.disabled_ms is not None:
+        return
+    if found.id == scope.account_id:
+        raise Refused("own-account", "you cannot disable your own account: ask another administrator")
+    if any(role.role == ADMIN for role in found.roles):
+        _need_another_admin(connection, scope, found.id)
+    connection.execute(update(account).where(account.c.id == account_id).values(disabled_ms=now_ms))
+    rights.end_logins(connection, account_id, now_ms)
+    campus.write_down(connection, scope, "account.disable", f"account:{account_id}", now_ms)
+
+
+def enable(connection: Connection, scope: Scope, account_id: int, now_ms: int) -> None:
+    """It may sign in again. Raises NotFound."""
+    if one(connection, scope, account_id).disabled_ms is None:
+        return
+    connection.execute(update(account).where(account.c.id == account_id).values(disabled_ms=None))
+    campus.write_down(connection, scope, "account.enable", f"account:{account_id}", now_ms)
+
+
+def set_password(
+    connection: Connection, scope: Scope, hasher: PasswordHasher, account_id: int, password: str, now_ms: int
+) -> None:
+    """Give somebody else's account a new password; its logins end. Raises NotFound, FieldRefused."""
+    found = one(connection, scope, account_id)
+    passwords.need_good_password(password, found.login, "password")
+    passwords.put(connection, account_id, hasher.hash(password), now_ms)
+    campus.write_down(connection, scope, "account.password", f"account:{account_id}", now_ms)
+
+
+def _need_another_admin(connection: Connection, scope: Scope, account_id: int) -> None:
+    """Raises Refused(`last-administrator`) where nobody else could look after the accounts."""
+    query = (
+        select(account.c.id)
+        .join(account_role, account_role.c.account_id == account.c.id)
+        .where(
+            account.c.institution_id == scope.institution_id,
+            account.c.id != account_id,
+            account.c.disabled_ms.is_(None),
+            account_role.c.role == ADMIN,
+            account_role.c.to_ms.is_(None),
+        )
+    )
+    if connection.execute(query).first() is None:
+        raise Refused("last-administrator", "this is the last administrator: make somebody else one first")
+
+
+def subjects(account_id: int) -> Iterable[str]:
+    """What the audit calls this account."""
+    return (f"account:{account_id}",)

@@ -1,0 +1,312 @@
+"""Walks the history's chains and says where they break, and where the registers say something else than they do.
+
+What a chain alone shows: an entry altered, taken out or put in. What chain and tables together show: a mark, a note or
+a register's state that was altered, removed or inserted past the history. What was cut off a chain's end, or written
+anew from some entry on with fitting hashes, only the heads show that were kept elsewhere (server/heads_file.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, func, select, union
+
+from server.store import history, notes
+from server.store.schema import mark, mark_current, note, register, session
+from server.store.schema_work import history as history_table
+
+CHUNK = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Break:
+    """Something that is not as it was written."""
+
+    session_id: int
+    #: the entry at which it shows; None: it shows at none
+    seq: int | None
+    #: entry-altered, entry-missing, mark-altered, mark-missing, mark-unknown, mark-current, note-altered,
+    #: register-altered, chain-missing, chain-cut, chain-rewritten
+    code: str
+    #: ids, codes and numbers only
+    text: str
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What a walk found."""
+
+    registers: int = 0
+    entries: int = 0
+    marks: int = 0
+    #: registers whose marks are from before there was a history, and which nobody has touched since
+    before: int = 0
+    breaks: list[Break] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A chain's head as it was written down elsewhere."""
+
+    seq: int
+    hash: bytes
+    #: where it was written down
+    source: str
+
+
+def walk(connection: Connection, kept: Mapping[int, Iterable[Kept]] | None = None) -> Found:
+    """Walk every chain. kept: session id -> heads that were written down."""
+    found = Found()
+    wanted = {one: list(heads) for one, heads in (kept or {}).items()}
+    firsts = select(history_table.c.institution_id, func.min(history_table.c.at_ms))
+    began = {row[0]: row[1] for row in connection.execute(firsts.group_by(history_table.c.institution_id))}
+    for ids in _sessions(connection):
+        for one in _loaded(connection, ids):
+            _check(found, one, wanted.pop(one.session_id, []), began)
+    for session_id, heads in sorted(wanted.items()):
+        text = f"{heads[0].source} names its entry {heads[0].seq}, and there is no such register"
+        found.breaks.append(Break(session_id=session_id, seq=None, code="chain-missing", text=text))
+    return found
+
+
+def heads(connection: Connection, institution_id: int, since_ms: int | None = None) -> Iterator[tuple[int, int, bytes]]:
+    """(session id, seq, hash) of every chain's newest entry, by session id. since_ms: only where something was added
+    from then on."""
+    newest = (
+        select(history_table.c.session_id, func.max(history_table.c.seq).label("seq"))
+        .where(history_table.c.institution_id == institution_id)
+        .group_by(history_table.c.session_id)
+    )
+    if since_ms is not None:
+        added = select(history_table.c.session_id).where(
+            history_table.c.institution_id == institution_id, history_table.c.at_ms >= since_ms
+        )
+        newest = newest.where(history_table.c.session_id.in_(added))
+    top = newest.subquery()
+    query = (
+        select(history_table.c.session_id, history_table.c.seq, history_table.c.hash)
+        .join(top, (top.c.session_id == history_table.c.session_id) & (top.c.seq == history_table.c.seq))
+        .order_by(history_table.c.session_id)
+    )
+    for row in connection.execute(query):
+        yield row.session_id, row.seq, bytes(row.hash)
+
+
+@dataclass(kw_only=True)
+class _Register:
+    """Everything that is compared of one session."""
+
+    session_id: int
+    entries: list[Any] = field(default_factory=list)
+    marks: dict[int, Any] = field(default_factory=dict)
+    #: person -> mark id
+    current: dict[int, int] = field(default_factory=dict)
+    state: Any = None
+    session: Any = None
+    notes: dict[int, Any] = field(default_factory=dict)
+
+
+def _sessions(connection: Connection) -> Iterator[list[int]]:
+    every = union(
+        select(history_table.c.session_id), select(mark.c.session_id), select(register.c.session_id)
+    ).subquery()
+    ids = sorted(connection.execute(select(every.c.session_id)).scalars())
+    for start in range(0, len(ids), CHUNK):
+        yield ids[start : start + CHUNK]
+
+
+def _loaded(connection: Connection, ids: list[int]) -> list[_Register]:
+    made = {one: _Register(session_id=one) for one in ids}
+    query = select(history_table).where(history_table.c.session_id.in_(ids))
+    for row in connection.execute(query.order_by(history_table.c.session_id, history_table.c.seq, history_table.c.id)):
+        made[row.session_id].entries.append(row)
+    for row in connection.execute(select(mark).where(mark.c.session_id.in_(ids)).order_by(mark.c.id)):
+        made[row.session_id].marks[row.id] = row
+    for row in connection.execute(select(mark_current).where(mark_current.c.session_id.in_(ids))):
+        made[row.session_id].current[row.person_id] = row.mark_id
+    for row in connection.execute(select(register).where(register.c.session_id.in_(ids))):
+        made[row.session_id].state = row
+    for row in connection.execute(select(session).where(session.c.id.in_(ids))):
+        made[row.id].session = row
+    texts = select(note).where(
+        note.c.id.in_(select(mark.c.note_id).where(mark.c.session_id.in_(ids), mark.c.note_id.is_not(None)))
+    )
+    held = {row.id: row for row in connection.execute(texts)}
+    cited = {number for one in made.values() for number in _cited(one.entries)} - held.keys()
+    for number in sorted(cited):
+        row = connection.execute(select(note).where(note.c.id == number)).first()
+        if row is not None:
+            held[number] = row
+    for one in made.values():
+        one.notes = held
+    return list(made.values())
+
+
+def _cited(entries: Iterable[Any]) -> Iterator[int]:
+    for row in entries:
+        for number, _ in _notes_in(_body(row)):
+            yield number
+
+
+def _body(row: Any) -> dict[str, Any]:
+    """An entry's body; empty where it is no JSON object any more (its hash shows that)."""
+    try:
+        found = json.loads(row.body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _notes_in(body: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """(note id, digest) of every note that a body cites."""
+    marks = body.get("marks")
+    for one in [body, *(marks if isinstance(marks, list) else [])]:
+        cited = one.get("note") if isinstance(one, dict) else None
+        if isinstance(cited, list) and len(cited) == 2 and isinstance(cited[0], int):
+            yield cited[0], str(cited[1])
+
+
+def _check(found: Found, one: _Register, kept: list[Kept], began: Mapping[int, int]) -> None:
+    found.registers += 1
+    found.entries += len(one.entries)
+    found.marks += len(one.marks)
+
+    def broken(code: str, text: str, seq: int | None = None) -> None:
+        found.breaks.append(Break(session_id=one.session_id, seq=seq, code=code, text=text))
+
+    _check_kept(one, kept, broken)
+    if not one.entries:
+        first_ms = began.get(one.session.institution_id) if one.session is not None else None
+        newer = [row.id for row in one.marks.values() if first_ms is not None and row.created_ms > first_ms]
+        if newer:
+            broken("mark-unknown", f"marks {_some(newer)} have no entry: there is no history of this register at all")
+        elif one.marks:
+            found.before += 1
+        return
+    _check_chain(one, broken)
+    said = _Said()
+    for row in one.entries:
+        said.take(row, _body(row))
+    _check_marks(one, said, broken)
+    _check_state(one, said, broken)
+
+
+def _check_kept(one: _Register, kept: Iterable[Kept], broken: Any) -> None:
+    hashes = {row.seq: bytes(row.hash) for row in one.entries}
+    last = max(hashes, default=0)
+    for head in kept:
+        if head.seq not in hashes:
+            broken("chain-cut", f"{head.source} names entry {head.seq}; the chain ends at {last}", min(last, head.seq))
+        elif hashes[head.seq] != head.hash:
+            broken("chain-rewritten", f"entry {head.seq} is not the one that {head.source} names", head.seq)
+
+
+def _check_chain(one: _Register, broken: Any) -> None:
+    """Says the first entry that does not follow from the one before."""
+    before = history.NOTHING
+    for place, row in enumerate(one.entries, 1):
+        if row.seq != place:
+            broken("entry-missing", f"entry {place} is missing: entry {row.seq} stands there", place)
+            return
+        made = history.entry_hash(
+            before,
+            institution_id=row.institution_id,
+            session_id=row.session_id,
+            seq=row.seq,
+            kind=row.kind,
+            at_ms=row.at_ms,
+            by_account_id=row.by_account_id,
+            body=row.body,
+        )
+        if made != bytes(row.hash):
+            broken("entry-altered", f"entry {row.seq} ({row.kind}) does not have the hash of what it says", row.seq)
+            return
+        before = made
+
+
+class _Said:
+    """What the entries say, taken one after another."""
+
+    def __init__(self) -> None:
+        #: mark id -> (its facts, when, by whom, the entry's seq)
+        self.marks: dict[int, tuple[dict[str, Any], int, int | None, int]] = {}
+        #: person -> the mark that holds
+        self.current: dict[int, int] = {}
+        #: note id -> (digest, the entry's seq)
+        self.notes: dict[int, tuple[str, int]] = {}
+        self.evidence = "pending"
+        self.verified: tuple[int | None, int | None] = (None, None)
+        self.cancelled_by: int | None = None
+
+    def take(self, row: Any, body: dict[str, Any]) -> None:
+        marks = body.get("marks")
+        for facts in marks if isinstance(marks, list) else []:
+            if not isinstance(facts, dict) or not isinstance(facts.get("id"), int):
+                continue
+            at_ms, by = facts.pop("at", row.at_ms), facts.pop("by", row.by_account_id)
+            self.marks[facts["id"]] = (facts, at_ms, by, row.seq)
+            self.current[facts.get("person", 0)] = facts["id"]
+        for number, digest in _notes_in(body):
+            self.notes[number] = (digest, row.seq)
+        if row.kind == history.BEGIN:
+            self.evidence = body.get("evidence", self.evidence)
+            self.verified = (body.get("verified"), body.get("verified_by"))
+        elif row.kind == history.RELEASE:
+            self.evidence = body.get("evidence", self.evidence)
+        elif row.kind == history.VERIFY:
+            self.verified = (row.at_ms, row.by_account_id)
+        elif row.kind in (history.CANCEL, history.RESTORE):
+            self.cancelled_by = row.by_account_id if row.kind == history.CANCEL else None
+
+
+def _check_marks(one: _Register, said: _Said, broken: Any) -> None:
+    for mark_id, (facts, at_ms, by, seq) in said.marks.items():
+        row = one.marks.get(mark_id)
+        if row is None:
+            broken("mark-missing", f"mark {mark_id} of person {facts.get('person')} is gone", seq)
+            continue
+        # The note's digest is compared with the note: here it is which note.
+        cited = {row.note_id: [row.note_id, ""]} if row.note_id is not None else {}
+        is_now = history.mark_facts(row._mapping, row.id, cited) | {"at": row.created_ms, "by": row.by_account_id}
+        was = facts | {"at": at_ms, "by": by}
+        if "note" in was:
+            was["note"] = [was["note"][0], ""] if isinstance(was["note"], list) else was["note"]
+        if differs := sorted(name for name in was.keys() | is_now.keys() if was.get(name) != is_now.get(name)):
+            told = ", ".join(f"{name} was {was.get(name)!r}, is {is_now.get(name)!r}" for name in differs)
+            broken("mark-altered", f"mark {mark_id} of person {facts.get('person')}: {told}", seq)
+    for row in one.marks.values():
+        if row.id not in said.marks:
+            broken("mark-unknown", f"mark {row.id} of person {row.person_id} has no entry: {row.code}")
+    for person_id in sorted(said.current.keys() | one.current.keys()):
+        holds, is_now = said.current.get(person_id), one.current.get(person_id)
+        if holds != is_now:
+            broken("mark-current", f"of person {person_id} mark {holds} holds, and the register shows {is_now}")
+    for number, (digest, seq) in said.notes.items():
+        row = one.notes.get(number)
+        if row is None:
+            broken("note-altered", f"note {number} is gone; erasing leaves it empty", seq)
+        elif row.erased_ms is None and (row.salt is None or notes.digest(row.salt, row.text) != digest):
+            broken("note-altered", f"note {number} does not say what was written", seq)
+        elif row.erased_ms is not None and (row.text or row.salt is not None):
+            broken("note-altered", f"note {number} was erased, and says something again", seq)
+
+
+def _check_state(one: _Register, said: _Said, broken: Any) -> None:
+    if one.state is None:
+        broken("register-altered", "the register's own row is gone")
+        return
+    if one.state.evidence != said.evidence:
+        broken("register-altered", f"evidence was {said.evidence}, is {one.state.evidence}")
+    verified = (one.state.verified_ms, one.state.verified_by_account_id)
+    if verified != said.verified:
+        broken("register-altered", f"verified (when, by) was {said.verified}, is {verified}")
+    cancelled_by = one.session.cancelled_by_account_id if one.session is not None else None
+    if cancelled_by != said.cancelled_by:
+        broken("register-altered", f"cancelled by account {said.cancelled_by}, now by {cancelled_by}")
+
+
+def _some(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:5])) + (" and others" if len(ids) > 5 else "")

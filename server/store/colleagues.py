@@ -1,0 +1,63 @@
+"""Who can cover a session: colleagues who teach and can sign in (LOUGH-9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, exists, or_, select
+
+from server.scope import Scope
+from server.store import cover, sessions
+from server.store.schema import account, person_name, session_staff
+from server.store.schema_rights import account_role
+
+#: as many are listed
+MOST = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colleague:
+    """One of them."""
+
+    person_id: int
+    full_name: str
+
+
+def free(connection: Connection, scope: Scope, session_id: int, now_ms: int) -> list[Colleague]:
+    """Who may take this session over: not those who have it already. Raises NotFound(`session`)."""
+    found = sessions.need(connection, scope, session_id, "register.cover")
+    teaches = exists().where(
+        account.c.person_id == person_name.c.person_id,
+        account.c.disabled_ms.is_(None),
+        account_role.c.account_id == account.c.id,
+        account_role.c.role.in_(cover.TEACHES),
+        account_role.c.from_ms <= now_ms,
+        or_(account_role.c.to_ms.is_(None), account_role.c.to_ms > now_ms),
+    )
+    has_it = exists().where(
+        session_staff.c.session_id == session_id,
+        session_staff.c.person_id == person_name.c.person_id,
+        session_staff.c.to_ms.is_(None),
+    )
+    query = (
+        select(person_name.c.person_id, person_name.c.full_name)
+        .where(person_name.c.institution_id == found.institution_id, teaches, ~has_it)
+        .order_by(person_name.c.sort_name)
+        .limit(MOST)
+    )
+    return [Colleague(**row._mapping) for row in connection.execute(query)]
+
+
+def covering(connection: Connection, session_id: int) -> list[Colleague]:
+    """Who covers it now."""
+    query = (
+        select(person_name.c.person_id, person_name.c.full_name)
+        .join(session_staff, session_staff.c.person_id == person_name.c.person_id)
+        .where(
+            session_staff.c.session_id == session_id,
+            session_staff.c.role == cover.COVER,
+            session_staff.c.to_ms.is_(None),
+        )
+        .order_by(person_name.c.sort_name)
+    )
+    return [Colleague(**row._mapping) for row in connection.execute(query)]

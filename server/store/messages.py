@@ -1,0 +1,48 @@
+"""Messages to persons: written at once, sent by a job, kept as evidence that they went (STEP-6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from server.scope import Scope
+from server.store.schema_work import message
+
+
+def write(
+    connection: Connection, scope: Scope, person_id: int, kind: str, subject: str, text: str, now_ms: int
+) -> None:
+    """Write a message to a person; a job sends it."""
+    connection.execute(
+        message.insert().values(
+            institution_id=scope.institution_id,
+            to_person_id=person_id,
+            kind=kind,
+            subject=subject,
+            text=text,
+            by_account_id=scope.account_id,
+            created_ms=now_ms,
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What somebody was told."""
+
+    kind: str
+    subject: str
+    text: str
+    created_ms: int
+
+
+def to_person(connection: Connection, person_id: int, limit: int = 20) -> list[Message]:
+    """The newest messages to a person; erased ones are left out."""
+    query = (
+        select(message.c.kind, message.c.subject, message.c.text, message.c.created_ms)
+        .where(message.c.to_person_id == person_id, message.c.erased_ms.is_(None))
+        .order_by(message.c.created_ms.desc(), message.c.id.desc())
+        .limit(limit)
+    )
+    return [Message(**row._mapping) for row in connection.execute(query)]

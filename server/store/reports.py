@@ -1,0 +1,141 @@
+"""What the registers team is told about a register (LOUGH-5, LOUGH-12), and remarks on a session (STEP-12)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, select
+
+from server.errors import StoreError
+from server.scope import Scope
+from server.store import derivations, history, notes, sessions
+from server.store.schema import account, note
+from server.store.schema_work import register_report, remark
+
+#: not the marker's own; cannot be marked for a fault of IT; anything else
+NOT_MINE, IT_FAULT, PROBLEM = KINDS = ("not-mine", "it-fault", "problem")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One report that is still open."""
+
+    id: int
+    kind: str
+    by: str
+    created_ms: int
+    note: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remark:
+    """One remark."""
+
+    by: str
+    created_ms: int
+    text: str
+
+
+def report(connection: Connection, scope: Scope, session_id: int, kind: str, *, text: str = "", now_ms: int) -> bool:
+    """Tell the registers team. Returns False where this account has told the same already, and it is still open.
+
+    Raises NotFound(`session`), StoreError(`report-kind`).
+    """
+    if kind not in KINDS:
+        raise StoreError("report-kind", f"a report is one of: {', '.join(KINDS)}")
+    found = sessions.need(connection, scope, session_id, "register.report")
+    derivations.lock_registers(connection, found.institution_id, [session_id])
+    there = select(register_report.c.id).where(
+        register_report.c.session_id == session_id,
+        register_report.c.kind == kind,
+        register_report.c.by_account_id == scope.account_id,
+        register_report.c.closed_ms.is_(None),
+    )
+    if not text and connection.execute(there).first() is not None:
+        return False
+    note_id = notes.add(connection, found.institution_id, text, scope.account_id, now_ms) if text else None
+    history.append(
+        connection,
+        institution_id=found.institution_id,
+        session_id=session_id,
+        kind="report",
+        body={"report": kind},
+        by_account_id=scope.account_id,
+        now_ms=now_ms,
+    )
+    connection.execute(
+        register_report.insert().values(
+            institution_id=found.institution_id,
+            session_id=session_id,
+            kind=kind,
+            note_id=note_id,
+            by_account_id=scope.account_id,
+            created_ms=now_ms,
+        )
+    )
+    derivations.touch(connection, [session_id])
+    return True
+
+
+def open_reports(connection: Connection, session_id: int) -> list[Report]:
+    """What was told about a session and is not closed, newest first."""
+    query = (
+        select(
+            register_report.c.id,
+            register_report.c.kind,
+            account.c.shown_name.label("by"),
+            register_report.c.created_ms,
+            note.c.text.label("note"),
+        )
+        .join(account, account.c.id == register_report.c.by_account_id)
+        .outerjoin(note, and_(note.c.id == register_report.c.note_id, note.c.erased_ms.is_(None)))
+        .where(register_report.c.session_id == session_id, register_report.c.closed_ms.is_(None))
+        .order_by(register_report.c.id.desc())
+        .limit(50)
+    )
+    return [Report(**row._mapping) for row in connection.execute(query)]
+
+
+def add_remark(connection: Connection, scope: Scope, session_id: int, text: str, now_ms: int) -> bool:
+    """Write a remark on the session. Returns False where it is the same as the account's last one: sent twice.
+
+    Raises NotFound(`session`), StoreError(`remark-empty`).
+    """
+    if not text:
+        raise StoreError("remark-empty", "write something first")
+    found = sessions.need(connection, scope, session_id, "register.mark")
+    derivations.lock_registers(connection, found.institution_id, [session_id])
+    last = connection.execute(
+        select(note.c.text)
+        .join(remark, remark.c.note_id == note.c.id)
+        .where(remark.c.session_id == session_id, remark.c.by_account_id == scope.account_id)
+        .order_by(remark.c.id.desc())
+        .limit(1)
+    ).scalar()
+    if last == text:
+        return False
+    note_id = notes.add(connection, found.institution_id, text, scope.account_id, now_ms)
+    connection.execute(
+        remark.insert().values(
+            institution_id=found.institution_id,
+            session_id=session_id,
+            note_id=note_id,
+            by_account_id=scope.account_id,
+            created_ms=now_ms,
+        )
+    )
+    derivations.touch(connection, [session_id])
+    return True
+
+
+def remarks(connection: Connection, session_id: int) -> list[Remark]:
+    """The remarks on a session that were not erased, newest first."""
+    query = (
+        select(account.c.shown_name.label("by"), remark.c.created_ms, note.c.text)
+        .join(note, and_(note.c.id == remark.c.note_id, note.c.erased_ms.is_(None)))
+        .join(account, account.c.id == remark.c.by_account_id)
+        .where(remark.c.session_id == session_id, remark.c.person_id.is_(None))
+        .order_by(remark.c.id.desc())
+        .limit(50)
+    )
+    return [Remark(**row._mapping) for row in connection.execute(query)]

@@ -1,0 +1,154 @@
+"""Imports that run by themselves: what, from where, how often, and how the last one went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, select, update
+
+from server.errors import NotFound
+from server.scope import Scope
+from server.store import campus
+from server.store.campus import FieldRefused
+from server.store.schema_work import import_schedule
+from server.store.upsert import new_id
+
+ONEROSTER, TIMETABLE = KINDS = ("oneroster", "timetable")
+OK, REFUSED, FAILED, RUNNING = "ok", "refused", "failed", "running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """One scheduled import. path: below the folder that the settings name."""
+
+    id: int
+    institution_id: int
+    kind: str
+    source: str
+    path: str
+    every_min: int
+    next_ms: int
+    enabled: bool
+    last_ms: int | None
+    #: ok, refused, failed, running; None: it never ran
+    last_outcome: str | None
+    #: what server/schedules.py reports
+    report: Mapping[str, Any]
+
+    @property
+    def seen(self) -> str:
+        """Stands for what the form sets."""
+        return campus.digest(self.kind, self.source, self.path, self.every_min, self.enabled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A schedule as a form wants it."""
+
+    kind: str
+    source: str
+    path: str
+    every_min: int
+    next_ms: int
+    enabled: bool
+
+
+def _schedule(row: Any) -> Schedule:
+    plain = {name: getattr(row, name) for name in Schedule.__dataclass_fields__ if name != "report"}
+    return Schedule(**plain, report=json.loads(row.last_report) if row.last_report else {})
+
+
+def listed(connection: Connection, scope: Scope) -> list[Schedule]:
+    """Every one. Raises NotAllowed."""
+    campus.need_whole(scope, "imports.run")
+    query = select(import_schedule).where(import_schedule.c.institution_id == scope.institution_id)
+    return [_schedule(row) for row in connection.execute(query.order_by(import_schedule.c.id))]
+
+
+def one(connection: Connection, scope: Scope, schedule_id: int) -> Schedule:
+    """One. Raises NotAllowed, NotFound(`schedule`)."""
+    campus.need_whole(scope, "imports.run")
+    row = connection.execute(
+        select(import_schedule).where(
+            import_schedule.c.id == schedule_id, import_schedule.c.institution_id == scope.institution_id
+        )
+    ).first()
+    if row is None:
+        raise NotFound("schedule", "there is no such scheduled import")
+    return _schedule(row)
+
+
+def save(
+    connection: Connection, scope: Scope, schedule_id: int | None, wanted: Wanted, *, seen: str, now_ms: int
+) -> int:
+    """Make one (None), or make it so. Raises NotAllowed, NotFound, ChangedMeanwhile, FieldRefused(`schedule-same`)."""
+    campus.begin(connection, scope)
+    values = {name: getattr(wanted, name) for name in Wanted.__dataclass_fields__}
+    same = [held for held in listed(connection, scope)
+            if held.id != schedule_id and (held.kind, held.source, held.path) == (wanted.kind, wanted.source, wanted.path)]  # fmt: skip
+    if schedule_id is None:
+        if same:
+            # The form was sent twice; whoever wants to change it opens it.
+            return same[0].id
+        made = connection.execute(import_schedule.insert().values(institution_id=scope.institution_id, **values))
+        schedule_id = new_id(made)
+    else:
+        if same:
+            raise FieldRefused("schedule-same", "path", "this is read by another schedule already: change that one")
+        campus.need_seen(seen, one(connection, scope, schedule_id).seen)
+        connection.execute(update(import_schedule).where(import_schedule.c.id == schedule_id).values(**values))
+    campus.write_down(
+        connection, scope, "schedule.change", f"schedule/{schedule_id}", now_ms, kind=wanted.kind,
+        every_min=wanted.every_min, enabled=wanted.enabled,
+    )  # fmt: skip
+    return schedule_id
+
+
+def ask(connection: Connection, scope: Scope, schedule_id: int, now_ms: int, *, confirm: bool) -> None:
+    """Let it run as soon as may be, also one that is switched off. Raises NotAllowed, NotFound(`schedule`)."""
+    one(connection, scope, schedule_id)
+    connection.execute(update(import_schedule).where(import_schedule.c.id == schedule_id).values(next_ms=now_ms))
+    campus.write_down(connection, scope, "schedule.run", f"schedule/{schedule_id}", now_ms, confirm=confirm)
+
+
+def due(connection: Connection, now_ms: int) -> list[Schedule]:
+    """Those whose time has come and that are switched on, the longest waiting first."""
+    query = (
+        select(import_schedule)
+        .where(import_schedule.c.enabled.is_(True), import_schedule.c.next_ms <= now_ms)
+        .order_by(import_schedule.c.next_ms, import_schedule.c.id)
+    )
+    return [_schedule(row) for row in connection.execute(query)]
+
+
+def by_id(connection: Connection, schedule_id: int) -> Schedule | None:
+    """One that was asked for, whether switched on or not."""
+    row = connection.execute(select(import_schedule).where(import_schedule.c.id == schedule_id)).first()
+    return None if row is None else _schedule(row)
+
+
+def claim(connection: Connection, held: Schedule, now_ms: int) -> bool:
+    """Take it to run now; the next time is set before it runs, so that what fails is not tried without end.
+
+    False: another process has taken it.
+    """
+    step_ms = held.every_min * 60_000
+    passed = max(0, now_ms - held.next_ms) // step_ms + 1
+    done = connection.execute(
+        update(import_schedule)
+        .where(and_(import_schedule.c.id == held.id, import_schedule.c.next_ms == held.next_ms))
+        .values(next_ms=held.next_ms + passed * step_ms, last_ms=now_ms, last_outcome=RUNNING)
+    )
+    return done.rowcount > 0
+
+
+def finish(connection: Connection, schedule_id: int, outcome: str, report: Mapping[str, Any]) -> None:
+    """Write how it went."""
+    connection.execute(
+        update(import_schedule)
+        .where(import_schedule.c.id == schedule_id)
+        .values(last_outcome=outcome, last_report=json.dumps(report, ensure_ascii=False, sort_keys=True))
+    )

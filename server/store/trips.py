@@ -1,0 +1,345 @@
+"""Visits and trips: who is to come, and who came, as staff on the trip confirm. The V that follows: server/derive/trips.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
+
+from server.errors import NotAllowed, NotFound, Refused, StoreError
+from server.scope import Scope
+from server.store import people
+from server.store.schema import (
+    account,
+    audit,
+    person,
+    person_external_id,
+    person_name,
+)
+from server.store.schema_work import trip, trip_person
+from server.store.upsert import new_id
+
+STAFF, STUDENT = "staff", "student"
+LASTS_MS = 31 * 24 * 3_600_000
+#: students of one trip; what a form may hold
+STUDENTS_MAX, TITLE_MAX = 400, 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trip:
+    """One trip as lists show it."""
+
+    id: int
+    title: str
+    from_ms: int
+    to_ms: int
+    by_account_id: int
+    by: str
+    confirmed_ms: int | None
+    cancelled_ms: int | None
+    students: int
+    came: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """Somebody on a trip."""
+
+    person_id: int
+    full_name: str
+    number: str
+    role: str
+    #: None: not said yet
+    came: bool | None
+
+
+def plan(
+    connection: Connection,
+    scope: Scope,
+    *,
+    title: str,
+    from_ms: int,
+    to_ms: int,
+    students: Iterable[int],
+    staff: Iterable[int],
+    now_ms: int,
+) -> int:
+    """Plan a trip. The same once more is the one that is there: its id comes back.
+
+    Raises NotFound(`person`), StoreError(`trip-*`).
+    """
+    scope.need("trip.plan")
+    name = title.strip()[:TITLE_MAX]
+    _check(name, from_ms, to_ms)
+    pupils, teachers = set(students), set(staff)
+    _check_people(connection, scope, pupils, teachers)
+    there = connection.execute(
+        select(trip.c.id).where(
+            trip.c.institution_id == scope.institution_id,
+            trip.c.by_account_id == scope.account_id,
+            trip.c.title == name,
+            trip.c.from_ms == from_ms,
+            trip.c.to_ms == to_ms,
+            trip.c.cancelled_ms.is_(None),
+        )
+    ).scalar()
+    if there is not None:
+        return there
+    made = connection.execute(
+        trip.insert().values(
+            institution_id=scope.institution_id,
+            title=name,
+            from_ms=from_ms,
+            to_ms=to_ms,
+            by_account_id=scope.account_id,
+            created_ms=now_ms,
+        )
+    )
+    trip_id = new_id(made)
+    _add(connection, scope, trip_id, sorted(pupils), STUDENT)
+    _add(connection, scope, trip_id, sorted(teachers), STAFF)
+    _note(connection, scope, "trip.plan", trip_id, now_ms)
+    return trip_id
+
+
+def _check(name: str, from_ms: int, to_ms: int) -> None:
+    if not name:
+        raise StoreError("trip-title", "give the trip a title: where it goes, in a few words")
+    if not from_ms < to_ms:
+        raise StoreError("trip-time", "the trip ends before it begins: correct its times")
+    if to_ms - from_ms > LASTS_MS:
+        raise StoreError("trip-time", "a trip lasts 31 days at most: plan the rest as another one")
+
+
+def _check_people(
+    connection: Connection, scope: Scope, students: set[int], staff: set[int], known: Set[int] = frozenset()
+) -> None:
+    if not students:
+        raise StoreError("trip-students", "name the students: by their class, or by their numbers")
+    if len(students) > STUDENTS_MAX:
+        raise StoreError("trip-students", f"a trip has {STUDENTS_MAX} students at most: plan it as two")
+    if not staff:
+        raise StoreError("trip-staff", "name at least one member of staff on the trip: only they confirm who came")
+    if staff & (students | known):
+        raise StoreError("trip-staff", "nobody is on a trip both as staff and as student")
+    new = students - known
+    query = select(person.c.id).where(person.c.id.in_(sorted(new)), people.visible(scope, "trip.plan"))
+    if set(connection.execute(query).scalars()) != new:
+        raise NotFound("person", "one of these students is not in your care: leave them out, or ask their department")
+
+
+def _add(connection: Connection, scope: Scope, trip_id: int, persons: Iterable[int], role: str) -> None:
+    rows = [
+        {"institution_id": scope.institution_id, "trip_id": trip_id, "person_id": one, "role": role} for one in persons
+    ]
+    if rows:
+        connection.execute(trip_person.insert(), rows)
+
+
+def visible(scope: Scope) -> ColumnElement[bool]:
+    """The condition on `trip`: one's own plans, trips one is staff on, and those with a student of one's department."""
+    inside = trip.c.institution_id == scope.institution_id
+    reach = scope.reach("trip.plan")
+    if reach.all:
+        return inside
+    ways = []
+    if reach.own:
+        ways += [trip.c.by_account_id == scope.account_id, _on_it(scope)]
+    if reach.departments or reach.courses:
+        granted = people.visible(replace(scope, person_id=None), "trip.plan")
+        ways.append(
+            exists(
+                select(trip_person.c.id)
+                .join(person, person.c.id == trip_person.c.person_id)
+                .where(trip_person.c.trip_id == trip.c.id, trip_person.c.role == STUDENT, granted)
+                .correlate(trip)
+            )
+        )
+    return and_(inside, or_(*ways)) if ways else and_(inside, trip.c.id.is_(None))
+
+
+def _on_it(scope: Scope) -> ColumnElement[bool]:
+    return exists(
+        select(trip_person.c.id)
+        .where(
+            trip_person.c.trip_id == trip.c.id,
+            trip_person.c.person_id == scope.person_id,
+            trip_person.c.role == STAFF,
+        )
+        .correlate(trip)
+    )
+
+
+def listed(connection: Connection, scope: Scope, since_ms: int, limit: int = 100) -> list[Trip]:
+    """The trips that this scope may see and that end after `since_ms`, newest first."""
+    return _read(connection, and_(visible(scope), trip.c.to_ms >= since_ms), limit)
+
+
+def need(connection: Connection, scope: Scope, trip_id: int) -> Trip:
+    """One trip. Raises NotFound(`trip`)."""
+    found = _read(connection, and_(trip.c.id == trip_id, visible(scope)), 1)
+    if not found:
+        raise NotFound("trip", "there is no such trip, or it is not yours")
+    return found[0]
+
+
+def one(connection: Connection, trip_id: int) -> tuple[Trip, int]:
+    """One trip and its institution, whoever asks: for what follows from it. Raises NotFound(`trip`)."""
+    found = _read(connection, trip.c.id == trip_id, 1)
+    if not found:
+        raise NotFound("trip", "there is no such trip")
+    return found[0], connection.execute(select(trip.c.institution_id).where(trip.c.id == trip_id)).scalar_one()
+
+
+def confirmed_by(connection: Connection, trip_id: int) -> int | None:
+    """The account that confirmed it last."""
+    return connection.execute(select(trip.c.confirmed_by_account_id).where(trip.c.id == trip_id)).scalar()
+
+
+def _read(connection: Connection, where: ColumnElement[bool], limit: int) -> list[Trip]:
+    def many(condition: ColumnElement[bool]):
+        return (
+            select(func.count())
+            .select_from(trip_person)
+            .where(trip_person.c.trip_id == trip.c.id, trip_person.c.role == STUDENT, condition)
+            .correlate(trip)
+            .scalar_subquery()
+        )
+
+    query = (
+        select(
+            trip,
+            account.c.shown_name.label("by"),
+            many(trip_person.c.id.is_not(None)).label("students"),
+            many(trip_person.c.came.is_(True)).label("came"),
+        )
+        .join(account, account.c.id == trip.c.by_account_id)
+        .where(where)
+        .order_by(trip.c.from_ms.desc(), trip.c.id.desc())
+        .limit(limit)
+    )
+    return [
+        Trip(**{name: getattr(row, name) for name in Trip.__dataclass_fields__}) for row in connection.execute(query)
+    ]
+
+
+def members(connection: Connection, trip_id: int) -> list[Member]:
+    """Everybody on the trip, by name. The caller has asked for the trip."""
+    number = (
+        select(func.min(person_external_id.c.external_id))
+        .where(person_external_id.c.person_id == trip_person.c.person_id, person_external_id.c.source == "identifier")
+        .correlate(trip_person)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            trip_person.c.person_id,
+            person_name.c.full_name,
+            func.coalesce(number, "").label("number"),
+            trip_person.c.role,
+            trip_person.c.came,
+        )
+        .join(person_name, person_name.c.person_id == trip_person.c.person_id)
+        .where(trip_person.c.trip_id == trip_id)
+        .order_by(person_name.c.sort_name, trip_person.c.person_id)
+    )
+    return [Member(**row._mapping) for row in connection.execute(query)]
+
+
+def is_staff(connection: Connection, scope: Scope, trip_id: int) -> bool:
+    """Whether they are staff on the trip: only those confirm (the table of marks, V)."""
+    if scope.person_id is None:
+        return False
+    return connection.execute(select(trip.c.id).where(trip.c.id == trip_id, _on_it(scope))).first() is not None
+
+
+def confirm(connection: Connection, scope: Scope, trip_id: int, came: Mapping[int, bool], *, now_ms: int) -> bool:
+    """Staff on the trip say who came; again and otherwise is a change. The same again: False.
+
+    came: every student of the trip. Raises NotFound(`trip`), NotAllowed(`trip-staff`), Refused(`trip-cancelled`,
+    `trip-early`), StoreError(`trip-students`).
+    """
+    found = need(connection, scope, trip_id)
+    if not is_staff(connection, scope, trip_id):
+        raise NotAllowed("trip-staff", "only staff on the trip confirm who came: they keep its paper register")
+    if found.cancelled_ms is not None:
+        raise Refused("trip-cancelled", "this trip is cancelled: nobody came")
+    if now_ms < found.from_ms:
+        raise Refused("trip-early", "who came is confirmed once the trip has begun")
+    students = {one.person_id: one.came for one in members(connection, trip_id) if one.role == STUDENT}
+    if set(came) != set(students):
+        raise StoreError("trip-students", "the students of this trip changed meanwhile: load the page again")
+    if dict(came) == students and found.confirmed_ms is not None:
+        return False
+    for person_id, here in sorted(came.items()):
+        if students[person_id] is not here:
+            connection.execute(
+                update(trip_person)
+                .where(trip_person.c.trip_id == trip_id, trip_person.c.person_id == person_id)
+                .values(came=here)
+            )
+    connection.execute(
+        update(trip).where(trip.c.id == trip_id).values(confirmed_ms=now_ms, confirmed_by_account_id=scope.account_id)
+    )
+    _note(connection, scope, "trip.confirm" if found.confirmed_ms is None else "trip.change", trip_id, now_ms)
+    return True
+
+
+def change(
+    connection: Connection,
+    scope: Scope,
+    trip_id: int,
+    *,
+    title: str,
+    from_ms: int,
+    to_ms: int,
+    students: Iterable[int],
+    staff: Iterable[int],
+    now_ms: int,
+) -> set[int]:
+    """Change what was planned, by whoever may see it. Who stays keeps what was said of them. Returns who is off it now.
+
+    Raises NotFound(`trip`, `person`), Refused(`trip-cancelled`), StoreError(`trip-*`).
+    """
+    found = need(connection, scope, trip_id)
+    if found.cancelled_ms is not None:
+        raise Refused("trip-cancelled", "this trip is cancelled: plan another one")
+    name = title.strip()[:TITLE_MAX]
+    _check(name, from_ms, to_ms)
+    there = members(connection, trip_id)
+    have = {role: {one.person_id for one in there if one.role == role} for role in (STUDENT, STAFF)}
+    want = {STUDENT: set(students), STAFF: set(staff)}
+    # Whoever was on it before stays, also where they left this scope's care meanwhile.
+    _check_people(connection, scope, want[STUDENT], want[STAFF], known=have[STUDENT])
+    gone = (have[STUDENT] | have[STAFF]) - (want[STUDENT] | want[STAFF])
+    connection.execute(
+        delete(trip_person).where(trip_person.c.trip_id == trip_id, trip_person.c.person_id.in_(sorted(gone)))
+    )
+    for role in (STUDENT, STAFF):
+        _add(connection, scope, trip_id, sorted(want[role] - have[role]), role)
+    connection.execute(update(trip).where(trip.c.id == trip_id).values(title=name, from_ms=from_ms, to_ms=to_ms))
+    _note(connection, scope, "trip.change", trip_id, now_ms)
+    return gone
+
+
+def cancel(connection: Connection, scope: Scope, trip_id: int, *, now_ms: int) -> bool:
+    """The trip does not take place. Again: False. Raises NotFound(`trip`)."""
+    found = need(connection, scope, trip_id)
+    if found.cancelled_ms is not None:
+        return False
+    connection.execute(update(trip).where(trip.c.id == trip_id).values(cancelled_ms=now_ms))
+    _note(connection, scope, "trip.cancel", trip_id, now_ms)
+    return True
+
+
+def _note(connection: Connection, scope: Scope, action: str, trip_id: int, now_ms: int) -> None:
+    connection.execute(
+        audit.insert().values(
+            institution_id=scope.institution_id,
+            at_ms=now_ms,
+            account_id=scope.account_id,
+            action=action,
+            subject=f"trip/{trip_id}",
+        )
+    )

@@ -1,0 +1,92 @@
+"""What the registry set by hand an import leaves alone, and says so in its report."""
+
+import pytest
+from sqlalchemy import update
+
+from server.policy import profile
+from server.scope import Grant, Scope
+from server.store import campus_sessions, logins, schema
+from server.store.campus_sessions import Wanted
+from server.store.engine import reading, writing
+from tests.server.imports.imports_world import DAY, ENROLLMENTS, HOUR, PACKAGE, calendar, event
+from tests.server.pages.school import HASHER, PASSWORD
+
+MONDAY = event("a", "20261005T090000", "20261005T100000")
+TUESDAY = event("b", "20261006T090000", "20261006T100000", room="R2")
+
+
+def registrar(office) -> Scope:
+    with writing(office.engine) as connection:
+        account = logins.add_account(
+            connection, HASHER, office.institution.id, login_name="reg", shown_name="Reg", password=PASSWORD,
+            role="registry", person_id=None, now_ms=office.now_ms,
+        )  # fmt: skip
+    return Scope(institution_id=office.institution.id, account_id=account, person_id=None,
+                 grants=(Grant(role="registry"),))  # fmt: skip
+
+
+def session_of(office, uid: str):
+    return next(one for one in office.sessions() if one["uid"] == uid)
+
+
+def moved_by_hand(office, scope: Scope, uid: str) -> None:
+    """An hour later, by the registry."""
+    session_id = session_of(office, uid)["id"]
+    with writing(office.engine) as connection:
+        now = campus_sessions.one(connection, scope, session_id)
+        wanted = Wanted(
+            title=now.title, kind=now.kind, mode=now.mode, starts_ms=now.starts_ms + HOUR, ends_ms=now.ends_ms + HOUR,
+            rooms=frozenset(now.rooms.values()), classes=frozenset(now.classes.values()), staff=frozenset(now.staff),
+        )  # fmt: skip
+        campus_sessions.change(connection, scope, profile.read_all(), session_id, wanted, seen=now.seen,
+                               now_ms=office.now_ms)  # fmt: skip
+
+
+def test_a_session_changed_by_hand_is_left_alone_and_the_report_says_so(each_office):
+    each_office.roster()
+    each_office.timetable(calendar(MONDAY, TUESDAY))
+    moved_by_hand(each_office, registrar(each_office), "a")
+    before = session_of(each_office, "a")
+    assert before["starts"] == "2026-10-05 10:00"
+    done = each_office.timetable(calendar(event("a", "20261005T150000", "20261005T160000", room="R2"), TUESDAY))
+    assert session_of(each_office, "a") == before
+    assert [note for note in done.summary.notes if "set by hand" in note and "2026-10-05 15:00" in note]
+    assert not done.applied
+
+
+def test_a_session_changed_by_hand_is_not_cancelled_by_a_file_without_it(each_office):
+    each_office.roster()
+    each_office.timetable(calendar(MONDAY, TUESDAY))
+    moved_by_hand(each_office, registrar(each_office), "b")
+    done = each_office.timetable(calendar(MONDAY), confirm=True)
+    assert not session_of(each_office, "b")["cancelled"]
+    assert [note for note in done.summary.notes if "not in the file any more" in note and "set by hand" in note]
+
+
+@pytest.mark.rule("LOUGH-11")
+def test_a_session_cancelled_by_hand_does_not_come_back_by_an_import(each_office):
+    each_office.roster()
+    each_office.timetable(calendar(MONDAY, TUESDAY))
+    scope = registrar(each_office)
+    with writing(each_office.engine) as connection:
+        connection.execute(
+            update(schema.session)
+            .where(schema.session.c.uid == "a")
+            .values(cancelled_ms=each_office.now_ms, cancelled_by_account_id=scope.account_id)
+        )
+    each_office.now_ms += DAY
+    done = each_office.timetable(calendar(MONDAY, TUESDAY))
+    assert session_of(each_office, "a")["cancelled"]
+    assert [note for note in done.summary.notes if "set by hand" in note]
+
+
+def test_a_new_teacher_of_the_class_does_not_take_a_session_whose_staff_was_set_by_hand(each_office):
+    each_office.roster()
+    each_office.timetable(calendar(MONDAY, TUESDAY))
+    moved_by_hand(each_office, registrar(each_office), "a")
+    with reading(each_office.engine) as connection:
+        assert connection.execute(schema.session_staff.select()).first() is not None
+    lines = [line.replace("k1,org,t1,teacher", "k1,org,t2,teacher") for line in ENROLLMENTS]
+    each_office.roster(PACKAGE | {"enrollments": lines}, confirm=True)
+    assert session_of(each_office, "a")["staff"] == ["t1"]
+    assert session_of(each_office, "b")["staff"] == ["t2"]

@@ -1,0 +1,360 @@
+"""What is done with a register beside marking it: walk-ins, taps, cancel, cover, reports, messages; and the class's view."""
+
+import re
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+
+from server.outbox import Outbox
+from server.store import schema, schema_work
+from server.store.engine import writing
+from tests.server.store_world import MIN
+
+CARD, UNKNOWN = bytes([4, 99, 99, 9]), bytes([4, 77, 77, 9])
+
+
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def send(visitor, path: str, **fields: str):
+    return visitor.post(path, {"csrf": visitor.csrf("/today")} | fields)
+
+
+def rows(school, table):
+    return school.world.all(table)
+
+
+def stranger(school, name="Stranger Danger", uid=CARD) -> int:
+    """A student of another class."""
+    person = school.person(name, uid)
+    other = school.world.insert(schema.class_group, source="test", source_id=name, code=name[:9], title="B")
+    school.world.enrol(other, person)
+    school.world.insert(schema.person_external_id, person_id=person, source="identifier", external_id=f"up{person}9",
+                        from_ms=0)  # fmt: skip
+    return person
+
+
+# --- walk-ins ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_walk_in_is_found_by_number_or_name_and_stands_on_this_register_marked_present(school, signed):
+    session, other = school.session(), school.session(starts_min=100)
+    person = stranger(school)
+    visitor = signed("ada")
+    for asked in (f"up{person}9", "dang stran", "STRANGER"):
+        assert "Stranger Danger" in visitor.get(f"/sessions/{session}/add?q={asked}").text, asked
+    assert "No student of this institution" in visitor.get(f"/sessions/{session}/add?q=nobody").text
+    for said in ("added", "there"):  # pressed twice
+        answer = send(visitor, f"/sessions/{session}/add", person=str(person), note="repeats the year")
+        assert answer.headers["location"] == f"/sessions/{session}?said={said}"
+    text = visitor.get(f"/sessions/{session}").text
+    assert "Stranger Danger" in text and ">walk-in<" in text and "repeats" not in text
+    assert [row.code for row in rows(school, schema.mark)] == ["P"]
+    assert "Stranger" not in visitor.get(f"/sessions/{other}").text
+    # Added by mistake: off the register again, and what happened stays in the history.
+    answer = send(visitor, f"/sessions/{session}/people/{person}/leave")
+    assert answer.headers["location"].endswith("said=ended")
+    assert "Stranger" not in visitor.get(f"/sessions/{session}").text
+    assert [row.code for row in rows(school, schema.mark)] == ["P", None]
+
+
+@pytest.mark.parametrize("asked", ["a", "%", "_ _", "x y"])
+def test_a_search_for_nearly_everybody_is_not_answered(school, signed, asked):
+    session = school.session()
+    stranger(school)
+    answer = signed("ada").http.get(f"/sessions/{session}/add", params={"q": asked})
+    assert answer.status_code == 422 and "at least 2 letters" in answer.text and "Stranger" not in answer.text
+
+
+def test_only_a_student_of_the_institution_can_be_added(school, signed):
+    session = school.session()
+    for person in (school.bob, 999_999):
+        answer = send(signed("ada"), f"/sessions/{session}/add", person=str(person))
+        assert answer.status_code == 422 and "no such student" in answer.text
+    assert rows(school, schema_work.walk_in) == []
+
+
+# --- taps that marked nobody ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("PORT-4")
+def test_a_tap_of_somebody_else_is_added_or_said_to_be_another_classes(school, signed):
+    session = school.session(starts_min=-2)
+    person = stranger(school)
+    school.tap(school.reader(), CARD)
+    visitor = signed("ada")
+    page = visitor.get(f"/sessions/{session}/taps").text
+    assert "Stranger Danger" in page and "not on this list" in page
+    swipe = re.search(rf"/sessions/{session}/taps/(\d+)", page)[1]
+    for _ in range(2):
+        assert send(visitor, f"/sessions/{session}/taps/{swipe}", outcome="added").status_code == 303
+    assert [(row.person_id, row.code) for row in rows(school, schema.mark)] == [(person, "P")]
+    assert [row.outcome for row in rows(school, schema_work.swipe_resolution)] == ["added"]
+    assert "marked nobody:" not in visitor.get(f"/sessions/{session}").text
+
+
+def test_an_unknown_card_is_said_to_be_a_students_or_nobodys_with_a_reason(school, signed):
+    session = school.session(starts_min=-2)
+    board = school.reader()
+    school.tap(board, UNKNOWN, ago_s=30)
+    school.tap(board, bytes([4, 78, 78, 9]))
+    visitor, person = signed("ada"), school.students[3]
+    first, second = sorted(set(re.findall(rf"/sessions/{session}/taps/(\d+)", visitor.get(f"/sessions/{session}/taps").text)), key=int)  # fmt: skip
+    for fields, told in (
+        ({"outcome": "unknown-card"}, "Choose whose card"),
+        ({"outcome": "added"}, "Say whose it is"),
+        ({"outcome": "dismissed"}, "Say why"),
+        ({"outcome": "nonsense"}, "Choose one of"),
+    ):
+        answer = send(visitor, f"/sessions/{session}/taps/{first}", **fields)
+        assert answer.status_code == 422 and told.lower() in answer.text.lower(), fields
+    send(visitor, f"/sessions/{session}/taps/{first}", outcome="unknown-card", person=str(person))
+    send(visitor, f"/sessions/{session}/taps/{second}", outcome="dismissed", reason="a visitor, or staff")
+    page = plain(visitor.get(f"/sessions/{session}/taps").text)
+    assert "the card of Student 003" in page and "nobody's here (Ada: a visitor, or staff)" in page.replace("’", "'").replace("&#39;", "'")  # fmt: skip
+    assert [(row.person_id, row.code) for row in rows(school, schema.mark)] == [(person, "P")]
+
+
+def test_a_tap_at_another_sessions_door_is_not_to_be_resolved_here(school, signed):
+    session, other = school.session(starts_min=-2), school.session(starts_min=-2, room=1)
+    school.tap(school.reader("a-2", room=1), UNKNOWN)
+    visitor = signed("ada")
+    swipe = re.search(r"/taps/(\d+)", visitor.get(f"/sessions/{other}/taps").text)[1]
+    answer = send(visitor, f"/sessions/{session}/taps/{swipe}", outcome="dismissed", reason="x")
+    assert answer.status_code == 404 and rows(school, schema_work.swipe_resolution) == []
+
+
+# --- what the door says otherwise -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("answer", "codes"), [("accept", ["A", "P"]), ("refuse", ["A"])])
+def test_what_the_door_says_is_taken_or_not(school, signed, answer, codes):
+    session = school.session(starts_min=-2)
+    board, visitor, person = school.reader(), signed("ada"), school.students[0]
+    path = f"/sessions/{session}/people/{person}"
+    send(visitor, path, seen="0", code="A")
+    school.tap(board, 0)
+    panel = visitor.get(path, htmx=True).text
+    assert "The door says <strong>P</strong>" in panel
+    seen = re.search(r'name="seen" value="(\d+)"', panel)[1]
+    wrong = send(visitor, f"{path}/proposal", answer=answer, seen="0")
+    assert wrong.status_code == 409
+    for _ in range(2):
+        assert send(visitor, f"{path}/proposal", answer=answer, seen=seen).status_code == 303
+    assert [row.code for row in rows(school, schema.mark)] == codes
+    assert "The door says" not in visitor.get(path, htmx=True).text
+
+
+# --- cancel, cover, reports -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("LOUGH-11", "LOUGH-D")
+def test_a_class_is_cancelled_with_a_reason_and_that_is_taken_back(school, signed):
+    session = school.session(starts_min=-7)
+    visitor = signed("ada")
+    answer = send(visitor, f"/sessions/{session}/cancel", do="cancel", reason=" ")
+    assert answer.status_code == 422 and "Say why" in answer.text and rows(school, schema.mark) == []
+    for _ in range(2):
+        answer = send(visitor, f"/sessions/{session}/cancel", do="cancel", reason="no substitute")
+        assert answer.headers["location"].endswith("said=cancelled")
+    assert [row.code for row in rows(school, schema.mark)] == ["D"] * 5
+    text = visitor.get(f"/sessions/{session}").text
+    assert "Nobody has to be marked" in text and 'name="set"' not in text and "no substitute" not in text
+    assert "This class is cancelled" in visitor.get(f"/sessions/{session}/class").text
+    send(visitor, f"/sessions/{session}/cancel", do="restore", reason="she came after all")
+    assert "not seen yet" in visitor.get(f"/sessions/{session}").text
+
+
+@pytest.mark.rule("LOUGH-9")
+def test_a_session_handed_over_is_on_the_colleagues_list_and_theirs_to_mark(school, signed):
+    session = school.session("Handed over", starts_min=-7)
+    ada, bob = signed("ada"), signed("bob")
+    assert bob.get(f"/sessions/{session}").status_code == 404
+    page = ada.get(f"/sessions/{session}/cover").text
+    assert "Bob Lecturer" in page and "Ada Lecturer" not in page and "Student" not in page
+    missing = send(ada, f"/sessions/{session}/cover", do="give")
+    assert missing.status_code == 422 and "Choose the colleague" in missing.text
+    for _ in range(2):
+        answer = send(ada, f"/sessions/{session}/cover", person=str(school.bob), do="give", reason="ill")
+        assert answer.headers["location"].endswith("said=covered")
+    assert "Handed over" in bob.get("/today").text and "<strong>cover</strong>" in bob.get("/today").text
+    assert send(bob, f"/sessions/{session}/marks", set=f"{school.students[0]}.0.P").status_code == 303
+    send(ada, f"/sessions/{session}/cover", person=str(school.bob), do="end")
+    assert [row.role for row in rows(school, schema.session_staff) if row.to_ms is None] == ["lecturer"]
+
+
+def test_somebody_who_teaches_nothing_cannot_cover(school, signed):
+    session = school.session()
+    answer = send(signed("ada"), f"/sessions/{session}/cover", person=str(school.students[0]), do="give")
+    assert answer.status_code == 422 and "choose a colleague" in answer.text.lower()
+
+
+@pytest.mark.rule("LOUGH-5", "LOUGH-12")
+@pytest.mark.parametrize(("kind", "said"), [("not-mine", "not my register"), ("it-fault", "IT fault")])
+def test_one_click_tells_the_registers_team_and_a_second_tells_nothing_more(school, signed, kind, said):
+    session = school.session()
+    visitor = signed("ada")
+    button = re.search(rf'<form method="post" action="([^"]*)">[^\n]*?<button name="kind" value="{kind}"', visitor.get(f"/sessions/{session}").text)  # fmt: skip
+    for _ in range(2):
+        assert send(visitor, button[1], kind=kind).headers["location"].endswith("said=told")
+    assert [row.kind for row in rows(school, schema_work.register_report)] == [kind]
+    assert f"{said} told by Ada, 10:20" in plain(visitor.get(f"/sessions/{session}").text)
+
+
+@pytest.mark.rule("STEP-12")
+def test_a_remark_is_kept_once_and_not_for_the_class_to_see(school, signed):
+    session = school.session()
+    visitor = signed("ada")
+    for _ in range(2):
+        send(visitor, f"/sessions/{session}/remarks", text="fire alarm at half past")
+    assert len(rows(school, schema_work.remark)) == 1
+    assert "fire alarm at half past" in visitor.get(f"/sessions/{session}").text
+    assert "fire alarm" not in visitor.get(f"/sessions/{session}/class").text
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("STEP-6")
+def test_a_message_goes_to_each_student_once_and_says_who_has_no_address(school, signed, tmp_path):
+    session = school.session(starts_min=-7)
+    visitor, people = signed("ada"), school.students
+    for person, address in ((people[0], "one@example.org"), (people[1], "two@example.org\nBcc: all@example.org")):
+        school.world.insert(schema.person_contact, person_id=person, kind="email", value=address, from_ms=0)
+    send(visitor, f"/sessions/{session}/marks", set=f"{people[4]}.0.A")
+    fields = {"to": "unmarked", "subject": "Room\nchanged", "text": "We meet in R1. Café at 9."}
+    for _ in range(2):
+        answer = send(visitor, f"/sessions/{session}/notify", **fields)
+        assert answer.headers["location"].endswith("said=sent")
+    assert sorted(row.to_person_id for row in rows(school, schema_work.message)) == people[:4]
+    outbox = Outbox(tmp_path / "outbox")
+    assert outbox.work(school.world.engine, school.now_ms) == 1
+    assert outbox.work(school.world.engine, school.now_ms) == 0
+    (path,) = (tmp_path / "outbox").iterdir()
+    mail = message_from_bytes(path.read_bytes(), policy=default)
+    assert (mail["To"], mail["Subject"]) == ("one@example.org", "Room changed")
+    assert "Café at 9." in mail.get_content()
+    why = {row.to_person_id: row.failed_why for row in rows(school, schema_work.message)}
+    assert why == {people[0]: None, people[1]: "bad-address", people[2]: "no-address", people[3]: "no-address"}
+    assert "4 students; 3 have no mail address" in plain(visitor.get(f"/sessions/{session}/notify").text)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"to": "all", "subject": "", "text": "x"}, "subject and a text"),
+        ({"to": "everyone", "subject": "x", "text": "x"}, "choose to whom"),
+        ({"to": "absent", "subject": "x", "text": "x"}, "nobody of whom"),
+    ],
+)
+def test_a_message_that_cannot_go_says_why_and_keeps_its_text(school, signed, fields, told):
+    session = school.session(starts_min=-7)
+    answer = send(signed("ada"), f"/sessions/{session}/notify", **fields)
+    assert answer.status_code == 422 and told in answer.text.lower()
+    assert rows(school, schema_work.message) == []
+
+
+def test_a_mail_that_was_written_and_not_noted_is_written_to_the_same_file(school, tmp_path, signed):
+    session = school.session(starts_min=-7)
+    school.world.insert(schema.person_contact, person_id=school.students[0], kind="email", value="a@example.org",
+                        from_ms=0)  # fmt: skip
+    send(signed("ada"), f"/sessions/{session}/notify", to="all", subject="s", text="t")
+    outbox = Outbox(tmp_path / "outbox")
+    outbox.work(school.world.engine, school.now_ms)
+    with writing(school.world.engine) as connection:  # a crash between the file and the commit
+        connection.execute(schema_work.message.update().values(sent_ms=None))
+    outbox.work(school.world.engine, school.now_ms)
+    assert len(list((tmp_path / "outbox").iterdir())) == 1
+
+
+# --- the class, the LMS, lateness -------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("LOUGH-16")
+def test_what_a_class_may_see_names_who_is_here_and_no_mark_minute_or_reason(school, signed):
+    session = school.session(starts_min=-7)
+    visitor, people = signed("ada"), school.students
+    school.tap(school.reader(), 0)
+    send(visitor, f"/sessions/{session}/people/{people[1]}", seen="0", code="L", late_min="9", note="overslept")
+    send(visitor, f"/sessions/{session}/people/{people[2]}", seen="0", code="A", note="no message")
+    text = visitor.get(f"/sessions/{session}/class").text
+    assert "Student 000" in text and "Student 001" in text
+    assert "Student 002" not in text
+    shown = plain(text[text.index("<main") :]).lower()
+    for hidden in ("late", "overslept", "9 min", "no message", "absen", "10:20"):
+        assert hidden not in shown, hidden
+    # On the register itself no reason stands either.
+    assert "overslept" not in visitor.get(f"/sessions/{session}").text
+    version = re.search(r"\?v=([0-9a-f]+)", text)[1]
+    assert visitor.get(f"/sessions/{session}/class/live?v={version}").status_code == 204
+
+
+@pytest.mark.rule("STEP-7")
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://lms.example.org/course?id=7", True),
+        ("http://lms.example.org/", False),
+        ("javascript:alert(1)", False),
+        ("https:\\\\evil", False),
+        (None, False),
+    ],
+)
+def test_a_link_leads_to_the_lms_if_it_is_safe(school, signed, address, shown):
+    session = school.session()
+    with writing(school.world.engine) as connection:
+        connection.execute(schema.course.update().values(lms_url=address))
+    text = signed("ada").get(f"/sessions/{session}").text
+    assert ("Open the LMS" in text) is shown
+    assert "javascript:" not in text
+
+
+@pytest.mark.rule("LOUGH-15")
+def test_whoever_is_late_again_and_again_is_reported_without_reasons_and_to_their_own_staff_only(school, signed):
+    ada, bob = signed("ada"), signed("bob")
+    person, other = school.students[:2]
+    for n in range(3):
+        session = school.session(f"Lesson {n}", starts_min=-7 - n * 30, minutes=25)
+        for one in (person,) if n else (person, other):
+            send(ada, f"/sessions/{session}/people/{one}", seen="0", code="L", late_min="7", note="bus")
+    text = ada.get("/lateness").text
+    assert "Student 000" in text and "Student 001" not in text and "bus" not in text
+    assert "late 3 times or more in 28 days" in plain(text)
+    assert "Student 001" in ada.get("/lateness?all=1").text
+    assert "Student 000" not in bob.get("/lateness?all=1").text
+    # 28 days later it is past.
+    assert "Student 000" not in ada.get("/lateness?day=2026-11-02&all=1").text
+
+
+def test_a_reader_that_was_down_is_a_fact_on_the_register(school, signed):
+    session = school.session(starts_min=-30)
+    board = school.reader()
+    school.deliver(*board.lines)
+    (reader,) = (row.id for row in rows(school, schema.reader))
+    school.world.insert(schema.outage, session_id=session, reader_id=reader, from_ms=school.now_ms - 20 * MIN,
+                        to_ms=school.now_ms - 5 * MIN, why="dead", created_ms=school.now_ms)  # fmt: skip
+    said = plain(signed("ada").get(f"/sessions/{session}").text)
+    assert "The reader a-101 was off from 10:00 to 10:15. This is never held against a student." in said
+
+
+PATHS = ("add", "taps", "cancel", "cover", "notify", "class", "report", "remarks", "marks", "verify")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_none_of_this_is_for_somebody_elses_session(school, signed, path):
+    session = school.session(starts_min=-7)
+    bob = signed("bob")
+    if path not in ("report", "remarks", "marks", "verify"):
+        assert bob.get(f"/sessions/{session}/{path}").status_code == 404
+    if path not in ("taps", "class"):
+        assert send(bob, f"/sessions/{session}/{path}", kind="not-mine").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["add", "cancel", "cover", "notify", "report", "remarks", "marks", "verify"])
+def test_a_form_from_another_login_changes_nothing(school, signed, path):
+    session = school.session(starts_min=-7)
+    answer = signed("ada").post(f"/sessions/{session}/{path}", {"csrf": "x", "kind": "not-mine", "reason": "x"})
+    assert answer.status_code == 403
+    assert rows(school, schema.mark) == [] and rows(school, schema_work.register_report) == []

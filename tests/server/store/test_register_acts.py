@@ -1,0 +1,201 @@
+"""Cancelling, cover, proposals, and which registers were marked late."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import update
+
+from server.errors import NotAllowed, NotFound, Refused
+from server.policy import deadlines
+from server.scope import Grant
+from server.store import cancellations, compliance, cover, proposals, schema, sessions
+from server.store.engine import reading, writing
+from server.store.schema_rights import department
+from server.store.schema_work import history as entries
+from tests.rules import rule
+from tests.server.staff_world import codes, refused, set_, staff, want, whole
+from tests.server.store_world import HOUR, MIN, NINE, UIDS
+
+DAY = 24 * HOUR
+
+
+@pytest.fixture
+def lesson(world):
+    """A lough lesson half an hour old, and its lecturer."""
+    session = world.session(profile="lough")
+    world.now_ms = NINE + 30 * MIN
+    return session, staff(world, "lecturer", session)
+
+
+def cancel(world, scope, session, reason="the teacher is ill"):
+    with writing(world.engine) as connection:
+        return cancellations.cancel(connection, scope, world.profiles, session, reason=reason, now_ms=world.now_ms)
+
+
+def restore(world, scope, session):
+    with writing(world.engine) as connection:
+        return cancellations.restore(connection, scope, world.profiles, session, reason="", now_ms=world.now_ms)
+
+
+# --- a cancelled class ------------------------------------------------------------------------------------------------
+
+
+@rule("LOUGH-11")
+@rule("LOUGH-D")
+def test_d_is_set_only_by_cancelling_and_for_the_whole_class(world, lesson):
+    session, scope = lesson
+    board = world.reader()
+    world.deliver(board.hello(), *board.lines, board.swipe(UIDS[0], NINE))
+    assert refused(world, scope, session, *(want(world, place, "D") for place in range(3)))
+    assert codes(world, session) == ["P", None, None]
+    assert cancel(world, scope, session) == 3
+    assert codes(world, session) == ["D", "D", "D"]
+    world.derive()
+    assert codes(world, session) == ["D", "D", "D"], "a swipe does not bring it back"
+    assert len(world.all(schema.swipe)) == 1 and whole(world)
+    assert refused(world, scope, session, want(world, 0, "P"))
+    with pytest.raises(Refused) as error:
+        cancel(world, scope, session)
+    assert error.value.code == "session-cancelled"
+
+
+def test_where_the_profile_has_no_d_nobody_has_a_mark_any_more(world):
+    session, board = world.session(), world.reader()
+    scope = staff(world, "lecturer", session)
+    world.now_ms = NINE + 30 * MIN
+    world.deliver(board.hello(), *board.lines, board.swipe(UIDS[0], NINE))
+    assert cancel(world, scope, session) == 1
+    world.derive()
+    assert codes(world, session) == [None, None, None] and whole(world)
+    assert "green-withdrawn" not in world.alarms(), "nobody lost a green: there was no class"
+
+
+def test_within_the_day_it_is_taken_back_and_what_held_before_holds_again(world, lesson):
+    session, scope = lesson
+    board = world.reader()
+    world.deliver(board.hello(), *board.lines, board.swipe(UIDS[0], NINE + 20 * MIN))
+    set_(world, scope, session, want(world, 1, "A", remark="no word"))
+    cancel(world, scope, session)
+    world.derive()
+    world.now_ms += HOUR
+    assert restore(world, scope, session) == 3
+    world.derive()
+    assert codes(world, session) == ["L", "A", None] and whole(world)
+    # No longer a person's mark: a tap that comes late is taken.
+    world.deliver(board.swipe(UIDS[2], NINE + MIN))
+    assert codes(world, session) == ["L", "A", "P"] and whole(world)
+
+
+def test_on_another_day_a_cancellation_is_not_taken_back(world, lesson):
+    session, scope = lesson
+    cancel(world, scope, session)
+    world.now_ms = int(datetime(2026, 9, 21, 23, 0, tzinfo=UTC).timestamp() * 1000)
+    with pytest.raises(Refused) as error:
+        restore(world, scope, session)
+    assert error.value.code == "cancel-final", "in London the next day has begun"
+
+
+def test_who_may_not_cancel_does_not(world, lesson):
+    session, _ = lesson
+    for scope in (staff(world, "curriculum"), staff(world, "auditor"), staff(world, "lecturer")):
+        with pytest.raises(NotFound):
+            cancel(world, scope, session)
+    world.now_ms = NINE + HOUR + DAY
+    with pytest.raises(NotAllowed):
+        cancel(world, lesson[1], session)
+    assert world.all(schema.mark) == []
+
+
+# --- cover ------------------------------------------------------------------------------------------------------------
+
+
+@rule("LOUGH-9")
+@rule("LOUGH-10")
+def test_whoever_covers_marks_it_and_the_lecturer_still_sees_it(world, lesson):
+    session, scope = lesson
+    colleague, student = staff(world, "lecturer"), world.students[0]
+
+    def hand(to):
+        with writing(world.engine) as connection:
+            cover.hand_over(connection, scope, session, to, reason="ill since Monday", now_ms=world.now_ms)
+
+    with pytest.raises(NotFound):
+        set_(world, colleague, session, want(world, 0, "P"))
+    with pytest.raises(Exception, match="colleague who teaches"):
+        hand(student)
+    hand(colleague.person_id)
+    with pytest.raises(Refused):
+        hand(colleague.person_id)
+    assert set_(world, colleague, session, want(world, 0, "P"))
+    with reading(world.engine) as connection:
+        for one in (scope, colleague):
+            assert [row.id for row in sessions.today(connection, one, NINE, NINE + 1)] == [session]
+    entry = next(row for row in world.all(entries) if row.kind == "cover")
+    assert f'"to":{colleague.person_id}' in entry.body and "ill" not in entry.body and whole(world)
+    with writing(world.engine) as connection:
+        cover.take_back(connection, scope, session, colleague.person_id, now_ms=NINE - HOUR)
+    with pytest.raises(NotFound):
+        set_(world, colleague, session, want(world, 1, "P"))
+
+
+# --- proposals --------------------------------------------------------------------------------------------------------
+
+
+def test_a_proposal_is_accepted_as_an_own_act_or_refused_and_both_are_in_the_history(world, lesson):
+    session, scope = lesson
+    board = world.reader()
+    set_(world, scope, session, want(world, 0, "A"), want(world, 1, "A"))
+    world.deliver(board.hello(), *board.lines, board.swipe(UIDS[0], NINE), board.swipe(UIDS[1], NINE))
+    first, second = world.all(schema.proposal)
+    with writing(world.engine) as connection:
+        proposals.accept(connection, scope, world.profiles, first.id, now_ms=world.now_ms)
+    with writing(world.engine) as connection:
+        proposals.refuse(connection, scope, second.id, now_ms=world.now_ms)
+    assert codes(world, session) == ["P", "A", None]
+    assert [row.outcome for row in world.all(schema.proposal)] == ["accepted", "refused"]
+    assert world.all(entries)[-1].kind == "refuse-proposal" and whole(world)
+    with pytest.raises(Refused), writing(world.engine) as connection:
+        proposals.accept(connection, scope, world.profiles, second.id, now_ms=world.now_ms)
+    stranger = staff(world, "lecturer")
+    with pytest.raises(NotFound), writing(world.engine) as connection:
+        proposals.refuse(connection, stranger, second.id, now_ms=world.now_ms)
+
+
+# --- compliance -------------------------------------------------------------------------------------------------------
+
+
+@rule("LOUGH-8")
+def test_late_and_missing_registers_are_counted_by_department_and_lecturer(world):
+    made = [world.session(NINE + place * HOUR, profile="lough") for place in range(5)]
+    science = world.insert(department, source="t", source_id="s", code="S", title="Science")
+    course = world.insert(schema.course, source="t", source_id="c", code="C1", title="C", department_id=science)
+    with writing(world.engine) as connection:
+        connection.execute(update(schema.class_group).values(course_id=course))
+    scopes = [staff(world, "lecturer", session) for session in made]
+    for session, scope, minutes in zip(made[:3], scopes, (10, 16, 10), strict=False):
+        world.now_ms = NINE + made.index(session) * HOUR + minutes * MIN
+        everybody = range(2 if session == made[2] else 3)
+        set_(world, scope, session, *(want(world, place, "P") for place in everybody))
+    cancel(world, scopes[3], made[3])
+    world.now_ms = NINE + DAY
+    mis = staff(world, "registry")
+    with reading(world.engine) as connection:
+        found = compliance.unmarked(connection, mis, world.profiles, NINE, NINE + DAY, world.now_ms)
+        head = staff_scope(mis, "head", science)
+        assert compliance.unmarked(connection, head, world.profiles, NINE, NINE + DAY, world.now_ms) == found
+        away = staff_scope(mis, "head", science + 1)
+        assert compliance.unmarked(connection, away, world.profiles, NINE, NINE + DAY, world.now_ms).rows == ()
+        with pytest.raises(NotAllowed):
+            compliance.unmarked(connection, scopes[0], world.profiles, NINE, NINE + DAY, world.now_ms)
+    assert [(one.session_id, one.state, one.missing) for one in found.rows] == [
+        (made[1], deadlines.LATE, 0), (made[2], deadlines.UNMARKED, 1), (made[4], deadlines.UNMARKED, 3)
+    ]  # fmt: skip
+    assert [(one.name, one.due, one.late, one.missing) for one in found.by_department] == [("Science", 4, 1, 2)]
+    assert {(one.due, one.late, one.missing) for one in found.by_lecturer} == {(1, 0, 0), (1, 1, 0), (1, 0, 1)}
+    assert found.rows[0].due_ms == NINE + HOUR + 15 * MIN
+
+
+def staff_scope(scope, role, department_id):
+    grant = Grant(role=role, scope="department", scope_id=department_id)
+    return replace(scope, grants=(grant,))
