@@ -490,7 +490,9 @@ def upgrade() -> None:
         sa.Column("by_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["by_account_id"], ["account.id"], name=op.f("fk_request_approval_by_account_id")),
-        sa.ForeignKeyConstraint(["institution_id"], ["institution.id"], name=op.f("fk_request_approval_institution_id")),
+        sa.ForeignKeyConstraint(
+            ["institution_id"], ["institution.id"], name=op.f("fk_request_approval_institution_id")
+        ),
         sa.ForeignKeyConstraint(["request_id"], ["change_request.id"], name=op.f("fk_request_approval_request_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_request_approval")),
         sa.UniqueConstraint("request_id", "role", name=op.f("uq_request_approval_request_id_role")),
