@@ -206,7 +206,7 @@ class Patience(H11Protocol):
         if theirs is h11.SEND_BODY:
             if self.cycle.response_complete:
                 return "rest"
-            return "upload" if _is_upload(Request(self.cycle.scope)) else "body"
+            return "upload" if _is_upload(Request(dict(self.cycle.scope))) else "body"
         return ""
 
     def _late(self) -> None:

@@ -28,7 +28,8 @@ def accept(
     )
     made = hands.set_marks(connection, scope, profiles, row.session_id, [wanted], now_ms=now_ms)
     derivations.close_proposals(connection, [row.id], "accepted", now_ms)
-    return made[row.person_id] if row.person_id in made else row.mark_id
+    mark_id = made.get(row.person_id)
+    return row.mark_id if mark_id is None else mark_id
 
 
 def refuse(connection: Connection, scope: Scope, proposal_id: int, *, now_ms: int) -> None:

@@ -43,7 +43,7 @@ def people(school: School) -> None:
                 )
 
 
-def fill_in(visitor: Visitor, path: str, **values: str):
+def fill_in(visitor: Visitor, path: str, **values: str | None):
     """Send the form that stands on a page, with the fields that it has, as a browser would; to where it goes."""
     text = visitor.get(path).text
     form = next(
@@ -60,7 +60,7 @@ def form_to(text: str, address: str) -> str:
     return next(part for part in forms if f'action="{address}"' in part)
 
 
-def send(visitor: Visitor, form: str, **values: str):
+def send(visitor: Visitor, form: str, **values: str | None):
     """Send a form's HTML: what it holds already, and these values over it. None: a box that is not ticked."""
     fields = {}
     for tag in re.findall(r"<input[^>]*>", form):

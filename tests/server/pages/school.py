@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from argon2 import PasswordHasher
@@ -65,8 +66,8 @@ class School:
 
     def app(self, *, work: bool = False, **settings):
         """The whole server; its background work is done by `settle` unless asked for."""
-        settings = {"data_dir": self.folder} | settings
-        return make_app(Settings(**settings), self.world.engine, self.clock, self.world.vault, hasher=HASHER, work=work)
+        chosen: dict[str, Any] = {"data_dir": self.folder} | settings
+        return make_app(Settings(**chosen), self.world.engine, self.clock, self.world.vault, hasher=HASHER, work=work)
 
     def person(self, name: str, uid: bytes | None = None) -> int:
         world = self.world

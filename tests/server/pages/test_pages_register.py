@@ -6,6 +6,7 @@ from sqlalchemy import event
 
 from server.store import page_register, schema
 from server.store.engine import reading, writing
+from tests.rules import rule
 from tests.server.pages.school import HOSTILE, version_of
 from tests.server.store_world import MIN
 
@@ -35,8 +36,8 @@ def set_mark(visitor, session: int, person: int, **fields: str):
     return visitor.post(path, hidden | fields)
 
 
+@rule("LOUGH-6", "STEP-4")
 def test_a_register_shows_full_names_course_code_title_start_and_end(school, signed):
-    # LOUGH-6
     session = school.session("Compilers")
     text = shown(signed("ada"), session)
     for wanted in ("Student 000", "CS101", "Compilers", "10:00 – 11:00", "Monday 5 October 2026", "R0", "Ada Lecturer"):

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from server.api import limits
 from server.pages import upload
+from server.scope import Scope
 from server.store import attachments, schema_work
 from server.store.engine import writing
 from tests.server.filetypes.files import LETTER, docx, png
@@ -168,7 +169,9 @@ def test_what_a_rolled_back_transaction_or_a_crash_leaves_is_cleared(school, ask
     made(asking([("a.pdf", LETTER)]))
     folder = attachments.folder_of(school.folder)
     (kept,) = left(school)
-    scope = type("S", (), {"institution_id": school.world.institution_id, "account_id": school.accounts["ada"]})()
+    scope = Scope(
+        institution_id=school.world.institution_id, account_id=school.accounts["ada"], person_id=None, grants=()
+    )
     with pytest.raises(RuntimeError), writing(school.world.engine) as connection:
         attachments.add(connection, folder, scope, "change_request", 1, "b.pdf", LETTER + b"\n", school.now_ms)
         assert len(left(school)) == 2

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from server.clock import Clock
 from server.errors import NotFound
 from server.jobs import Jobs
 from server.store import attendance, lost_cards, registers, schema, trip_people, trips
@@ -81,7 +82,7 @@ def test_the_read_is_by_index_however_many_registers_there_are(new_sqlite):
         values = {"person": 1, "from_ms": 0, "to_ms": 1}
         with reading(world.engine) as connection:
             names = compiled.positiontup or []
-            every = compiled.params | values
+            every = {**compiled.params, **values}
             bound = tuple(every[name] for name in names)
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", bound).all()
     finally:
@@ -187,11 +188,7 @@ def test_the_jobs_fill_what_was_put_on_the_timetable_since(care):
     world.now_ms = at("2026-10-01 08:00")
     care.decide("reg", care.report("sam", "2026-10-05 00:00", "2026-10-08 00:00"))
 
-    class Still:
-        def now_ms(self) -> int:
-            return world.now_ms
-
-    jobs = Jobs(world.engine, world.ring, world.profiles, Still())
+    jobs = Jobs(world.engine, world.ring, world.profiles, Clock(real=lambda: world.now_ms / 1000))
     jobs.fill()
     made = care.session("2026-10-06 09:00")
     jobs.fill()

@@ -298,10 +298,12 @@ def test_the_heads_are_written_once_a_day_and_say_what_was_added_since_the_month
     assert write() is None
     world.now_ms += DAY
     quiet = write()
+    assert quiet is not None
     other = world.session(world.now_ms, profile="lough")
     world.now_ms += DAY
     set_(world, tutor(world, other, "other"), other, "P")
     busy = write()
+    assert busy is not None
     assert [len(heads_file.read(path).lines) for path in (first, quiet, busy)] == [1, 1, 2]
     world.now_ms += DAY
     assert broken(world, heads_file.kept(heads_file.files(tmp_path))) == []
@@ -313,6 +315,7 @@ def test_the_heads_are_written_once_a_day_and_say_what_was_added_since_the_month
 def test_a_heads_file_that_was_altered_or_cut_is_refused(world, lesson, tmp_path):
     with reading(world.engine) as connection:
         path = heads_file.write_daily(connection, here(world), tmp_path, world.now_ms)
+    assert path is not None
     good = path.read_text()
     seq = good.splitlines()[-1].split()[1]
     bad = (

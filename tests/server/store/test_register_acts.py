@@ -134,6 +134,7 @@ def test_whoever_covers_marks_it_and_the_lecturer_still_sees_it(world, lesson):
     entry = next(row for row in world.all(entries) if row.kind == "cover")
     assert f'"to":{colleague.person_id}' in entry.body and "ill" not in entry.body and whole(world)
     with writing(world.engine) as connection:
+        assert colleague.person_id is not None
         cover.take_back(connection, scope, session, colleague.person_id, now_ms=NINE - HOUR)
     with pytest.raises(NotFound):
         set_(world, colleague, session, want(world, 1, "P"))

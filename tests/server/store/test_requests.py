@@ -1,6 +1,7 @@
 """Change requests in the store, on SQLite and PostgreSQL: all or nothing, and one of two who act at once."""
 
 import threading
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -67,7 +68,8 @@ def decided(world, scope, request, *, accept=True, comment="No"):
 
 def at_once(*works):
     """Run these at the same time; what each returned or raised."""
-    barrier, found = threading.Barrier(len(works)), [None] * len(works)
+    barrier = threading.Barrier(len(works))
+    found: list[Any] = [None] * len(works)
 
     def run(place, work):
         barrier.wait(30)
