@@ -44,11 +44,11 @@ setup: debian $(DEV_MADE) $(TYPINGS_MADE) npm ## Everything `make test` needs: .
 demo: $(DEMO_MADE) ## The whole line on this machine, till Ctrl-C; ARGS="--check --json" for a bounded run
 	@$(BIN)/python muster.py demo $(ARGS)
 
-test: setup lint ## Checks and all tests (set-up included)
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS) $(ARGS)
+test: setup lint ## Checks and tests (set-up included), but those that `make prove` runs with its parts
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not proof" $(TESTS) $(ARGS)
 
 test-only: $(DEV_MADE) ## Tests without the checks: TESTS="tests/gateway" ARGS="-x -k spool"
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not proof" $(TESTS) $(ARGS)
 
 check: lint ## Lint, types, imports, and the tests of the house and its docs
 	$(BIN)/python -m pytest -q tests/project
@@ -70,6 +70,7 @@ bench: $(DEV_MADE) ## What must be reached, measured, in one table: ARGS="light 
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 prove: setup ## Attacks on the promise: ARGS="soak guest", ARGS="--full", ARGS="--write"
+	$(if $(strip $(ARGS)),,$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m proof tests)
 	$(BIN)/python -m tests.prove $(ARGS)
 
 soak: setup ## The whole line as processes, killed at random, and 25 power cuts of a guest kernel: MINUTES=10

@@ -131,6 +131,7 @@ def test_each_way_a_spool_falls_short_is_seen(rows, verdict):
     assert (owed.lost, owed.doubled, owed.altered) == verdict
 
 
+@pytest.mark.proof
 @pytest.mark.needs(*NEEDS)
 @pytest.mark.timeout(600)
 def test_a_power_cut_takes_no_green_and_without_the_sync_it_takes_many(need, seed):

@@ -14,6 +14,8 @@ from tests.power import attack, disk, faulty, pico, strace
 from tests.power.attack import SYNCS, Plan
 from tests.power.subjects import GatewaySpool, PiJournal, PiRoster, Store
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.fixture
 def plan(tmp_path, seed):

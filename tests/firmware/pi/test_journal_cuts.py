@@ -27,6 +27,8 @@ CALLS = ("pwrite64", "write", "fdatasync", "fsync", "ftruncate", "unlink", "rena
 IDS = ("00000000000000a1", "00000000000000b2", "00000000000000c3")
 RUNS_AT_ONCE = max(2, os.cpu_count() or 2)
 
+pytestmark = pytest.mark.proof
+
 
 class Bench:
     """Runs the worker under strace."""
