@@ -6,7 +6,12 @@ import sys
 
 import pytest
 
-pytestmark = [pytest.mark.proof, pytest.mark.timeout(600), pytest.mark.needs("micropython"), pytest.mark.needs("mosquitto")]
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.timeout(600),
+    pytest.mark.needs("micropython"),
+    pytest.mark.needs("mosquitto"),
+]
 SHORT = ("--minutes", "0.3", "--readers", "4", "--rate", "12", "--database", "sqlite")
 
 

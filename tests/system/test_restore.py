@@ -14,7 +14,12 @@ from simulator.people import Plan, around_now
 from simulator.play import Script, Stage
 from simulator.processes import run
 
-pytestmark = [pytest.mark.proof, pytest.mark.timeout(600), pytest.mark.needs("micropython"), pytest.mark.needs("mosquitto")]
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.timeout(600),
+    pytest.mark.needs("micropython"),
+    pytest.mark.needs("mosquitto"),
+]
 
 #: heads, which tell a restored store what it has lost, come each minute
 DRAIN_S = 240
