@@ -66,7 +66,8 @@ def main(argv: list[str]) -> int:
         print(f"soak: --kinds does not know {', '.join(unknown)}; it knows {'; '.join(WEIGHTS)}", file=sys.stderr)
         return 2
     least, _, most = arguments.between.partition("-")
-    for n, database in enumerate(databases):
+    turns = list(databases)
+    for n, database in enumerate(turns):
         folder = Path(tempfile.mkdtemp(prefix=f"muster-soak-{database}-"))
         sabotage: dict[str, Any] = broken(arguments.saboteur, folder / "saboteur") if arguments.saboteur else {}
         script = Script(
@@ -96,7 +97,11 @@ def main(argv: list[str]) -> int:
             print(f"soak: ended before its time; logs are kept in {folder}/logs", flush=True)
             return 130
         outcomes.append(outcome)
-        ok = ok and outcome.ok
+        if outcome.only_late and turns.count(database) == 1:
+            say(f"all is there, but after {outcome.drained_s:.0f} s: played once more, and late twice is a failure")
+            turns.append(database)
+        else:
+            ok = ok and outcome.ok
         if outcome.ok and not arguments.keep:
             shutil.rmtree(folder, ignore_errors=True)
         else:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,11 @@ class Outcome:
     def in_time(self) -> bool:
         """Drained within the limit after the last fault; on a machine that others keep busy: drained."""
         return self.drained_s is not None and (self.drained_s <= DRAIN_S or self.others > DISTURBED)
+
+    @property
+    def only_late(self) -> bool:
+        """Right in everything but how long the rest took."""
+        return self.drained_s is not None and not self.in_time and replace(self, drained_s=0.0).ok
 
     @property
     def ok(self) -> bool:

@@ -108,3 +108,10 @@ def test_how_long_the_rest_took_is_judged_unless_others_keep_the_machine_busy():
     assert not came_to(60.5, 0.0).ok
     assert came_to(60.5, 0.4).ok
     assert not came_to(None, 0.4).ok
+
+
+def test_what_was_only_late_is_told_from_what_was_lost():
+    assert came_to(60.5, 0.0).only_late
+    assert not came_to(59.0, 0.0).only_late
+    assert not came_to(None, 0.0).only_late
+    assert not replace(came_to(60.5, 0.0), broken=("r101",)).only_late
