@@ -150,7 +150,7 @@ def _changing(http: httpx.Client, engine, session: int, rounds: int) -> dict[str
     for n in range(min(rounds, len(people))):
         panel = http.get(f"/sessions/{session}/people/{people[n]}").text
         seen = panel.partition('name="seen" value="')[2].partition('"')[0]
-        code = "V" if n % 2 else "B"
+        code = "A" if n % 2 else "P"
         http.post(f"/sessions/{session}/people/{people[n]}", data={"csrf": csrf, "seen": seen, "code": code})
         begins = time.perf_counter()
         answer = http.get(f"/sessions/{session}/live?v={version}")
