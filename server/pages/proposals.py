@@ -11,9 +11,8 @@ from server.errors import Refused, StoreError
 from server.pages import beside
 from server.pages.desk import Signed
 from server.pages.guard import PageRoute, check_csrf, form, number
-from server.store import derivations, page_register, registers
+from server.store import derivations, page_register, proposals, sessions
 from server.store.engine import writing
-from server.store.registers import Wanted
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
@@ -26,7 +25,7 @@ def answer(signed: Signed, session: str, person: str, fields: Form) -> Response:
     check_csrf(fields, signed.login)
     session_id, person_id = number(session, "session"), number(person, "student")
     with writing(signed.engine) as connection:
-        found = beside.find(signed, connection, session_id, "register.mark")
+        sessions.need(connection, signed.scope, session_id, "register.mark")
         derivations.lock_registers(connection, signed.scope.institution_id, [session_id])
         waiting = derivations.open_proposals(connection, [session_id]).get((session_id, person_id))
         if waiting is None:
@@ -37,9 +36,7 @@ def answer(signed: Signed, session: str, person: str, fields: Form) -> Response:
             raise Refused("mark-changed", "the mark changed while you looked: open the student again")
         now_ms = signed.now_ms()
         if fields["answer"] == "refuse":
-            derivations.close_proposals(connection, [waiting.id], "refused", now_ms)
-            derivations.touch(connection, [session_id])
+            proposals.refuse(connection, signed.scope, waiting.id, now_ms=now_ms)
             return beside.back(session_id, "kept")
-        wanted = Wanted(person_id=person_id, code=waiting.code, late_min=waiting.late_min, remark="as the door says")
-        registers.set_marks(connection, signed.scope, signed.desk.profiles, found.row.id, [wanted], now_ms=now_ms)
+        proposals.accept(connection, signed.scope, signed.desk.profiles, waiting.id, now_ms=now_ms)
     return beside.back(session_id, "accepted")

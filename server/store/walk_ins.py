@@ -9,8 +9,9 @@ from sqlalchemy import Connection, and_, exists, func, or_, select, update
 from server.errors import StoreError
 from server.scope import Scope
 from server.store import derivations, history, notes, sessions
-from server.store.schema import enrolment, person, person_external_id, person_name, session, session_class
+from server.store.schema import enrolment, person, person_external_id, person_name
 from server.store.schema_work import walk_in
+from server.store.standing import members
 
 #: as many are found at once, and words of a name must be at least so long: nobody lists all students here
 FOUND, SHORTEST = 12, 2
@@ -84,7 +85,7 @@ def add(connection: Connection, scope: Scope, session_id: int, person_id: int, *
     if connection.execute(known).first() is None:
         raise StoreError("walk-in", "there is no such student here: search by number or name")
     derivations.lock_registers(connection, found.institution_id, [session_id])
-    if person_id in persons(connection, session_id) | _listed(connection, session_id):
+    if person_id in persons(connection, session_id) | set(members(connection, session_id)):
         return False
     note_id = notes.add(connection, found.institution_id, note, scope.account_id, now_ms) if note else None
     history.append(
@@ -132,13 +133,3 @@ def end(connection: Connection, scope: Scope, session_id: int, person_id: int, n
     )
     derivations.touch(connection, [session_id])
     return True
-
-
-def _listed(connection: Connection, session_id: int) -> set[int]:
-    query = (
-        select(enrolment.c.person_id)
-        .join(session_class, session_class.c.class_id == enrolment.c.class_id)
-        .join(session, session.c.id == session_class.c.session_id)
-        .where(session.c.id == session_id, sessions.listed())
-    )
-    return set(connection.execute(query).scalars())

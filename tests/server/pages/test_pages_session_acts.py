@@ -145,6 +145,8 @@ def test_what_the_door_says_is_taken_or_not(school, signed, answer, codes):
         assert send(visitor, f"{path}/proposal", answer=answer, seen=seen).status_code == 303
     assert [row.code for row in rows(school, schema.mark)] == codes
     assert "The door says" not in visitor.get(path, htmx=True).text
+    told = [row.kind for row in rows(school, schema_work.history)].count("refuse-proposal")
+    assert told == (1 if answer == "refuse" else 0)
 
 
 # --- cancel, cover, reports -------------------------------------------------------------------------------------------
