@@ -129,7 +129,9 @@ def main(argv: list[str]) -> int:
         print(INSTALL, file=sys.stderr)
         write(arguments, began, [], {}, ok=False)
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the guest is ended, and its folder removed
+    # So that the guest is ended, and its folder removed. A shell's background job is born deaf to SIGINT.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print(
         f"tests.guest: seed {arguments.seed}, {arguments.cuts} cuts, {arguments.control_cuts} of the control",
         flush=True,

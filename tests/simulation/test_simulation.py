@@ -47,6 +47,7 @@ def test_another_seed_gives_another_trace(stage):
     assert play(stage, 3, swipes=10).hash != play(stage, 8, swipes=10).hash
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", SABOTEURS)
 def test_the_simulation_catches_this_saboteur(stage, name):
     cast, caught_by = SABOTEURS[name]

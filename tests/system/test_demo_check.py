@@ -32,6 +32,7 @@ def test_every_green_is_in_the_store_once_and_credited_rightly(repo, seed):
     assert result["stored"] == result["swipes"]
 
 
+@pytest.mark.proof
 @pytest.mark.needs("micropython")
 def test_with_mosquitto_postgresql_two_gateways_and_faults_nothing_is_lost(repo, seed, mosquitto, postgres_url):
     status, result = check(
@@ -44,6 +45,7 @@ def test_with_mosquitto_postgresql_two_gateways_and_faults_nothing_is_lost(repo,
     assert sum(result["faults"].values()) >= 5
 
 
+@pytest.mark.proof
 @pytest.mark.needs("micropython")
 def test_an_hour_of_a_real_campus_is_credited_as_its_timetable_says(repo, seed, shared_data):
     status, result = check(

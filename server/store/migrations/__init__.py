@@ -7,6 +7,7 @@ server may run on its own schema or on any of the next release, and not on one b
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -41,9 +42,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 
 def newest() -> str:
     """The newest revision that this copy of Muster knows."""
-    found = ScriptDirectory.from_config(config()).get_current_head()
-    assert found is not None
-    return found
+    return known()[-1]
 
 
 def at(engine: Engine) -> str | None:
@@ -57,10 +56,12 @@ def revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def known() -> list[str]:
-    """Every revision that this copy knows, oldest first."""
+@cache
+def known() -> tuple[str, ...]:
+    """Every revision that this copy knows, oldest first. They are one line: with two heads this raises."""
     script = ScriptDirectory.from_config(config())
-    return [one.revision for one in reversed(list(script.walk_revisions()))]
+    script.get_current_head()
+    return tuple(one.revision for one in reversed(list(script.walk_revisions())))
 
 
 def is_newer(found: str | None) -> bool:

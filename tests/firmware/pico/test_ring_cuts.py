@@ -16,6 +16,7 @@ def test_a_power_cut_at_any_program_or_erase_loses_no_record_whose_append_return
     assert cuts.sweep(Ring, how) > 60
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("how", CUTS)
 def test_a_second_power_cut_at_any_operation_of_the_boot_after_loses_nothing_either(how):
     assert cuts.sweep(Ring, how, deep=True) > 300
