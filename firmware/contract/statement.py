@@ -6,7 +6,7 @@ the statement is made, and travels behind them as one more field of 32 hex digit
 
     1|swipe|a-101|1|9f8e7d6c5b4a3210|7|t1:0a1b2c3d4e5f6071|125000|1790000000000|sync|12|green|4711|1790000000000
 
-Numbered statements (`open`, `swipe`, `clock`) are journal records: identified by (reader, journal, seq).
+Numbered statements (`open`, `swipe`, `checkin`, `kiosk`, `clock`) are journal records: identified by (reader, journal, seq).
 """
 
 from collections import namedtuple
@@ -23,7 +23,8 @@ _PRINTABLE = "".join([chr(c) for c in range(0x20, 0x7F)])
 CLOCK_STATES = ("sync", "hold", "none")  #: synced; holding, with growing uncertainty; unset
 
 # A letter says what may stand in the field: n number, N number or absent, j journal id, J journal id or absent,
-# h 16 hex digits (a nonce), c clock state, v verdict, e evidence, w word, l list of journals.
+# h 16 hex digits (a nonce), c clock state, v verdict, e evidence, T one token or absent, w word, W word or absent,
+# l list of journals.
 FIELDS = {
     # the first record of a journal names the previous journal and its last seq
     "open": (("journal", "j"), ("seq", "n"), ("before", "J"), ("before_seq", "N"), ("firmware", "w")),
@@ -38,6 +39,39 @@ FIELDS = {
         ("verdict", "v"),  # what was shown
         ("session", "N"),  # the session it was shown for
         ("roster", "N"),  # the roster version used
+    ),
+    # an evening confirmation at a residence's kiosk (DDU-12)
+    "checkin": (
+        ("journal", "j"),
+        ("seq", "n"),
+        ("evidence", "e"),
+        ("method", "w"),  # what confirmed it beside the card: finger, or pin
+        ("witness", "T"),  # the staff card that witnessed a PIN
+        ("boot_ms", "n"),
+        ("wall_ms", "N"),
+        ("clock", "c"),
+        ("uncertainty_ms", "N"),
+        ("verdict", "v"),
+        ("tries", "n"),  # fingers or PINs that were refused before it
+        ("place", "w"),  # in, out (of the registered fence), fixed (no receiver is fitted), none (no fix)
+        ("cell", "W"),  # the coarse cell of the place; never the point
+        ("fix", "W"),  # the fix's quality
+        ("roster", "N"),  # the version of the residents list used
+    ),
+    # what else happened at a kiosk: an enrolment, a slot erased, a refusal, a lid opened, a kiosk moved
+    "kiosk": (
+        ("journal", "j"),
+        ("seq", "n"),
+        ("boot_ms", "n"),
+        ("wall_ms", "N"),
+        ("clock", "c"),
+        ("uncertainty_ms", "N"),
+        ("event", "w"),
+        ("subject", "T"),  # the card that it is about
+        ("by", "T"),  # the staff card that did it
+        ("slot", "N"),
+        ("generation", "N"),
+        ("detail", "W"),
     ),
     # pairs this boot's monotonic time with the epoch, so that swipes taken without a clock are placed
     "clock": (("journal", "j"), ("seq", "n"), ("boot_ms", "n"), ("wall_ms", "n"), ("uncertainty_ms", "n")),
@@ -57,7 +91,7 @@ FIELDS = {
     "time": (("nonce", "h"), ("wall_ms", "n")),
     "command": (("counter", "n"), ("name", "w"), ("argument", "w")),
 }
-NUMBERED = ("open", "swipe", "clock")
+NUMBERED = ("open", "swipe", "checkin", "kiosk", "clock")
 KINDS = tuple(sorted(FIELDS))
 
 Statement = namedtuple("Statement", ("kind", "reader", "key", "values", "text", "mac"))
@@ -167,11 +201,15 @@ def _read(sort: str, text: str):
         raise Malformed("statement-field", "a clock is sync, hold or none")
     if sort == "v" and text not in VERDICTS:
         raise Malformed("statement-field", "this verdict is not one a reader shows")
-    if sort == "e":
-        tokens(text)
+    if sort in "TW" and text == "-":
+        return None
+    if sort in "eT":
+        found = tokens(text if sort == "e" else "t" + text)
+        if sort == "T" and len(found) != 1:
+            raise Malformed("statement-field", "one token stands here, with its key id")
     if sort == "l":
         return _journals(text)
-    if not text or "|" in text or len(text) > 64 or (sort == "w" and not _is_printable(text)):
+    if not text or "|" in text or len(text) > 64 or (sort in "wW" and not _is_printable(text)):
         raise Malformed("statement-field", "a word has 1 to 64 printable ASCII characters and no bar")
     return text
 

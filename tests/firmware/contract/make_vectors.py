@@ -81,6 +81,37 @@ SWIPE = {
     "session": 4711,
     "roster": 1790000000000,
 }
+CHECKIN = {
+    "journal": JOURNAL,
+    "seq": 8,
+    "evidence": "t1:0a1b2c3d4e5f6071",
+    "method": "finger",
+    "witness": None,
+    "boot_ms": 126000,
+    "wall_ms": 1790000000000,
+    "clock": "sync",
+    "uncertainty_ms": 12,
+    "verdict": "green",
+    "tries": 0,
+    "place": "in",
+    "cell": "51.50,-0.12",
+    "fix": "3d",
+    "roster": 1790000000000,
+}
+EVENT = {
+    "journal": JOURNAL,
+    "seq": 9,
+    "boot_ms": 127000,
+    "wall_ms": 1790000000000,
+    "clock": "sync",
+    "uncertainty_ms": 12,
+    "event": "enrolled",
+    "subject": "1:0a1b2c3d4e5f6071",
+    "by": "1:ffffffffffffffff",
+    "slot": 17,
+    "generation": 4,
+    "detail": None,
+}
 UNSET = {"wall_ms": None, "clock": "none", "uncertainty_ms": None}
 BIGGEST = 2**63 - 1
 
@@ -117,6 +148,44 @@ def statements() -> list[dict]:
                 "evidence": "t2:ffffffffffffffff,1:0000000000000000",
             },
             f"1|swipe|a-101|1|{JOURNAL}|7|t2:ffffffffffffffff,1:0000000000000000|125000|-|none|-|check|-|-",
+        ),
+        (
+            "a check-in by finger",
+            "checkin",
+            CHECKIN,
+            f"1|checkin|a-101|1|{JOURNAL}|8|t1:0a1b2c3d4e5f6071|finger|-|126000|1790000000000|sync|12|green|0|in"
+            "|51.50,-0.12|3d|1790000000000",
+        ),
+        (
+            "a witnessed check-in by PIN, without clock, position and list",
+            "checkin",
+            {
+                **CHECKIN,
+                **UNSET,
+                "method": "pin",
+                "witness": "1:ffffffffffffffff",
+                "verdict": "check",
+                "tries": 2,
+                "place": "none",
+                "cell": None,
+                "fix": None,
+                "roster": None,
+            },
+            f"1|checkin|a-101|1|{JOURNAL}|8|t1:0a1b2c3d4e5f6071|pin|1:ffffffffffffffff|126000|-|none|-|check|2|none"
+            "|-|-|-",
+        ),
+        (
+            "a finger enrolled at a kiosk",
+            "kiosk",
+            EVENT,
+            f"1|kiosk|a-101|1|{JOURNAL}|9|127000|1790000000000|sync|12|enrolled|1:0a1b2c3d4e5f6071|1:ffffffffffffffff"
+            "|17|4|-",
+        ),
+        (
+            "a kiosk that was opened",
+            "kiosk",
+            {**EVENT, "event": "opened", "subject": None, "by": None, "slot": None, "generation": None},
+            f"1|kiosk|a-101|1|{JOURNAL}|9|127000|1790000000000|sync|12|opened|-|-|-|-|-",
         ),
         (
             "a red swipe on a holding clock",
@@ -297,6 +366,11 @@ def malformed() -> list[dict]:
         ("a line break behind it", good + "\n", "statement-field"),
         ("a byte 0 in it", good.replace("time", "ti\0me"), "statement-field"),
         ("longer than a line may be", good + "0" * 4096, "statement-length"),
+        (
+            "two tokens where one stands",
+            f"1|kiosk|a-101|1|{JOURNAL}|9|1|-|none|-|opened|1:0a1b2c3d4e5f6071,2:0a1b2c3d4e5f6071|-|-|-|-|{mac}",
+            "statement-field",
+        ),
     ]
     found = [{"name": f"statement: {n}", "what": "statement", "text": t, "code": c} for n, t, c in rows]
     for name, text in (

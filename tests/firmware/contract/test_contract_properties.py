@@ -34,6 +34,8 @@ SORTS = {
     "v": st.sampled_from(statement.VERDICTS),
     "e": st.lists(token, min_size=1, max_size=2).map(statement.evidence_of),
     "w": word,
+    "W": st.none() | word.filter(lambda text: text != "-"),
+    "T": st.none() | token.map(lambda one: statement.evidence_of([one])[1:]),
     "l": st.lists(held, max_size=64),
 }
 
