@@ -6,23 +6,27 @@ import importlib
 import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from server.api import errors, gateway, health, limits, v1
+from server.audit_key import AuditKey
 from server.clock import Clock
+from server.compressed import Compressed, Static
 from server.errors import StoreError
 from server.jobs import Jobs
+from server.mail_line import Account
+from server.mailer import Mailer
 from server.outbox import Outbox
-from server.policy import profile
 from server.schedules import Schedules
 from server.settings import Settings
-from server.store import attachments, copies, logins
+from server.store import attachments, copies, logins, profile_versions
 from server.store.engine import Engine, reading
 from server.store.readers import KeyRing
+from server.thinning import Thinning
 from server.vault import Vault
 
 TITLE = "Muster"
@@ -39,10 +43,20 @@ def make_app(
 ) -> FastAPI:
     """The server as an ASGI app. work: run the background jobs while it lives (a test may do them itself)."""
     ring = KeyRing(vault)
-    profiles = profile.of_settings(settings.profiles_dir, settings.time_zone)
+    profiles = profile_versions.load(engine, settings.profiles_dir, settings.time_zone, clock.now_ms())
     audit_dir = settings.audit_dir if settings.audit_dir != Path() else None
-    jobs = Jobs(engine, ring, profiles, clock, audit_dir=audit_dir, outbox=Outbox(settings.data_dir / "outbox"))
-    scheduled = Schedules(engine, clock, vault, settings.import_dir, wake=jobs.wake)
+    jobs = Jobs(
+        engine,
+        ring,
+        profiles,
+        clock,
+        audit_dir=audit_dir,
+        audit_key=partial(AuditKey.of, settings.data_dir, vault),
+        outbox=None if settings.smtp_host else Outbox(settings.data_dir / "outbox", sender=settings.mail_from),
+        thinning=Thinning(engine, settings.reader_heads_days) if settings.reader_heads_days else None,
+    )
+    mailer = Mailer(engine, clock, _smtp(settings)) if settings.smtp_host else None
+    scheduled = Schedules(engine, clock, vault, settings.import_dir, profiles, wake=jobs.wake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -52,8 +66,12 @@ def make_app(
                 attachments.sweep(connection, attachments.folder_of(settings.data_dir))
             jobs.start()
             scheduled.start()
+            if mailer is not None:
+                mailer.start()
         yield
         if work:
+            if mailer is not None:
+                mailer.stop()
             scheduled.stop()
             jobs.stop()
 
@@ -71,6 +89,7 @@ def make_app(
         with reading(engine) as connection:
             return logins.find_gateway(connection, token) is not None
 
+    app.add_middleware(Compressed)
     app.add_middleware(limits.Bodies, is_gateway=is_gateway)
     app.include_router(gateway.router)
     app.include_router(v1.router)
@@ -79,10 +98,21 @@ def make_app(
         pages = importlib.import_module("server.pages")
         static = Path(__file__).parent / "pages" / "static"
         if static.is_dir():
-            app.mount("/static", StaticFiles(directory=static), name="static")
+            app.mount("/static", Static(directory=static), name="static")
         if hasattr(pages, "install"):
             pages.install(app)
         elif hasattr(pages, "router"):
             app.include_router(pages.router)
         state.problem = importlib.import_module("server.pages.guard").nowhere
     return app
+
+
+def _smtp(settings: Settings) -> Account:
+    return Account(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        tls=settings.smtp_tls,
+        user=settings.smtp_user,
+        password_file=settings.smtp_password_file,
+        sender=settings.mail_from,
+    )

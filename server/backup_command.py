@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from server import backup_file, pg_client
+from server import backup_attachments, backup_file, pg_client
+from server.audit_key import AuditKey
 from server.backup_file import Manifest
-from server.commands import DONE, Store, open_store, run
+from server.commands import DONE, FAILED, Store, open_store, run
 from server.errors import StoreError
-from server.store import copies, migrations
-from server.store.engine import make_url
+from server.store import attached, attachments, copies, migrations
+from server.store.attached import Held
+from server.store.engine import make_url, reading
+
+#: how often a copy is taken again because a file was erased meanwhile
+TRIES = 5
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,6 +52,10 @@ def _backup(arguments: argparse.Namespace) -> int:
             f"The server key is NOT in it. Keep a copy of {key_file} (fingerprint {manifest.key}) in another place: "
             "without it this backup believes no reader."
         )
+    if manifest.lacks:
+        _say_lacks(manifest)
+        # Older backups may have what this one lacks: none goes.
+        return FAILED
     if arguments.keep is not None:
         for old in sorted(arguments.place.glob(f"muster-*{backup_file.SUFFIX}"))[: -arguments.keep]:
             old.unlink()
@@ -53,7 +64,10 @@ def _backup(arguments: argparse.Namespace) -> int:
 
 
 def take(store: Store, place: Path, *, with_key: bool = False) -> tuple[Path, Manifest]:
-    """Copy the store into a new file at, or in the folder, `place`. Answers the file and what it says of itself."""
+    """Copy the store into a new file at, or in the folder, `place`. Answers the file and what it says of itself.
+
+    Files that are not there any more, though nobody erased them, are named in it and left out: the rest is worth having.
+    """
     made_ms = store.clock.now_ms()
     path = place / backup_file.name_at(made_ms) if place.is_dir() else place
     if path.exists():
@@ -61,33 +75,68 @@ def take(store: Store, place: Path, *, with_key: bool = False) -> tuple[Path, Ma
     key_file = store.settings.server_key_file
     _ = store.vault
     key = bytes.fromhex(key_file.read_text("ascii").strip())
+    for again in range(TRIES):
+        try:
+            # Beside its place: that disk has the room, and may be the only one that has.
+            beside = tempfile.TemporaryDirectory(prefix=".muster-backup-", dir=path.parent)
+        except OSError as error:
+            raise StoreError("backup-write", f"{path.parent} cannot be written: {error.strerror}") from error
+        with beside as folder, _links(store, Path(folder)) as links:
+            name, revision, rows, wanted = _copy(store, Path(folder))
+            files = backup_attachments.stage(attachments.folder_of(store.settings.data_dir), wanted, links)
+            if again + 1 < TRIES and files.lacks and _erased(store, files.lacks):
+                continue
+            assert revision is not None, "the store was ready: it has a schema"
+            manifest = Manifest(
+                muster=_version(),
+                schema=revision,
+                made_ms=made_ms,
+                backend=store.engine.dialect.name,
+                rows=rows,
+                key=backup_file.fingerprint(key),
+                settings=_settings(store),
+                lacks=files.lacks,
+            )
+            members = {name: Path(folder) / name} | files.members | ({backup_file.KEY: key_file} if with_key else {})
+            # It is sealed under the server key, as readers' keys in the database are.
+            if (audit_key := AuditKey.file_in(store.settings.data_dir)).exists():
+                members[backup_file.AUDIT_KEY] = audit_key
+            return path, backup_file.write(path, manifest, members)
+    raise AssertionError("the last try does not ask who erased")
+
+
+def _copy(store: Store, folder: Path) -> tuple[str, str | None, dict[str, int], dict[str, Held]]:
+    """Copy the database. Answers the member's name, the schema, the rows, and which files this state of it holds."""
+    if copies.is_sqlite(store.engine):
+        data = folder / backup_file.SQLITE
+        revision, rows = copies.copy_file(store.engine, data)
+        return backup_file.SQLITE, revision, rows, attached.held_of_file(data)
+    data = folder / backup_file.POSTGRES
+    with copies.snapshot(store.engine) as (snapshot, revision, rows):
+        wanted = attached.held_in(store.engine, snapshot)
+        pg_client.dump(store.engine, data, snapshot)
+    return backup_file.POSTGRES, revision, rows, wanted
+
+
+@contextmanager
+def _links(store: Store, beside: Path) -> Iterator[Path]:
+    """A folder for links to the files: on their own disk where that can be written, else beside the backup."""
+    data_dir = store.settings.data_dir
+    backup_attachments.sweep(data_dir)
     try:
-        # Beside its place: that disk has the room, and may be the only one that has.
-        beside = tempfile.TemporaryDirectory(prefix=".muster-backup-", dir=path.parent)
-    except OSError as error:
-        raise StoreError("backup-write", f"{path.parent} cannot be written: {error.strerror}") from error
-    with beside as folder:
-        if copies.is_sqlite(store.engine):
-            name = backup_file.SQLITE
-            data = Path(folder) / name
-            revision, rows = copies.copy_file(store.engine, data)
-        else:
-            name = backup_file.POSTGRES
-            data = Path(folder) / name
-            with copies.snapshot(store.engine) as (snapshot, revision, rows):
-                pg_client.dump(store.engine, data, snapshot)
-        assert revision is not None, "the store was ready: it has a schema"
-        manifest = Manifest(
-            muster=_version(),
-            schema=revision,
-            made_ms=made_ms,
-            backend=store.engine.dialect.name,
-            rows=rows,
-            key=backup_file.fingerprint(key),
-            settings=_settings(store),
-        )
-        members = {name: data} | ({backup_file.KEY: key_file} if with_key else {})
-        return path, backup_file.write(path, manifest, members)
+        made = Path(tempfile.mkdtemp(prefix=backup_attachments.STAGING, dir=data_dir))
+    except OSError:
+        made = beside / "attachments"
+        made.mkdir(mode=0o700)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _erased(store: Store, lacks: dict[str, str]) -> bool:
+    with reading(store.engine) as connection:
+        return bool(attached.erased(connection, lacks))
 
 
 def _settings(store: Store) -> dict[str, str]:
@@ -110,7 +159,11 @@ def look_through(path: Path) -> Manifest:
         if manifest.backend == "sqlite":
             if copies.look_at_file(data) != manifest.rows:
                 raise StoreError("backup-damaged", f"{path}: the rows are not those that it says; take another backup")
+            if manifest.format > 1:
+                held = attached.held_of_file(data)
+                backup_attachments.need_same(path, manifest.files, held, manifest.lacks)
         else:
+            # Its rows are compared with its files when it was restored.
             pg_client.look_at(data)
     return manifest
 
@@ -122,16 +175,29 @@ def _check(arguments: argparse.Namespace) -> int:
     print("it is in it." if backup_file.KEY in manifest.files else "it is NOT in it.")
     if migrations.is_newer(manifest.schema):
         raise StoreError("backup-newer", "it is whole, and of a newer Muster than this one: restore it with that one")
+    if manifest.lacks:
+        _say_lacks(manifest)
+        return FAILED
     return DONE
+
+
+def _say_lacks(manifest: Manifest) -> None:
+    for name, why in sorted(manifest.lacks.items()):
+        print(f"attachments/{name}: {why} [attachment-{why}]")
+    print(
+        f"{len(manifest.lacks)} files of requests and absences were not there as they were attached, so they are not in it: "
+        "look for them in older backups. The rest is whole"
+    )
 
 
 def said_of(manifest: Manifest) -> str:
     """A backup in a line."""
     swipes, people = manifest.rows.get("swipe", 0), manifest.rows.get("person", 0)
     size = sum(size for size, _ in manifest.files.values())
+    files = sum(name.startswith(backup_attachments.PREFIX) for name in manifest.files)
     return (
         f"whole; taken {manifest.when()} by Muster {manifest.muster}, {manifest.backend}, schema {manifest.schema}, "
-        f"{swipes} swipes, {people} persons, {sum(manifest.rows.values())} rows, {size / 1e6:.1f} MB"
+        f"{swipes} swipes, {people} persons, {sum(manifest.rows.values())} rows, {files} files, {size / 1e6:.1f} MB"
     )
 
 

@@ -1,4 +1,4 @@
-"""A backup is one file, a tar of three members: manifest.json, the database, and (asked for) the server key.
+"""A backup is one file, a tar: manifest.json, the database, files of requests and absences, and the keys asked for.
 
 The manifest comes first and names every other member with its size and SHA-256, the schema's revision, Muster's
 version, when the copy was taken, and how many rows each table has in it. The file is written beside its place, synced
@@ -12,7 +12,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -21,9 +21,10 @@ from typing import IO
 
 from server.errors import StoreError
 
-FORMAT = 1
+#: 2: with the files of requests and absences
+FORMAT, READ = 2, (1, 2)
 MANIFEST = "manifest.json"
-SQLITE, POSTGRES, KEY = "store.sqlite", "store.pgdump", "server.key"
+SQLITE, POSTGRES, KEY, AUDIT_KEY = "store.sqlite", "store.pgdump", "server.key", "audit.key"
 SUFFIX = ".muster-backup"
 _CHUNK = 1 << 20
 
@@ -50,6 +51,8 @@ class Manifest:
     settings: dict[str, str] = field(default_factory=dict)
     #: member -> [bytes, sha256 hex]
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
+    #: files that the database names and that were not there, or were altered: stored_as -> missing, altered
+    lacks: dict[str, str] = field(default_factory=dict)
 
     def when(self) -> str:
         """When it was taken, for people."""
@@ -109,7 +112,7 @@ def read(path: Path) -> Manifest:
             raise StoreError("backup-file", f"{path} is no backup: it begins with no {MANIFEST}")
         try:
             values = json.loads(told.read())
-            if values["format"] != FORMAT:
+            if values["format"] not in READ:
                 raise StoreError("backup-newer", f"{path} was made by a newer Muster: use that one")
             files = {name: (int(size), str(digest)) for name, (size, digest) in values["files"].items()}
             manifest = Manifest(**{**values, "files": files})
@@ -127,15 +130,26 @@ def read(path: Path) -> Manifest:
 
 def take_out(path: Path, name: str, target: Path) -> None:
     """Write a member to a new file with mode 0600, synced. Raises StoreError(`backup-damaged`)."""
-    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file, _opened(path) as tar:
-        data = tar.extractfile(name)
-        if data is None:
-            raise StoreError("backup-damaged", f"{path} holds no {name}")
-        while chunk := data.read(_CHUNK):
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
+    take_all(path, {name: target})
+
+
+def take_all(path: Path, targets: Mapping[str, Path]) -> None:
+    """Write members to new files with mode 0600, synced; in one pass, however many. Raises StoreError(`backup-damaged`)."""
+    left = dict(targets)
+    with _opened(path) as tar:
+        while left and (member := tar.next()) is not None:
+            target = left.pop(member.name, None)
+            data = tar.extractfile(member) if target is not None else None
+            if target is None or data is None:
+                continue
+            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                while chunk := data.read(_CHUNK):
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+    if left:
+        raise StoreError("backup-damaged", f"{path} holds no {min(left)}")
 
 
 @contextmanager

@@ -13,15 +13,17 @@ from functools import partial
 from pathlib import Path
 
 from server import heads_file
+from server.audit_key import AuditKey
 from server.clock import Clock
 from server.derive import filling, persons, registers, rosters
 from server.errors import StoreError, Unwritable
 from server.outbox import Outbox
 from server.policy import marking
 from server.policy.profile import Profiles
-from server.store import due, institutions, readers
+from server.store import course_runs, due, institutions, readers
 from server.store import rosters as issued
 from server.store.engine import Engine, probe, reading, writes, writing
+from server.thinning import Thinning
 from server.trouble import Trouble
 
 log = logging.getLogger("muster.jobs")
@@ -36,6 +38,10 @@ BREATH_S, BREATH_MOST_S = 0.1, 1.0
 SETTLE_S, AGAIN_S = 2.0, 60.0
 #: real seconds between looks whether today's heads are written
 HEADS_S = 300.0
+#: real seconds between looks whether a course's lock is past
+COURSES_S = 600.0
+#: real seconds between two bites of readers' old heads
+THIN_S = 5.0
 #: store time after which rosters are looked at though nothing changed: sessions come nearer and end
 ROSTER_MS = 60_000
 #: so many persons in one step with whom it fails: then it is likely not they, and the rest waits for the next step
@@ -58,18 +64,20 @@ class Jobs:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         audit_dir: Path | None = None,
+        audit_key: Callable[[], AuditKey] | None = None,
         outbox: Outbox | None = None,
+        thinning: Thinning | None = None,
     ) -> None:
         self._engine, self._ring, self._profiles, self._clock = engine, ring, profiles, clock
         self._monotonic = monotonic
-        self._audit_dir = audit_dir
-        self._outbox = outbox
+        self._audit_dir, self._audit_key = audit_dir, audit_key
+        self._outbox, self._thinning = outbox, thinning
         self._wake = threading.Event()
         self._ends = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
         self._failing = False
-        self._settled_s = self._again_s = self._headed_s = float("-inf")
+        self._settled_s = self._again_s = self._headed_s = self._thinned_s = self._coursed_s = float("-inf")
         #: institution id -> (campus change, store time) of the last look at its rosters
         self._rosters: dict[int, tuple[int, int]] = {}
         #: institution id -> the campus change up to which absences and trips were looked at
@@ -140,6 +148,9 @@ class Jobs:
             self._again_s = now_s
             self._alone("late registers", lambda: self.settle(marking.INCOMPLETE))
             self._alone("absences and trips", self.fill)
+        if everything or now_s - self._coursed_s >= COURSES_S:
+            self._coursed_s = now_s
+            self._alone("course dates", self.courses)
         self._alone("marks", self.derive)
         self._alone("class lists", self.rosters)
         if self._outbox is not None:
@@ -147,9 +158,12 @@ class Jobs:
         if self._audit_dir is not None and (everything or now_s - self._headed_s >= HEADS_S):
             self._headed_s = now_s
             self._alone("the history's heads", self.heads)
+        if self._thinning is not None and (everything or now_s - self._thinned_s >= THIN_S):
+            self._thinned_s = now_s
+            self._alone("readers' old heads", partial(self._thinning.step, self._clock.now_ms()))
         self.trouble.tell(self._clock.now_ms())
 
-    def _alone(self, what: str, work: Callable[[], None]) -> None:
+    def _alone(self, what: str, work: Callable[[], object]) -> None:
         try:
             work()
         except Unwritable:
@@ -252,6 +266,16 @@ class Jobs:
         if stuck:
             raise _Stuck(f"{len(stuck)}: {', '.join(sorted(stuck)[:10])}") from next(iter(stuck.values()))
 
+    def courses(self) -> None:
+        """Courses whose lock by their profile has passed are final from then on, whatever becomes of their dates (STEP-3)."""
+        for found in self._institutions():
+            now_ms = self._clock.now_ms()
+            with reading(self._engine) as connection:
+                ready = course_runs.passed(connection, found.id, self._profiles, now_ms)
+            if ready:
+                with writing(self._engine) as connection:
+                    course_runs.fix(connection, found.id, self._profiles, now_ms)
+
     def rosters(self) -> None:
         """Build rosters where the campus changed, time passed, or a reader holds a newer one than was issued."""
         for found in self._institutions():
@@ -283,9 +307,10 @@ class Jobs:
 
     def heads(self) -> None:
         """Write today's heads of the registers' history to the folder, where they are not there yet."""
+        key = None if self._audit_key is None else self._audit_key()
         for found in self._institutions():
             with reading(self._engine) as connection:
-                path = heads_file.write_daily(connection, found, self._audit_dir or Path(), self._clock.now_ms())
+                path = heads_file.write_daily(connection, found, self._audit_dir or Path(), self._clock.now_ms(), key)
             if path is not None:
                 log.info("heads-written file=%s", path.name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import logging
 import socket
 from collections.abc import Sequence
@@ -60,6 +61,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise StoreError(
             "listen", f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
         ) from error
+    # What was made until now lives as long as the server: to look through it for garbage takes longer than a page.
+    gc.collect()
+    gc.freeze()
     # One line, for whoever started it with port 0.
     print(f"muster server: http://{host}:{listening.getsockname()[1]}", flush=True)
     config = uvicorn.Config(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ KEPT_MS = 3_600_000
 #: keys are asked for anew at most this often, however many tokens come with a key that is not known
 KEYS_AGAIN_MS = 30_000
 TIMEOUT_S = 10.0
+#: a provider that does not answer is not asked again so soon; nor by more than so many at once: each holds a thread
+AWAY_MS, AT_ONCE = 3_000, 8
 #: clocks may differ by this
 LEEWAY_S = 60
 
@@ -68,6 +71,8 @@ class Provider:
         self._metadata: dict[str, Any] | None = None
         self._keys: KeySet | None = None
         self._read_ms = self._keys_ms = 0
+        self._away_ms: int | None = None
+        self._asking = threading.BoundedSemaphore(AT_ONCE)
 
     def begin(self, back: str, now_ms: int) -> Flow:
         """Where to send the browser, which comes back to `back`. Raises Unwritable(`provider-away`)."""
@@ -92,7 +97,7 @@ class Provider:
         if "error" in answer or not answer.get("code"):
             raise NotSignedIn("provider-refused", "the provider did not sign you in")
         try:
-            with self._oauth(back) as client:
+            with self._talking(now_ms), self._oauth(back) as client:
                 token = client.fetch_token(
                     found["token_endpoint"],
                     grant_type="authorization_code",
@@ -149,7 +154,8 @@ class Provider:
         with self._lock:
             if self._metadata is not None and now_ms - self._read_ms < KEPT_MS:
                 return self._metadata
-        found = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+        with self._talking(now_ms):
+            found = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         # Discovery §4.3: it must be the very issuer that was asked.
         if found.get("issuer") != self.issuer:
             raise BadSetting("provider-issuer", f"oidc_issuer is {self.issuer}, and the provider says it is another")
@@ -158,6 +164,29 @@ class Provider:
         with self._lock:
             self._metadata, self._read_ms = found, now_ms
         return found
+
+    @contextmanager
+    def _talking(self, now_ms: int) -> Iterator[None]:
+        """Ask the provider something. Strangers can make us ask: one that does not answer must not hold every thread.
+
+        Raises Unwritable(`provider-away`), at once where it did not answer just before or many ask already.
+        """
+        with self._lock:
+            if self._away_ms is not None and 0 <= now_ms - self._away_ms < AWAY_MS:
+                raise _away()
+        if not self._asking.acquire(blocking=False):
+            raise _away()
+        try:
+            yield
+        except (Unwritable, httpx.TransportError):
+            with self._lock:
+                self._away_ms = now_ms
+            raise
+        else:
+            with self._lock:
+                self._away_ms = None
+        finally:
+            self._asking.release()
 
     def _need_safe(self, address: object) -> None:
         """An endpoint is https, or plain http on the same host as an issuer that is so itself (a test, a demo)."""
@@ -170,7 +199,9 @@ class Provider:
         with self._lock:
             if self._keys is not None and now_ms - self._keys_ms < KEPT_MS:
                 return self._keys
-        keys = KeySet.import_key_set(self._get(self._discovered(now_ms)["jwks_uri"]))  # type: ignore[arg-type]
+        address = self._discovered(now_ms)["jwks_uri"]
+        with self._talking(now_ms):
+            keys = KeySet.import_key_set(self._get(address))  # type: ignore[arg-type]
         with self._lock:
             self._keys, self._keys_ms = keys, now_ms
         return keys

@@ -1,4 +1,5 @@
-"""Messages become mails: files in an outbox folder, from where the house's mail system takes them.
+"""Messages become mails: files in an outbox folder, from where the house's mail system takes them. Where the settings
+name an SMTP server, mails go there instead (mailer.py).
 
 A mail is on stable storage before its message counts as sent, and its file has the message's name: so a crash between
 the two writes the same file again, and nobody gets it twice from here.
@@ -7,15 +8,11 @@ the two writes the same file again, and nobody gets it twice from here.
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
 from pathlib import Path
 
+from server import mail
 from server.store import notices
 from server.store.engine import Engine, reading, writing
-from server.store.notices import Letter
 
 NO_ADDRESS, BAD_ADDRESS = "no-address", "bad-address"
 #: messages of one step
@@ -43,11 +40,11 @@ class Outbox:
                     failed[letter.id] = NO_ADDRESS
                     continue
                 try:
-                    mail = self._mail(letter)
+                    made = mail.compose(letter, self._sender, mail.address_of(letter.address))
                 except ValueError:
                     failed[letter.id] = BAD_ADDRESS
                     continue
-                self._write(letter.id, mail)
+                self._write(letter.id, made)
                 sent.append(letter.id)
             if sent:
                 _sync(self._folder)
@@ -55,26 +52,12 @@ class Outbox:
                 notices.settle(connection, sent, failed, now_ms)
             done += len(sent)
 
-    def _mail(self, letter: Letter) -> bytes:
-        address = letter.address or ""
-        # One address and nothing else: no list, no header of its own.
-        if address.count("@") != 1 or not address.isprintable() or any(one in address for one in ' ,;<>"\\()[]:'):
-            raise ValueError(address)
-        mail = EmailMessage()
-        mail["From"] = self._sender
-        mail["To"] = address
-        mail["Subject"] = " ".join(letter.subject.split())
-        mail["Date"] = format_datetime(datetime.fromtimestamp(letter.created_ms / 1000, UTC))
-        mail["Message-ID"] = f"<message-{letter.id}@muster>"
-        mail.set_content(letter.text)
-        return mail.as_bytes(policy=SMTP)
-
-    def _write(self, message_id: int, mail: bytes) -> None:
+    def _write(self, message_id: int, made: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / f"message-{message_id}.eml"
         part = path.with_suffix(".part")
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(mail)
+            file.write(made)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from server import backup_file, pg_client
+from server.audit_key import AuditKey
+from server.backup_attachments import Returning
 from server.backup_command import look_through, said_of
-from server.backup_file import KEY, POSTGRES, SQLITE, Manifest
+from server.backup_file import AUDIT_KEY, KEY, POSTGRES, SQLITE, Manifest
 from server.commands import DONE, Store, open_store, run
 from server.errors import BadSetting, Refused, StoreError
-from server.store import cards, carried, copies, migrations, readers
+from server.store import attached, attachments, cards, carried, copies, migrations, readers
 from server.store.carried import Carried, Changes
 from server.store.engine import DBAPIError, Engine, open_engine, reading, writing
 from server.vault import Vault
@@ -59,10 +61,22 @@ def _restore(arguments: argparse.Namespace) -> int:
     stamp = datetime.fromtimestamp(store.clock.now_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     vault, key_file = _vault(store, arguments.file, manifest, stamp)
     put = _put_file if copies.is_sqlite(store.engine) else _put_schema
-    changes, kept = put(store, arguments.file, manifest, vault, old, empty, stamp)
+    folder = attachments.folder_of(store.settings.data_dir)
+    files = Returning(arguments.file, manifest, folder, folder.with_name(f"{folder.name}.before-{stamp}"))
+    try:
+        files.bring(keep=not empty)
+        changes, kept = put(store, arguments.file, manifest, vault, old, empty, stamp)
+    except BaseException:
+        files.undo()
+        raise
+    with reading(store.engine) as connection:
+        files_kept, lacking = files.settle(attached.held(connection))
     if key_file is not None:
         _put_key(store.settings.server_key_file, key_file, stamp)
-    _say(manifest, changes, kept, old is not None or empty)
+    _put_audit_key(store, arguments.file, manifest, stamp)
+    _say(manifest, changes, " and ".join(str(one) for one in (kept, files_kept) if one), old is not None or empty)
+    for name in lacking:
+        print(f"attachments/{name}: is not in the backup [attachment-missing]")
     return DONE
 
 
@@ -108,6 +122,21 @@ def _put_key(path: Path, taken: Path, stamp: str) -> None:
     if path.exists():
         path.rename(path.with_name(f"{path.name}.before-{stamp}"))
     taken.rename(path)
+
+
+def _put_audit_key(store: Store, file: Path, manifest: Manifest, stamp: str) -> None:
+    """The key that signs the history's heads, unless there is one that opens."""
+    if AUDIT_KEY not in manifest.files:
+        return
+    path = AuditKey.file_in(store.settings.data_dir)
+    if path.exists():
+        try:
+            AuditKey.of(store.settings.data_dir, store.vault)
+        except BadSetting:
+            path.rename(path.with_name(f"{path.name}.before-{stamp}"))
+        else:
+            return
+    backup_file.take_out(file, AUDIT_KEY, path)
 
 
 def _finish(engine: Engine, manifest: Manifest, vault: Vault, old: Carried | None, digest: str, now_ms: int) -> Changes:
@@ -180,9 +209,9 @@ def _put_schema(
     return changes, None if empty else f"schema {aside} of the database"
 
 
-def _say(manifest: Manifest, changes: Changes, kept: str | None, readable: bool) -> None:
+def _say(manifest: Manifest, changes: Changes, kept: str, readable: bool) -> None:
     print(f"The store is as it was at {manifest.when()}.")
-    if kept is not None:
+    if kept:
         print(f"What was there is kept: {kept}. Remove it when you are sure.")
     for what, names in (
         ("readers made since, taken over with their keys", changes.readers),
@@ -196,12 +225,13 @@ def _say(manifest: Manifest, changes: Changes, kept: str | None, readable: bool)
             print(f"{what}: {', '.join(sorted(set(names)))}")
     if changes.card_keys:
         print(f"card keys made since, taken over: {changes.card_keys}")
-    if kept is None or not readable:
+    if not kept or not readable:
         print(
             "Nothing newer could be read, so look yourself: accounts, tokens and gateways that were closed since are open "
             "again; a reader made since is unknown until `muster reader adopt` is given its settings file."
         )
     print(
         "Start the server. Gateways and readers bring by themselves what they gave since then. Marks set by hand and "
-        "imports since then must be done again. Everybody signs in again."
+        "imports since then must be done again. What was erased since is there again: erase it again. Everybody signs "
+        "in again."
     )

@@ -17,6 +17,7 @@ from server.errors import StoreError, Unwritable
 from server.imports import rules, run
 from server.imports.badrows import NeedsConfirmation, RowsRefused
 from server.imports.summary import Summary
+from server.policy.profile import Profiles
 from server.store import institutions, schedules
 from server.store.engine import Engine, reading, writing
 from server.store.schedules import Schedule
@@ -55,9 +56,17 @@ class Schedules:
     """Looks every few seconds whose time has come. `step` does it once, for tests."""
 
     def __init__(
-        self, engine: Engine, clock: Clock, vault: Vault, folder: Path, *, wake: Callable[[], None] = lambda: None
+        self,
+        engine: Engine,
+        clock: Clock,
+        vault: Vault,
+        folder: Path,
+        profiles: Profiles,
+        *,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine, self._clock, self._vault, self._folder, self._wake = engine, clock, vault, folder, wake
+        self._profiles = profiles
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -121,6 +130,7 @@ class Schedules:
                 clock=self._clock,
                 vault=self._vault,
                 institution=institutions.one(connection, one.institution_id),
+                profiles=self._profiles,
             )
         report: dict[str, Any] = {}
         outcome = schedules.OK

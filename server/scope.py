@@ -75,6 +75,8 @@ ACTS: Mapping[str, Mapping[str, str]] = {
     "leave.approve": {HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
     # trips
     "trip.plan": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
+    # reasons, notes, callers' names, evidence and messages, erased for good on somebody's demand
+    "notes.erase": {REGISTRY: GRANT, ADMIN: ALL},
     # a student's own page; others read a student through their scope
     "attendance.read": {STUDENT: OWN, LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, FINANCE: GRANT,
                         AUDITOR: GRANT, ADMIN: ALL},
@@ -87,6 +89,14 @@ ACTS: Mapping[str, Mapping[str, str]] = {
     "accounts.change": {ADMIN: ALL},
     "profiles.change": {REGISTRY: GRANT, ADMIN: ALL},
     "imports.run": {REGISTRY: GRANT, ADMIN: ALL},
+    # the residence: a grant's scope is a house
+    "residence.read": {RESIDENCE: GRANT, REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
+    # excuse, call, note, entry, PIN, enrolment, leave, flags
+    "residence.tend": {RESIDENCE: GRANT, ADMIN: ALL},
+    # houses, kiosks, residents, duty
+    "residence.manage": {REGISTRY: GRANT, ADMIN: ALL},
+    # a resident's own evenings, leave and consent
+    "residence.own": {STUDENT: OWN},
     # the house
     "emergency.read": {HEAD: ALL, REGISTRY: ALL, RESIDENCE: ALL, TECHNICIAN: NONE, ADMIN: ALL},
     "audit.read": {AUDITOR: ALL, ADMIN: ALL},
@@ -111,14 +121,16 @@ class Reach:
     """How far somebody reaches with an act: what the joined grants allow."""
 
     all: bool = False
-    #: what they staff themselves, or who they are
+    #: what they staff themselves, and who they are
     own: bool = False
+    #: who they are, and nothing that they staff: a student's. A session may still name them as staff of a time before
+    oneself: bool = False
     departments: frozenset[int] = frozenset()
     courses: frozenset[int] = frozenset()
     residences: frozenset[int] = frozenset()
 
     def __bool__(self) -> bool:
-        return self.all or self.own or bool(self.departments or self.courses or self.residences)
+        return self.all or self.own or self.oneself or bool(self.departments or self.courses or self.residences)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +158,7 @@ class Scope:
     def reach(self, act: str) -> Reach:
         """How far this act goes. An act that ACTS does not name is a mistake of ours: KeyError."""
         by_role = ACTS[act]
-        everything = own = False
+        everything = own = oneself = False
         found: dict[str, set[int]] = {DEPARTMENT: set(), COURSE: set(), RESIDENCE_HOUSE: set()}
         for grant in self.grants:
             how_far = by_role.get(grant.role, NONE)
@@ -154,11 +166,13 @@ class Scope:
                 everything = True
             elif how_far == GRANT and grant.scope_id is not None:
                 found[grant.scope].add(grant.scope_id)
-            elif how_far == OWN:
-                own = own or self.person_id is not None
+            elif how_far == OWN and self.person_id is not None:
+                own = own or grant.role != STUDENT
+                oneself = True
         return Reach(
             all=everything,
             own=own,
+            oneself=oneself,
             departments=frozenset(found[DEPARTMENT]),
             courses=frozenset(found[COURSE]),
             residences=frozenset(found[RESIDENCE_HOUSE]),

@@ -37,8 +37,17 @@ VARIABLES = {
     "oidc_client_secret_file": "MUSTER_OIDC_CLIENT_SECRET_FILE",
     "oidc_login_claim": "MUSTER_OIDC_LOGIN_CLAIM",
     "oidc_name": "MUSTER_OIDC_NAME",
+    "mail_from": "MUSTER_MAIL_FROM",
+    "smtp_host": "MUSTER_SMTP_HOST",
+    "smtp_port": "MUSTER_SMTP_PORT",
+    "smtp_tls": "MUSTER_SMTP_TLS",
+    "smtp_user": "MUSTER_SMTP_USER",
+    "smtp_password_file": "MUSTER_SMTP_PASSWORD_FILE",
+    "reader_heads_days": "MUSTER_READER_HEADS_DAYS",
 }
 FILE = "muster.toml"
+#: registers are looked at again for 30 days (store/evidence.py), and gateways deliver again what is as old
+HEADS_DAYS_LEAST = 35
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +93,20 @@ class Settings:
     oidc_login_claim: str = ""
     #: what people call the account that they have there
     oidc_name: str = "college account"
+    #: the address that mails come from
+    mail_from: str = "muster@localhost"
+    #: the SMTP server that takes mails; empty: they become files in the outbox folder
+    smtp_host: str = ""
+    #: 0: 587 with starttls, 465 with implicit, 25 with none
+    smtp_port: int = 0
+    #: starttls, implicit; none only to this very machine
+    smtp_tls: str = "starttls"
+    #: empty: the server asks for none
+    smtp_user: str = ""
+    #: a file whose first line is the password, readable by its owner alone
+    smtp_password_file: Path = Path()
+    #: readers' head statements older than this are thinned to what the promise needs; 0: never
+    reader_heads_days: int = 60
 
 
 def load(environ: Mapping[str, str], folder: Path) -> Settings:
@@ -120,7 +143,22 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         _need_https(name, getattr(made, name))
     if bool(made.oidc_issuer) != bool(made.oidc_client_id):
         raise BadSetting("setting-value", "oidc_issuer and oidc_client_id are set together, or neither")
+    _need_mail(made)
+    if 0 < made.reader_heads_days < HEADS_DAYS_LEAST:
+        raise BadSetting("setting-value", f"reader_heads_days is 0 or at least {HEADS_DAYS_LEAST}")
     return made
+
+
+def _need_mail(made: Settings) -> None:
+    """Raises BadSetting(`setting-value`) unless mails can be sent as it says."""
+    if made.mail_from.count("@") != 1 or not made.mail_from.isascii() or any(one <= " " for one in made.mail_from):
+        raise BadSetting("setting-value", f"mail_from is one address, not {made.mail_from!r}")
+    if made.smtp_tls not in ("starttls", "implicit", "none") or made.smtp_port > 65535:
+        raise BadSetting("setting-value", "smtp_tls is starttls, implicit or none, smtp_port at most 65535")
+    if made.smtp_host and made.smtp_tls == "none" and made.smtp_host not in ("localhost", "127.0.0.1", "::1"):
+        raise BadSetting("setting-value", "smtp_tls is none only where smtp_host is this machine: names go through it")
+    if bool(made.smtp_user) != (made.smtp_password_file != Path()):
+        raise BadSetting("setting-value", "smtp_user and smtp_password_file are set together, or neither")
 
 
 def _need_https(name: str, address: str) -> None:

@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from firmware.contract.topics import is_name
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.scope import COURSE, DEPARTMENT, INSTITUTION, ROLES
+from server.scope import COURSE, DEPARTMENT, INSTITUTION, RESIDENCE_HOUSE, ROLES
 from server.store import accounts, logins, people
 from server.store.engine import writing
 
@@ -51,10 +51,11 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--department", metavar="CODE", help="in this department and those below it only")
     where.add_argument("--course", metavar="CODE", help="in this course only")
+    where.add_argument("--house", dest="residence", metavar="CODE", help="in this house of the residence only")
 
 
 def _where(arguments: argparse.Namespace) -> dict[str, str]:
-    for kind in (DEPARTMENT, COURSE):
+    for kind in (DEPARTMENT, COURSE, RESIDENCE_HOUSE):
         if code := getattr(arguments, kind):
             return {"scope_kind": kind, "scope_code": code}
     return {"scope_kind": INSTITUTION, "scope_code": ""}

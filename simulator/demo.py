@@ -177,8 +177,8 @@ async def _live(script: Script, folder: Path, arguments: argparse.Namespace, say
         await asyncio.to_thread(wait_listening, port)
         print(f"\n  corridor   http://127.0.0.1:{port}/      doors and cards to hold to them")
         print(f"  registers  {stage.line.url}/")
-        for who, name, password in logins:
-            print(f"             {name} / {password}   ({who})")
+        for line in login_lines(logins):
+            print(line)
         print(f"\n  ready after {time.monotonic() - began:.0f} s; Ctrl-C ends it\n", flush=True)
         await stop.wait()
         say("ending")
@@ -188,6 +188,27 @@ async def _live(script: Script, folder: Path, arguments: argparse.Namespace, say
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return OK
+
+
+#: where each of the demo's accounts begins to look
+FIRST_PAGES = {
+    "admin": "everything",
+    "lecturer1": "/today: the registers that fill, marking, cover",
+    "lecturer2": "/today, /lateness, /trips",
+    "student": "/me: own attendance, reporting an absence, a lost card",
+    "head": "/compliance, /requests, /absences",
+    "registry": "/registry, /requests, /export",
+}
+
+
+def login_lines(logins: list[tuple[str, str, str]]) -> list[str]:
+    """The printed lines that say how to sign in, as whom, and what to look at. logins: (who, name, password)."""
+    names = max((len(f"{name} / {password}") for _, name, password in logins), default=0)
+    people = max((len(who) for who, _, _ in logins), default=0)
+    return [
+        f"             {f'{name} / {password}':{names}}  {who:{people}}  {FIRST_PAGES.get(name, '')}".rstrip()
+        for who, name, password in logins
+    ]
 
 
 async def _life(stage: Stage, plan: Plan, seed: int) -> None:

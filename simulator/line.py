@@ -29,6 +29,39 @@ class Login:
     password: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """Somebody of the campus as whom a visitor can sign in."""
+
+    name: str
+    #: a role of server/scope.py, and what people call it
+    grant: str
+    role: str
+    #: id among the campus's people; '' for who is none of them
+    person: str = ""
+
+
+def visitors(campus: Campus) -> list[Visitor]:
+    """One for each role that has pages of its own: an administrator, two lecturers, a student of the first one's, a head
+    of department and the registry."""
+    taught = [t for c in campus.classes.values() for t in c.staff]
+    teachers = sorted(set(taught), key=taught.index)
+    found = [Visitor(name="admin", grant="admin", role="administrator")]
+    found += [
+        Visitor(name=f"lecturer{n}", grant="lecturer", role="lecturer", person=teacher)
+        for n, teacher in enumerate(teachers[:2], 1)
+    ]
+    listed = campus.students_of(campus.sessions[0]) if campus.sessions else ()
+    if listed:
+        # Whoever has most to see: sessions that run and sessions to come.
+        student = max(listed, key=lambda one: len(campus.of_student(one)))
+        found.append(Visitor(name="student", grant="student", role="student", person=student))
+    head = teachers[-1] if len(teachers) > 2 else ""
+    found.append(Visitor(name="head", grant="head", role="head of department", person=head))
+    found.append(Visitor(name="registry", grant="registry", role="registry"))
+    return found
+
+
 class Line:
     """Everything between the doors and the register, on this machine.
 
@@ -103,14 +136,14 @@ class Line:
         return settings
 
     def _accounts(self, campus: Campus, env: dict[str, str]) -> None:
-        self.logins.append(Login(who="administrator", name="admin", password=secrets.token_urlsafe(9)))
         password = self.folder / "password"
-        self._staff(self.logins[0], ["--role", "admin"], password, env)
-        taught = [t for c in campus.classes.values() for t in c.staff]
-        for n, teacher in enumerate(sorted(set(taught), key=taught.index)[:2], 1):
-            person = campus.people[teacher]
-            login = Login(who=f"{person.given} {person.family}", name=f"lecturer{n}", password=secrets.token_urlsafe(9))
-            self._staff(login, ["--role", "lecturer", "--person", teacher, "--name", login.who], password, env)
+        for visitor in visitors(campus):
+            person = campus.people.get(visitor.person)
+            shown = f"{person.given} {person.family}" if person else visitor.role
+            who = f"{shown}, {visitor.role}" if person else visitor.role
+            login = Login(who=who, name=visitor.name, password=secrets.token_urlsafe(9))
+            more = ["--role", visitor.grant, "--name", shown]
+            self._staff(login, [*more, "--person", visitor.person] if person else more, password, env)
             self.logins.append(login)
 
     def _staff(self, login: Login, more: list[str], password: Path, env: dict[str, str]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from server.errors import StoreError
@@ -16,6 +18,36 @@ _CODES = {404: "not-found", 405: "method", 413: "too-much", 422: "request"}
 _TEXTS = {404: "there is nothing at this address: check it", 405: "this address is not used like that"}
 #: on an exception that stands in our log
 _LOGGED = "_muster_logged"
+
+
+class Said(BaseModel):
+    """What went wrong: a stable code for machines, and a text for whoever has to act."""
+
+    code: str
+    text: str
+
+
+class Problem(BaseModel):
+    """Every error's answer."""
+
+    error: Said
+
+
+_MEANS = {
+    400: "Something that was asked for cannot be.",
+    401: "Nobody is signed in, or the token is none.",
+    403: "Signed in, and not allowed this.",
+    404: "There is no such thing, or not for whoever asks.",
+    409: "Understood, and not done: it would break a rule.",
+    413: "More at once than is taken.",
+    422: "The request is not of the form that is described here.",
+    503: "The database cannot be written or reached now: try again.",
+}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How these errors stand in the OpenAPI document."""
+    return {status: {"model": Problem, "description": _MEANS[status]} for status in statuses}
 
 
 def shaped(status: int, code: str, text: str) -> JSONResponse:

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from server import declared, deliveries
+from server.api import errors
 from server.api.signed_in import bearer
 from server.errors import NotSignedIn, TooMuch, Unwritable
 from server.store import logins, rosters
 from server.store.engine import reading, writing
 
-router = APIRouter(prefix="/api/gateway/v1", tags=["gateway"])
+router = APIRouter(prefix="/api/gateway/v1", tags=["gateway"], responses=errors.documented(400, 401, 413, 422, 503))
 
 #: how often it is written down that a gateway is there
 SEEN_EVERY_MS = 10_000

@@ -7,14 +7,14 @@ import threading
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from server.api.errors import shaped
+from server.api.errors import documented, shaped
 from server.declared import public
 from server.deliveries import Answer
 from server.errors import StoreError
 from server.store import alarms, due, institutions, quarantines, swipes
 from server.store.engine import reading, writes
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=documented(413, 503))
 
 
 class Counters:
@@ -49,7 +49,7 @@ def healthz(request: Request) -> JSONResponse:
     return JSONResponse({"ok": True})
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 @public("for machines that look after the server; no person is in it")
 def metrics(request: Request) -> PlainTextResponse:
     """Prometheus text format."""

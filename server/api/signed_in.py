@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from server import declared
+from server.csrf import is_from
 from server.errors import NotAllowed, NotSignedIn
 from server.scope import Scope
 from server.store import logins
@@ -56,7 +57,7 @@ def scope(request: Request, login: Annotated[Login, Depends(current)]) -> Scope:
 
     Raises NotSignedIn, NotAllowed(`csrf`).
     """
-    if request.method not in _SAFE and login.csrf and request.headers.get(CSRF_HEADER) != login.csrf:
+    if request.method not in _SAFE and login.csrf and not is_from(request.headers.get(CSRF_HEADER, ""), login.csrf):
         raise NotAllowed("csrf", f"send the login's value in the header {CSRF_HEADER}")
     return login.scope
 

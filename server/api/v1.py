@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from server.api import errors
 from server.api.signed_in import Signed
 from server.declared import act, signed_in
 from server.errors import NotFound, StoreError
@@ -18,7 +19,7 @@ from server.store import alarms, doors, due, institutions, listings, quarantines
 from server.store import swipes as swipes_
 from server.store.engine import Connection, reading, writing
 
-router = APIRouter(prefix="/api/v1", tags=["v1"])
+router = APIRouter(prefix="/api/v1", tags=["v1"], responses=errors.documented(400, 401, 403, 404, 409, 413, 422, 503))
 
 #: what a database holds as a number, and as a text: PostgreSQL's has no NUL
 Number = Annotated[int, Field(ge=0, le=(1 << 63) - 1)]
@@ -109,7 +110,7 @@ def verify(request: Request, scope: Signed, session_id: Number) -> dict[str, int
     """Save the register: its marks are verified (STEP-18). Answers how many were new, and the new version."""
     state = request.app.state
     with writing(state.engine) as connection:
-        done = registers.verify(connection, scope, session_id, state.clock.now_ms())
+        done = registers.verify(connection, scope, session_id, state.clock.now_ms(), state.profiles)
         return {"verified": done, "version": registers.version(connection, scope, session_id)}
 
 

@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from server.policy.marking import Decision
-from server.policy.profile import Profile
-from server.policy.sections import LOCK
 from server.store import alarms, derivations
 from server.store.engine import Connection
 
@@ -95,11 +93,6 @@ def apply(
     derivations.add_proposals(connection, proposed)
     derivations.touch(connection, changed)
     return changed
-
-
-def locks(profile: Profile) -> bool:
-    """Whether a course's lock date ends all changes in this profile (STEP-3); others follow their own tiers."""
-    return any(tier.until == LOCK for tier in profile.tiers)
 
 
 def _proposal(

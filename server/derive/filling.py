@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from server.derive import leave, trips
-from server.policy.profile import Profile
+from server.policy.profile import Profiles
 from server.store import covered
 from server.store.engine import Connection
 
@@ -14,9 +14,7 @@ from server.store.engine import Connection
 Work = Callable[[Connection], int]
 
 
-def waiting(
-    connection: Connection, profiles: Mapping[str, Profile], institution_id: int, now_ms: int
-) -> list[tuple[str, Work]]:
+def waiting(connection: Connection, profiles: Profiles, institution_id: int, now_ms: int) -> list[tuple[str, Work]]:
     """(such as `absence/7`, its work) of every approved absence and confirmed trip whose registers are not as it says:
     sessions were made, moved or taken away since. A look that locks nothing."""
     found: list[tuple[str, Work]] = []
@@ -25,6 +23,6 @@ def waiting(
             work = partial(leave.fill, profiles=profiles, absence_id=one, now_ms=now_ms)
             found.append((leave.authority_of(one), work))
     for one in covered.trips_at(connection, institution_id, now_ms):
-        if trips.pending(connection, profiles, one):
+        if trips.pending(connection, profiles, one, now_ms=now_ms):
             found.append((f"trip/{one}", partial(trips.fill, profiles=profiles, trip_id=one, now_ms=now_ms)))
     return found

@@ -6,13 +6,13 @@ nothing is overwritten; a proposal asks whoever marks the register. LOUGH-19 to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from server.policy import leave
 from server.policy.marking import Decision
-from server.policy.profile import Profile
+from server.policy.profile import Profile, Profiles
 from server.policy.sections import Transition
 from server.policy.tiers import people
 from server.scope import Scope
@@ -41,7 +41,7 @@ class Effect:
 
 def effects(
     connection: Connection,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     found: Absence,
     *,
     decider: Scope | None,
@@ -64,12 +64,12 @@ def effects(
         sessions=frozenset(found.session_ids) or None,
     )
     rows = covered.between(connection, [found.person_id], found.from_ms, found.to_ms, found.session_ids)
-    times = standing.course_times(connection, [one.id for one in rows])
-    judge = _Judge(connection, facts, decider, standing.zone_of(connection, institution_id))
+    zone = standing.zone_of(connection, institution_id)
+    final = standing.final(connection, profiles, zone, rows, now_ms)
+    judge = _Judge(connection, facts, decider, zone)
     made = []
     for one in rows:
-        lock_ms = times[one.id].lock_ms
-        if lock_ms is not None and now_ms >= lock_ms:
+        if one.id in final:
             made.append(
                 Effect(session=one, kind=STAYS, code=None, rule="", text="the records of this course are final")
             )
@@ -179,7 +179,7 @@ class _Plan:
         return bool(self.fills or self.asks or self.gone)
 
 
-def _plan(connection: Connection, profiles: Mapping[str, Profile], absence_id: int, now_ms: int) -> _Plan:
+def _plan(connection: Connection, profiles: Profiles, absence_id: int, now_ms: int) -> _Plan:
     found = absences.one(connection, absence_id)
     institution_id = absences.institution_of(connection, absence_id)
     wanted: list[Effect] = []
@@ -188,6 +188,7 @@ def _plan(connection: Connection, profiles: Mapping[str, Profile], absence_id: i
         wanted = effects(connection, profiles, found, decider=decider, now_ms=now_ms)
     keeps = {one.session.id for one in wanted if one.kind in (FILLS, SO)}
     held = covered.set_by(connection, [found.person_id], covered.LEAVE, authority_of(absence_id))
+    final = standing.final(connection, profiles, standing.zone_of(connection, institution_id), held, now_ms)
     asks = [one for one in wanted if one.kind == ASKS]
     return _Plan(
         found=found,
@@ -195,7 +196,7 @@ def _plan(connection: Connection, profiles: Mapping[str, Profile], absence_id: i
         fills=tuple(one for one in wanted if one.kind == FILLS),
         asks=tuple(one for one in asks if not covered.proposed(connection, one.session.id, found.person_id, one.rule)),
         # What is past stays as it was: it is corrected by a change request.
-        gone=tuple(one for one in held if one.id not in keeps and one.starts_ms > now_ms),
+        gone=tuple(one for one in held if one.id not in keeps | final and one.starts_ms > now_ms),
     )
 
 
@@ -204,12 +205,12 @@ def authority_of(absence_id: int) -> str:
     return f"absence/{absence_id}"
 
 
-def pending(connection: Connection, profiles: Mapping[str, Profile], absence_id: int, *, now_ms: int) -> bool:
+def pending(connection: Connection, profiles: Profiles, absence_id: int, *, now_ms: int) -> bool:
     """Whether `fill` would do anything: a look that locks nothing."""
     return bool(_plan(connection, profiles, absence_id, now_ms))
 
 
-def fill(connection: Connection, profiles: Mapping[str, Profile], absence_id: int, *, now_ms: int) -> int:
+def fill(connection: Connection, profiles: Profiles, absence_id: int, *, now_ms: int) -> int:
     """Bring every register to what an absence says: fill in, ask, take back what it no longer covers. Idempotent.
 
     Returns how many marks were set or taken back.
@@ -244,7 +245,7 @@ def fill(connection: Connection, profiles: Mapping[str, Profile], absence_id: in
     return len(plan.fills) + len(gone)
 
 
-def fill_person(connection: Connection, profiles: Mapping[str, Profile], absence_id: int, *, now_ms: int) -> int:
+def fill_person(connection: Connection, profiles: Profiles, absence_id: int, *, now_ms: int) -> int:
     """`fill`, and then the student's other approved absences: they may cover what this one gave up."""
     changed = fill(connection, profiles, absence_id, now_ms=now_ms)
     found = absences.one(connection, absence_id)

@@ -12,9 +12,10 @@ from typing import Any
 from firmware.contract.decide import Window
 from server.derive import decided
 from server.derive.credits import Candidate, Judged, Tap, fold, span
+from server.policy import deadlines
 from server.policy.marking import Decision, Evidence, from_silence, from_tap
 from server.policy.profile import Profile, Profiles
-from server.store import derivations, due, standing, swipes
+from server.store import course_times, derivations, due, standing, swipes
 from server.store.engine import Connection
 
 #: looked at around what is due before anything wider
@@ -295,9 +296,13 @@ class _Batch:
         ended = [
             one
             for one, known in self.sessions.items()
-            if known.window.ends_ms < self.now_ms and decided.locks(known.profile)
+            if known.window.ends_ms < self.now_ms and deadlines.locks(known.profile)
         ]
-        times = standing.course_times(self.connection, ended) if ended else {}
+        if not ended:
+            return set()
+        zone = standing.zone_of(self.connection, self.institution_id)
+        held = course_times.of(self.connection, ended)
+        times = {one: held[one].by(self.sessions[one].profile, zone) for one in ended}
         return {one for one, at in times.items() if at.lock_ms is not None and at.lock_ms <= self.now_ms}
 
     def _listed(self, key: tuple[int, int], session: _Session) -> bool:

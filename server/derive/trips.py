@@ -6,11 +6,11 @@ change gives up is taken back with its history.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from server.derive import leave
-from server.policy.profile import Profile
+from server.policy.profile import Profile, Profiles
 from server.store import covered, derivations, registers, standing, trips
 from server.store.covered import Covered
 from server.store.engine import Connection
@@ -32,16 +32,22 @@ class Effect:
 
 
 def effects(
-    connection: Connection, profiles: Mapping[str, Profile], found: trips.Trip, students: set[int]
+    connection: Connection,
+    profiles: Profiles,
+    found: trips.Trip,
+    students: set[int],
+    *,
+    institution_id: int,
+    now_ms: int,
 ) -> list[Effect]:
     """What it does to every register that these students miss while the trip lasts, overlapping sessions too."""
-    return [
-        _effect(standing.profile_of(profiles, one), one)
-        for one in covered.between(connection, students, found.from_ms, found.to_ms)
-    ]
+    rows = covered.between(connection, students, found.from_ms, found.to_ms)
+    zone = standing.zone_of(connection, institution_id)
+    final = standing.final(connection, profiles, zone, rows, now_ms)
+    return [_effect(standing.profile_of(profiles, one), one, final=one.id in final) for one in rows]
 
 
-def _effect(profile: Profile, one: Covered) -> Effect:
+def _effect(profile: Profile, one: Covered, *, final: bool) -> Effect:
     code = next((code for code, about in profile.codes.items() if about.confirmed_trip), None)
 
     def said(kind: str, text: str) -> Effect:
@@ -49,6 +55,8 @@ def _effect(profile: Profile, one: Covered) -> Effect:
 
     if one.cancelled_ms is not None:
         return said(STAYS, "the class is cancelled: nobody is marked")
+    if final:
+        return said(STAYS, "the records of this course are final")
     if code is None:
         return said(STAYS, f"the rules of this class ({profile.title}) have no mark for a trip")
     if one.code == code:
@@ -62,7 +70,7 @@ def _effect(profile: Profile, one: Covered) -> Effect:
 
 def fill(
     connection: Connection,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     trip_id: int,
     *,
     now_ms: int,
@@ -72,13 +80,13 @@ def fill(
 
     also: whoever was just taken off the trip, and may still have its marks.
     """
-    first = _plan(connection, profiles, trip_id, also)
+    first = _plan(connection, profiles, trip_id, also, now_ms)
     concerned = {one.session.id for one in (*first.fills, *first.asks)} | {one.id for one in first.gone}
     if not concerned:
         return 0
     # Looked at again under the lock: a tap or a hand that came meanwhile is seen.
     derivations.lock_registers(connection, first.institution_id, concerned)
-    plan = _plan(connection, profiles, trip_id, also)
+    plan = _plan(connection, profiles, trip_id, also, now_ms)
     by_session: dict[int, list[Effect]] = {}
     for one in plan.fills:
         if one.session.id in concerned:
@@ -105,9 +113,9 @@ def fill(
     return len(plan.fills) + len(gone)
 
 
-def pending(connection: Connection, profiles: Mapping[str, Profile], trip_id: int) -> bool:
+def pending(connection: Connection, profiles: Profiles, trip_id: int, *, now_ms: int) -> bool:
     """Whether `fill` would do anything: a look that locks nothing."""
-    plan = _plan(connection, profiles, trip_id, ())
+    plan = _plan(connection, profiles, trip_id, (), now_ms)
     return bool(plan.fills or plan.asks or plan.gone)
 
 
@@ -119,15 +127,16 @@ class _Plan:
     gone: tuple[Covered, ...]
 
 
-def _plan(connection: Connection, profiles: Mapping[str, Profile], trip_id: int, also: Iterable[int]) -> _Plan:
+def _plan(connection: Connection, profiles: Profiles, trip_id: int, also: Iterable[int], now_ms: int) -> _Plan:
     found, institution_id = trips.one(connection, trip_id)
     students = {one.person_id: one.came for one in trips.members(connection, trip_id) if one.role == trips.STUDENT}
     came = {one for one, here in students.items() if here}
     if found.confirmed_ms is None or found.cancelled_ms is not None:
         came = set()
-    wanted = effects(connection, profiles, found, came)
+    wanted = effects(connection, profiles, found, came, institution_id=institution_id, now_ms=now_ms)
     keeps = {(one.session.id, one.session.person_id) for one in wanted if one.kind in (FILLS, SO)}
     held = covered.set_by(connection, set(students) | set(also), covered.TRIP, f"trip/{trip_id}")
+    final = standing.final(connection, profiles, standing.zone_of(connection, institution_id), held, now_ms)
     return _Plan(
         institution_id=institution_id,
         fills=tuple(one for one in wanted if one.kind == FILLS),
@@ -136,5 +145,5 @@ def _plan(connection: Connection, profiles: Mapping[str, Profile], trip_id: int,
             for one in wanted
             if one.kind == ASKS and not covered.proposed(connection, one.session.id, one.session.person_id, RULE)
         ),
-        gone=tuple(one for one in held if (one.id, one.person_id) not in keeps),
+        gone=tuple(one for one in held if (one.id, one.person_id) not in keeps and one.id not in final),
     )

@@ -19,8 +19,7 @@ from server.imports.badrows import NeedsConfirmation, RowsRefused
 from server.imports.progress import Progress
 from server.imports.run import Done
 from server.imports.summary import WORDS, Summary
-from server.policy.profile import of_settings
-from server.store import engine
+from server.store import engine, profile_versions
 
 #: exit status where a person has to confirm
 ASKS = 3
@@ -124,7 +123,9 @@ def _with_store(arguments: argparse.Namespace, work: Callable[[run.Store, Progre
             clock=opened.clock,
             vault=opened.vault,
             institution=here,
-            profiles=of_settings(opened.settings.profiles_dir, opened.settings.time_zone),
+            profiles=profile_versions.load(
+                opened.engine, opened.settings.profiles_dir, opened.settings.time_zone, opened.clock.now_ms()
+            ),
         )
         return work(store, Progress(sys.stderr if shown else None))
     finally:

@@ -50,6 +50,11 @@ def plan(
     _Plan(wanted, roster, held, changes, summary, over, term_of, now_ms).run()
 
 
+def _plain(row: Row) -> Row:
+    """What an import may change of a place on a list."""
+    return {name: row[name] for name in ("id", "source_id", "from_ms", "to_ms", "ended_by_hand")}
+
+
 class _Plan:
     """Works out one plan."""
 
@@ -83,16 +88,26 @@ class _Plan:
         for row in open_rows:
             if self._bulk and row["source_id"] not in self._wanted:
                 loose.setdefault((row["class_sid"], row["user_sid"], row["role"]), []).append(row)
+        # Taken off the list here: under a new sourcedId too it is the one that was taken off.
+        off = {
+            (row["class_sid"], row["user_sid"], row["role"]): row
+            for row in held
+            if self._bulk and row["ended_by_hand"] and row["source_id"] not in self._wanted
+        }
         done: set[int] = set()
         for one in self._wanted.values():
             rows = by_sid.get(one.sid, [])
             rows = [row for row in rows if self._same(row, one)]
-            if not rows and (same := loose.get((one.class_sid, one.user_sid, one.role))):
+            what = (one.class_sid, one.user_sid, one.role)
+            if not rows and (same := loose.get(what)):
                 rows = [same.pop(0)]
+            elif not rows and what in off:
+                rows = [off.pop(what)]
             done.update(row["id"] for row in rows)
             if not one.active:
                 for row in rows[-1:]:
                     self._end_enrolment(row, "is to be deleted")
+                    self._let_go(row)
             elif self._over(one.class_sid, one.user_sid):
                 skipped += 1
                 for row in rows[-1:]:
@@ -108,6 +123,10 @@ class _Plan:
                 self._end_enrolment(row, "is of a class or a person that ended")
             elif self._bulk:
                 self._end_enrolment(row, "is not in enrollments.csv any more")
+        if self._bulk:
+            for row in held:
+                if row["id"] not in done:
+                    self._let_go(row)
         if skipped:
             self.summary.notes.append(f"left out: {skipped} enrolments of a class or a person that ended")
 
@@ -147,6 +166,9 @@ class _Plan:
 
     def _keep_enrolment(self, one: Enrolment, rows: list[Row]) -> None:
         last = rows[-1]
+        if last["ended_by_hand"] and last["to_ms"] is not None:
+            self._leave_off(one, last)
+            return
         over = last["to_ms"] is not None and last["to_ms"] <= self._now_ms
         still = one.ends_ms is None or one.ends_ms > self._now_ms
         if over and still and not (one.begins_ms is not None and one.ends_ms is not None):
@@ -159,11 +181,35 @@ class _Plan:
         ends = one.ends_ms if one.ends_ms is None or one.ends_ms >= begins else begins
         if (begins, ends, one.sid) == (last["from_ms"], last["to_ms"], last["source_id"]):
             return
-        self.changes.enrolments.append({"id": last["id"], "source_id": one.sid, "from_ms": begins, "to_ms": ends})
+        self.changes.enrolments.append({**_plain(last), "source_id": one.sid, "from_ms": begins, "to_ms": ends})
         ended = ends is not None and ends <= self._now_ms and not over
         if (begins, ends) != (last["from_ms"], last["to_ms"]):
             self._touch(last["class_sid"], last["role"])
         self.summary.add("enrolments", "ended" if ended else "changed", f"enrolment {one.sid}: its dates or id")
+
+    def _leave_off(self, one: Enrolment, last: Row) -> None:
+        """Taken off the list here, and the source has it still: it stays off, unless the source begins it anew after that
+        (LOUGH-18)."""
+        if one.begins_ms is not None and one.begins_ms > last["to_ms"]:
+            self._new_enrolment(one)
+            return
+        self.summary.notes.append(
+            f"enrolment {one.sid}: {one.role} {one.user_sid} was taken off {one.class_sid} here and stays off; end it in "
+            "its source too, or drop it there and add it again to bring it back"
+        )
+        if last["source_id"] != one.sid:
+            self.changes.enrolments.append({**_plain(last), "source_id": one.sid})
+            self.summary.add("enrolments", "changed", f"enrolment {one.sid}: its dates or id")
+
+    def _let_go(self, row: Row) -> None:
+        """The source has dropped what was taken off here: if it has it again, that is its word and new."""
+        if not row["ended_by_hand"] or row["to_ms"] is None or row["to_ms"] > self._now_ms:
+            # Not taken off, or it ends now.
+            return
+        self.changes.enrolments.append({**_plain(row), "ended_by_hand": False})
+        self.summary.add(
+            "enrolments", "changed", f"enrolment {row['source_id']}: taken off here before, its source has ended it too"
+        )
 
     def _end_enrolment(self, row: Row, why: str) -> None:
         if row["to_ms"] is not None and row["to_ms"] <= self._now_ms:
@@ -172,9 +218,7 @@ class _Plan:
         ends = max(self._now_ms, row["from_ms"])
         if row["to_ms"] == ends:
             return
-        self.changes.enrolments.append(
-            {"id": row["id"], "source_id": row["source_id"], "from_ms": row["from_ms"], "to_ms": ends}
-        )
+        self.changes.enrolments.append({**_plain(row), "to_ms": ends, "ended_by_hand": False})
         self._touch(row["class_sid"], row["role"])
         text = f"enrolment {row['source_id']}: {row['role']} {row['user_sid']} in {row['class_sid']} {why}"
         self.summary.add("enrolments", "ended", text)

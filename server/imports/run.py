@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from server.imports.progress import Progress
 from server.imports.rules import SKIP, Rules, plain, zone_named
 from server.imports.summary import Summary
 from server.imports.timetable_plan import WantedSession
-from server.policy.profile import Profiles, read_all
+from server.policy.profile import Profiles
 from server.store import cards, engine, imported, imported_cards, imported_sessions
 from server.store.engine import Connection, Engine
 from server.store.institutions import Institution
@@ -35,7 +35,8 @@ class Store:
     clock: Clock
     vault: Vault
     institution: Institution
-    profiles: Profiles = field(default_factory=read_all)
+    #: the institution's own too
+    profiles: Profiles
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from server.pages.snapshots import Snapshot
 from server.policy import deadlines, tiers
 from server.policy.deadlines import State
 from server.policy.profile import Profile
-from server.store import page_register, reports, standing
+from server.store import course_times, page_register, reports
 from server.store.engine import Connection
 from server.store.sessions import SessionRow
 
@@ -27,8 +27,8 @@ SAID = {
     "remark": "The remark is kept.",
     "cancelled": "The class is cancelled. Tell the students, if they do not know yet.",
     "restored": "The class takes place after all: what held before holds again.",
-    "covered": "Your colleague has this register now too, and can mark it.",
-    "uncovered": "Your colleague does not cover this session any more.",
+    "covered": "The session is handed over: your colleague marks it now.",
+    "uncovered": "Your colleague does not cover this session any more: who handed it over marks it again.",
     "sent": "The message is on its way.",
     "removal": "The registers team is asked to take the student off the list.",
     "paper": "Written down. Transfer the paper register by the end of the day.",
@@ -118,14 +118,14 @@ def tier(profile: Profile, snapshot: Snapshot, local: Local) -> dict[str, Any] |
         return None
     found = tiers.tier(
         profile, ends_ms=row.ends_ms, now_ms=local.now_ms, zone=local.zone,
-        marking_deadline_ms=about["deadline_ms"], lock_ms=about["lock_ms"],
+        marking_deadline_ms=about["deadline_ms"], lock_ms=about["lock_ms"], batch_starts_ms=about["batch_starts_ms"],
     )  # fmt: skip
     return {"text": found.text, "by_request": found.by_request}
 
 
 def extras(connection: Connection, profile: Profile, session: SessionRow, local: Local) -> dict[str, Any]:
     """What is read with the marks and shown beside them."""
-    times = standing.course_times(connection, [session.id])[session.id]
+    times = course_times.of(connection, [session.id])[session.id].by(profile, local.zone)
     facts = page_register.facts(connection, session.id, verified=profile.verification_needed)
     return {
         "mode": facts.mode,
@@ -133,6 +133,7 @@ def extras(connection: Connection, profile: Profile, session: SessionRow, local:
         "lms": safe_lms(facts.lms_url),
         "deadline_ms": times.marking_deadline_ms,
         "lock_ms": times.lock_ms,
+        "batch_starts_ms": times.batch_starts_ms,
         "remarks": [
             {"by": one.by, "at": local.moment(one.created_ms), "text": one.text}
             for one in reports.remarks(connection, session.id)

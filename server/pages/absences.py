@@ -99,7 +99,7 @@ def _page(
         found=absence_words.line(found, local),
         own=is_own,
         by=found.by,
-        reason=texts.get(found.reason_note_id or 0, "erased"),
+        reason=texts.get(found.reason_note_id or 0, ""),
         told_by=texts.get(found.told_by_note_id or 0) if not is_own else None,
         decided=f"{found.decided_by}, {local.moment(found.decided_ms)}" if found.decided_ms is not None else None,
         comment=texts.get(found.decided_note_id or 0),
@@ -118,6 +118,8 @@ def _page(
         and found.to_ms > local.now_ms
         and found.to_ms - found.from_ms > 86_400_000 * 3 // 2,
         may_attach=changes,
+        may_erase=not is_own and signed.scope.may("notes.erase"),
+        may_attendance=not is_own and signed.scope.may("attendance.read"),
         last_day=local.day(found.to_ms - 1).isoformat(),
         said=said,
         problem=f"{str(problem)[:1].upper()}{str(problem)[1:]}." if problem is not None else None,

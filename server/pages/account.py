@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from server.declared import signed_in
 from server.errors import NotFound, Refused, StoreError
@@ -14,8 +15,9 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local
 from server.pages.rendering import page
+from server.pages.turns import Busy
 from server.scope import INSTITUTION, ROLE_NAMES
-from server.store import identities, logins, passwords, rights
+from server.store import accounts, identities, logins, passwords, rights, tokens
 from server.store import passkeys as stored
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
@@ -30,6 +32,7 @@ SAID = {
     "linked": "Your account is linked.",
     "unlinked": "The link is ended.",
     "ended": "That login has ended.",
+    "token": "The token is revoked. Programs get nowhere with it any more.",
 }
 
 
@@ -48,6 +51,7 @@ def _page(signed: Visit, *, said: str | None = None, problems: dict[str, str] | 
         open_now = logins.open_logins(connection, mine, now_ms, idle_ms=settings.login_idle_min * 60_000)
         keys = stored.of_account(connection, mine)
         links = identities.of_account(connection, mine)
+        programs = tokens.of_account(connection, mine, now_ms)
         login_name, has_password = logins.own(connection, mine)
     try:
         passkeys.host(signed.request)
@@ -72,6 +76,7 @@ def _page(signed: Visit, *, said: str | None = None, problems: dict[str, str] | 
             {"id": one.id, "name": one.name, "made": at(local, one.created_ms), "used": at(local, one.used_ms)}
             for one in keys
         ],
+        tokens=[{"id": one.id, "name": one.name, "made": at(local, one.created_ms)} for one in programs],
         provider=settings.oidc_name if settings.oidc_issuer else None,
         links=[{"id": one.id, "issuer": one.issuer, "made": at(local, one.created_ms)} for one in links],
     )
@@ -103,30 +108,39 @@ def _open(one: logins.Open, local: Local, this: int) -> dict[str, Any]:
 
 @router.post("/account/password")
 @signed_in("one's own password")
-def change_password(signed: Signed, fields: Form) -> Response:
+async def change_password(signed: Signed, fields: Form) -> Response:
     """A new password; every login of the account ends, and one signs in with the new one."""
     check_csrf(fields, signed.login)
-    state, now_ms = signed.request.app.state, signed.now_ms()
+    now_ms, attempts = signed.now_ms(), signed.desk.attempts
     # A stolen login must not be a place to try passwords from.
     tried = f"account {signed.login.account_id}"
-    if signed.desk.attempts.take(tried, "", None, now_ms):
+    if attempts.take(tried, "", None, now_ms):
         raise Refused("password-tries", "too many wrong passwords: wait five minutes and try again")
     try:
-        passwords.change_password(
-            signed.engine,
-            signed.scope,
-            state.hasher,
-            now=fields.get("now", "")[:1024],
-            new=fields.get("new", "")[:1024],
-            again=fields.get("again", "")[:1024],
-            now_ms=now_ms,
-        )
+        async with signed.desk.turns.turn(tried, first=True):
+            await run_in_threadpool(_change, signed, fields, now_ms)
+    except Busy:
+        attempts.back(tried, "", None, now_ms)
+        raise
     except FieldRefused as error:
         if error.field != "now":
-            signed.desk.attempts.right(tried, "", None, now_ms)
-        return _page(signed, problems={error.field: sentence(error)})
-    signed.desk.attempts.right(tried, "", None, now_ms)
+            attempts.right(tried, "", None, now_ms)
+        return await run_in_threadpool(_page, signed, problems={error.field: sentence(error)})
+    attempts.right(tried, "", None, now_ms)
     return _out("password")
+
+
+def _change(signed: Visit, fields: dict[str, str], now_ms: int) -> None:
+    passwords.change_password(
+        signed.engine,
+        signed.scope,
+        signed.request.app.state.hasher,
+        now=fields.get("now", "")[:1024],
+        new=fields.get("new", "")[:1024],
+        again=fields.get("again", "")[:1024],
+        now_ms=now_ms,
+        keep_tokens=fields.get("keep_tokens") == "yes",
+    )
 
 
 def sentence(error: StoreError) -> str:
@@ -161,3 +175,15 @@ def end_one(signed: Signed, login: str, fields: Form) -> Response:
         if not logins.end_one(connection, signed.login.account_id, login_id, signed.now_ms()):
             raise NotFound("login", "there is no such login of your account, or it has ended")
     return _out("ended") if login_id == signed.login.login_id else RedirectResponse("/account?said=ended", 303)
+
+
+@router.post("/account/tokens/{token}/revoke")
+@signed_in("revokes an API token of one's own account")
+def revoke_token(signed: Signed, token: str, fields: Form) -> Response:
+    """Programs get nowhere with it any more."""
+    check_csrf(fields, signed.login)
+    with writing(signed.engine) as connection:
+        accounts.revoke_token(
+            connection, signed.scope, signed.login.account_id, number(token, "token"), signed.now_ms()
+        )
+    return RedirectResponse("/account?said=token", status_code=303)

@@ -13,7 +13,7 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, clean, form, number
 from server.pages.rendering import page
 from server.scope import COURSE, DEPARTMENT, INSTITUTION, LECTURER, ROLE_NAMES
-from server.store import accounts, campus
+from server.store import accounts, campus, tokens
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
 
@@ -25,9 +25,10 @@ SAID = {
     "added": "The account is made.",
     "granted": "The role is given. Whoever was signed in with this account signs in again.",
     "revoked": "The role is taken away. Whoever was signed in with this account signs in again.",
-    "disabled": "The account is disabled, and its logins have ended.",
+    "disabled": "The account is disabled, and its logins, API tokens and passkeys have ended.",
     "enabled": "The account may sign in again.",
-    "password": "The password is changed, and the account's logins have ended.",
+    "password": "The password is changed, and the account's logins, API tokens and passkeys have ended.",
+    "token": "The token is revoked. Programs get nowhere with it any more.",
 }
 ACTIONS = {
     "account.add": "account made",
@@ -41,6 +42,7 @@ ACTIONS = {
     "account.unlink": "link to the provider ended",
     "passkey.add": "passkey added",
     "passkey.revoke": "passkey revoked",
+    "token.revoke": "API token revoked",
 }
 
 
@@ -137,6 +139,7 @@ def _show(
         found = accounts.one(connection, signed.scope, account_id)
         local = signed.local(connection)
         steps = campus.history(connection, signed.scope, accounts.subjects(account_id))
+        programs = tokens.of_account(connection, found.id, signed.now_ms())
     typed = typed or {}
     return page(
         signed.request,
@@ -151,6 +154,7 @@ def _show(
         made=at(local, found.created_ms),
         disabled=at(local, found.disabled_ms),
         held=[{"id": role.id, "name": _role(role), "since": at(local, role.from_ms)} for role in found.roles],
+        tokens=[{"id": one.id, "name": one.name, "made": at(local, one.created_ms)} for one in programs],
         code=typed.get("code", ""),
         history=[
             {
@@ -212,6 +216,17 @@ def password(signed: Signed, account: str, fields: Form) -> Response:
     except FieldRefused as error:
         return _show(signed, account_id, problems={error.field: sentence(error)})
     return _done(account_id, "password")
+
+
+@router.post("/accounts/{account}/tokens/{program}/revoke")
+@act(accounts.ACT)
+def revoke_token(signed: Signed, account: str, program: str, fields: Form) -> Response:
+    """An API token of somebody else's account works no more."""
+    check_csrf(fields, signed.login)
+    account_id = number(account, "account")
+    with writing(signed.engine) as connection:
+        accounts.revoke_token(connection, signed.scope, account_id, number(program, "token"), signed.now_ms())
+    return _done(account_id, "token")
 
 
 @router.post("/accounts/{account}/disable")

@@ -40,11 +40,11 @@ class Attempts:
             if device is not None and not self._waits(("device", device), self._device, now_ms):
                 self._count(("device", device), now_ms)
                 return 0
-            pair, block = ("pair", f"{_block(address)} {login.casefold()}"), ("address", _block(address))
-            wait_ms = max(self._waits(pair, self._pair, now_ms), self._waits(block, self._address, now_ms))
+            pair, whole = ("pair", f"{block(address)} {login.casefold()}"), ("address", block(address))
+            wait_ms = max(self._waits(pair, self._pair, now_ms), self._waits(whole, self._address, now_ms))
             if not wait_ms:
                 self._count(pair, now_ms)
-                self._count(block, now_ms)
+                self._count(whole, now_ms)
             return wait_ms
 
     def right(self, address: str, login: str, device: str | None, now_ms: int) -> None:
@@ -54,11 +54,20 @@ class Attempts:
                 # Others' mistakes stay counted: they are not this person's.
                 self._tries.pop(("device", device), None)
                 return
-            self._tries.pop(("pair", f"{_block(address)} {login.casefold()}"), None)
+            self._tries.pop(("pair", f"{block(address)} {login.casefold()}"), None)
             # The address's other failures stay: they may be of other accounts.
-            times = self._recent(("address", _block(address)), now_ms)
+            times = self._recent(("address", block(address)), now_ms)
             if times:
                 times.pop()
+
+    def back(self, address: str, login: str, device: str | None, now_ms: int) -> None:
+        """The try that was counted last was none: nobody looked at the password."""
+        with self._lock:
+            keys = [("pair", f"{block(address)} {login.casefold()}"), ("address", block(address))]
+            for key in [("device", device)] if device is not None else keys:
+                times = self._recent(key, now_ms)
+                if times:
+                    times.pop()
 
     def _waits(self, key: tuple[str, str], limit: int, now_ms: int) -> int:
         times = self._recent(key, now_ms)
@@ -79,7 +88,7 @@ class Attempts:
         return times
 
 
-def _block(address: str) -> str:
+def block(address: str) -> str:
     """The address, or of IPv6 its /64: one machine has all of those."""
     try:
         found = ip_address(address)

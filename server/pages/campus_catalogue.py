@@ -13,6 +13,7 @@ from fastapi import APIRouter, Response
 
 from server.declared import act
 from server.pages import campus_words as words
+from server.pages import course_dates
 from server.pages.campus import session_line
 from server.pages.campus_form import Answers, Ask, Field, Form, Sent, done, sent, show, step
 from server.pages.desk import Signed, Visit
@@ -248,12 +249,13 @@ def _routes(kind: Page) -> None:
             ask = _ask(signed, connection, kind, thing, local) if _may(signed, kind) else None
             members = campus_classes.members(connection, thing.id) if kind.name == "class" else []
             coming = campus_timetable.of_class(connection, thing.id, local.now_ms) if kind.name == "class" else []
+            runs = course_dates.shown(signed, connection, thing.id, local) if kind.name == "course" else []
         fields = ask.fields[:-1] if ask else ()
         return page(
             signed.request, "campus_thing.html", login=signed.login, kind=kind.name, plural=kind.plural,
             one=_line(thing, local), facts=[(one.label, dict(one.options).get(one.value, one.value)) for one in fields],
             rests=list(rests.items()), members=[_member(one, local) for one in members],
-            coming=[session_line(one, local) for one in coming], history=words.history(steps, local),
+            coming=[session_line(one, local) for one in coming], runs=runs, history=words.history(steps, local),
             may=ask is not None, said=words.SAID.get(said),
         )  # fmt: skip
 

@@ -155,7 +155,7 @@ def _follows(found: Place, touched: campus_classes.Touched) -> list[Said]:
         said.append(Said("late", "The class's coming sessions lose them as lecturer: see that somebody else has them."))
     if found.source != campus.SOURCE:
         said.append(
-            Said("late", f"This place comes from {found.source}: end it there too, or the next import begins it again.")
+            Said("calm", f"This place comes from {found.source}: an import leaves it ended until it was dropped there too.")
         )
     return said
 

@@ -39,6 +39,7 @@ _ACTIONS = {
     "schedule.run": "import asked for",
     "register.export": "exported: {form}",
     "report.close": "report closed",
+    "text.erase": "texts erased",
     "mark.set": "a mark set",
     "register.verify": "register verified",
 }

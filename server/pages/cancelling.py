@@ -38,11 +38,15 @@ def _cancel_page(
     found = beside.find(signed, connection, session_id, "register.cancel")
     profile = signed.desk.profile(found.row.profile, found.row.starts_ms)
     code = profile.codes.get(profile.cancels_to or "")
+    cancelled = found.row.cancelled_ms is not None
+    answer = cancellations.may(connection, signed.scope, profile, session_id, signed.now_ms())
     return found.show(
         "cancel.html",
         problem=problem,
         reason=reason,
-        cancelled=found.row.cancelled_ms is not None,
+        cancelled=cancelled,
+        refused=None if answer.allowed else answer.text,
+        by_request=answer.by_request and not cancelled,
         mark=f"{code.code}, {code.meaning}" if code else None,
         members=found.row.members,
     )
@@ -91,14 +95,30 @@ def _cover_page(
 ) -> Response:
     found = beside.find(signed, connection, session_id, "register.cover")
     fields = fields or {}
+    teaching = colleagues.teaching(connection, session_id)
+    mine = signed.scope.person_id in {one.person_id for one in teaching}
     return found.show(
         "cover.html",
+        mine=mine,
+        # Whoever only teaches it hands over their own part: there is nothing to choose.
+        instead=teaching if cover.cares(signed.scope) else [],
+        chosen_instead=fields.get("instead", str(signed.scope.person_id) if mine else "all"),
+        handed=colleagues.handed_over(connection, signed.scope, session_id) is not None,
         problem=problem,
         people=colleagues.free(connection, signed.scope, session_id, signed.now_ms()),
         covering=colleagues.covering(connection, session_id),
         chosen=fields.get("person", ""),
         reason=_reason(fields),
     )
+
+
+def _instead(connection: Connection, session_id: int, wanted: str) -> list[int] | None:
+    """In whose place the colleague comes; None: as is usual for whoever hands it over."""
+    if wanted == "all":
+        return [one.person_id for one in colleagues.teaching(connection, session_id)]
+    if wanted == "nobody":
+        return []
+    return [number(wanted, "colleague")] if wanted else None
 
 
 @router.post("/sessions/{session}/cover")
@@ -116,8 +136,14 @@ def hand_over(signed: Signed, session: str, fields: Form) -> Response:
             person_id = number(fields["person"], "colleague")
             there = person_id in {one.person_id for one in colleagues.covering(connection, session_id)}
             if there == ends:
-                work = cover.take_back if ends else cover.hand_over
-                work(connection, signed.scope, session_id, person_id, reason=_reason(fields), now_ms=signed.now_ms())
+                reason, now_ms = _reason(fields), signed.now_ms()
+                if ends:
+                    cover.take_back(connection, signed.scope, session_id, person_id, reason=reason, now_ms=now_ms)
+                else:
+                    cover.hand_over(
+                        connection, signed.scope, session_id, person_id, reason=reason, now_ms=now_ms,
+                        instead=_instead(connection, session_id, fields.get("instead", "")),
+                    )  # fmt: skip
         except StoreError as error:
             if error.status not in (400, 409):
                 raise

@@ -1,11 +1,11 @@
-"""The pages around one student, and around absence: their own page, absences, trips, paper registers."""
+"""The pages around one student, and around absence: their own page, absences, trips, paper registers, texts to erase."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.pages import absence_reports, absences, paper, student, trips
+from server.pages import absence_reports, absences, erasing, paper, student, trips
 
 router = APIRouter()
-for _part in (student, absence_reports, absences, trips, paper):
+for _part in (student, absence_reports, absences, trips, paper, erasing):
     router.include_router(_part.router)

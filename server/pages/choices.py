@@ -34,7 +34,8 @@ def of(signed: Visit, connection: Connection, shown: Shown, person_id: int) -> l
     profile = signed.desk.profile(row.profile, row.starts_ms)
     found = sessions.need(connection, signed.scope, row.id)
     stands = standing.of(connection, signed.scope, row.id)
-    times = standing.course_times(connection, [row.id])[row.id]
+    times = standing.times_of(connection, profile, found)
+    submitted = standing.submitted(connection, profile, row.id)
     told = standing.told(connection, found, [person_id]).get(person_id, standing.Told())
     came = standing.came_along(connection, found, [person_id])
     rows = shown.snapshot.rows
@@ -60,6 +61,8 @@ def of(signed: Visit, connection: Connection, shown: Shown, person_id: int) -> l
                 students_all=len(listed),
                 marking_deadline_ms=times.marking_deadline_ms,
                 lock_ms=times.lock_ms,
+                batch_starts_ms=times.batch_starts_ms,
+                submitted=submitted,
                 mode=found.mode,
                 reported_ms=told.reported_ms,
                 # A reason and evidence can be given in the form: whether they are is judged when it is sent.

@@ -8,10 +8,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from server.pages.attempts import Attempts
+from server.pages.begun import Begun
 from server.pages.guard import who
 from server.pages.local import Local
 from server.pages.snapshots import Snapshots
-from server.policy.profile import DEFAULT, Profile, Profiles, read_all
+from server.pages.turns import Turns
+from server.policy.profile import DEFAULT, Profile, Profiles
 from server.scope import Scope
 from server.store import institutions
 from server.store.engine import Connection, Engine
@@ -23,8 +25,11 @@ class Desk:
     """Bounded memory beside the store; all of it may be lost at any time."""
 
     attempts: Attempts = field(default_factory=Attempts)
+    turns: Turns = field(default_factory=Turns)
+    begun: Begun = field(default_factory=Begun)
     snapshots: Snapshots = field(default_factory=Snapshots)
-    profiles: Profiles = field(default_factory=read_all)
+    #: the institution's own too
+    profiles: Profiles
 
     def profile(self, name: str, starts_ms: int | None = None) -> Profile:
         """The profile of this name as it holds for a session that starts then, or its newest version; a session of one
@@ -62,9 +67,9 @@ def desk_of(request: Request) -> Desk:
     return request.app.state.desk
 
 
-def visit(request: Request, login: Annotated[Login, Depends(who)], desk: Annotated[Desk, Depends(desk_of)]) -> Visit:
-    """Dependency: somebody signed in."""
-    return Visit(request=request, login=login, scope=login.scope, desk=desk)
+async def visit(request: Request, login: Annotated[Login, Depends(who)]) -> Visit:
+    """Dependency: somebody signed in. A coroutine: it waits for nothing, and needs no thread."""
+    return Visit(request=request, login=login, scope=login.scope, desk=desk_of(request))
 
 
 Signed = Annotated[Visit, Depends(visit)]

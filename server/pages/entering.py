@@ -42,6 +42,11 @@ def form_token(request: Request) -> str:
     return token if re.fullmatch(r"[A-Za-z0-9_-]{32}", token) else secrets.token_urlsafe(24)
 
 
+def address_of(request: Request) -> str:
+    """Whence it comes: the client's address, as the proxy in front says it (docs/settings.md)."""
+    return request.client.host if request.client else ""
+
+
 def browser_of(request: Request) -> str:
     """The browser as its owner would say it, such as 'Firefox on Linux'; '' where it does not say."""
     said = request.headers.get("user-agent", "")[:500]

@@ -21,7 +21,7 @@ from server.pages.guard import PageRoute, number
 from server.pages.local import Local, parse_day
 from server.pages.local import words as day_words
 from server.pages.rendering import page
-from server.store import exports, people, registers, sessions
+from server.store import exports, page_requests, people, registers, sessions
 from server.store.engine import reading, writing
 from server.store.exports import Line
 
@@ -73,10 +73,17 @@ def register(signed: Signed, session: str, form: str = "", who: str = "", p: Ids
 @router.get("/export")
 @act("register.export")
 def choose_range(signed: Signed, student: str = "") -> Response:
-    """Which registers: of a class, a course or a person, from a day to a day."""
+    """Which registers: of a class, a course or a person, from a day to a day. student: an id, from their page."""
     with reading(signed.engine) as connection:
         local = signed.local(connection)
         classes, courses = exports.classes(connection, signed.scope), exports.courses(connection, signed.scope)
+        only = None
+        if student.isascii() and student.isdigit():
+            person_id = people.need(connection, signed.scope, number(student, "student"), "attendance.read")
+            only = {
+                "id": person_id,
+                "name": page_requests.person_names(connection, [person_id]).get(person_id, "one student"),
+            }
     today = local.today()
     return page(
         signed.request,
@@ -84,7 +91,7 @@ def choose_range(signed: Signed, student: str = "") -> Response:
         login=signed.login,
         classes=classes,
         courses=courses,
-        person=student if student.isdigit() else "",
+        student=only,
         since=(today - timedelta(days=6)).isoformat(),
         until=today.isoformat(),
     )

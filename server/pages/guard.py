@@ -17,7 +17,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
-from server import declared
+from server import csrf, declared
 from server.api.signed_in import COOKIE, idle_ms
 from server.errors import NotAllowed, NotFound, NotSignedIn, StoreError, TooMuch, Unwritable
 from server.pages.rendering import page
@@ -36,7 +36,7 @@ HEADERS = {
     "cache-control": "no-store",
 }
 FORM_LIMIT = 64 * 1024
-_HEADINGS = {401: "Sign in", 403: "Not allowed", 404: "Not found", 409: "Not done", 413: "Too much", 503: "Not now"}
+_HEADINGS = {401: "Sign in", 403: "Not allowed", 404: "Not found", 409: "Not done", 413: "Too much", 429: "Too often", 503: "Not now"}
 
 
 class PageRoute(APIRoute):
@@ -167,7 +167,7 @@ def clean(text: str, limit: int = 2000) -> str:
 
 def check_csrf(fields: dict[str, str], login: logins.Login) -> None:
     """Raises NotAllowed(`csrf`) unless the form came from a page of this login."""
-    if not same(fields.get("csrf", ""), login.csrf):
+    if not csrf.is_from(fields.get("csrf", ""), login.csrf):
         raise NotAllowed("csrf", "this form is from another login: load the page again and do it once more")
 
 

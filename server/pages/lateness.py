@@ -15,7 +15,7 @@ from server.pages.guard import PageRoute
 from server.pages.local import Local, parse_day
 from server.pages.rendering import page
 from server.policy import lateness as rules
-from server.store import lateness
+from server.store import lateness, people
 from server.store.engine import reading
 from server.store.lateness import Late
 
@@ -35,6 +35,7 @@ def late(signed: Signed, day: str = "", all: str = "") -> Response:
         from_ms, to_ms = local.bounds(last - timedelta(days=days - 1))[0], local.bounds(last)[1]
         codes = {one.late for one in ruled.values() if one.late}
         found = lateness.of(connection, signed.scope, codes, from_ms, to_ms)
+        reached = people.reached(connection, signed.scope, (one.person_id for one in found), "attendance.read")
     lines = _lines(signed, found, local, last, everybody)
     return page(
         signed.request,
@@ -47,6 +48,7 @@ def late(signed: Signed, day: str = "", all: str = "") -> Response:
             if one.persistent
         ],
         lines=lines,
+        reached=reached,
         everybody=everybody,
         many=len(lines),
     )
@@ -66,6 +68,7 @@ def _lines(signed: Visit, found: Iterable[Late], local: Local, last: date, every
         counted = mine[-judged.times :]
         lines.append(
             {
+                "person_id": mine[0].person_id,
                 "name": mine[0].full_name,
                 "external_id": mine[0].external_id,
                 "times": judged.times,

@@ -7,6 +7,7 @@ and a form that is sent twice sets one mark.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -16,19 +17,22 @@ from markupsafe import Markup
 
 from server.declared import act
 from server.errors import NotFound, StoreError
-from server.pages import about, choices, words
+from server.pages import panel
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, is_htmx, number, pairs
 from server.pages.register import Shown, changes, look, order_of, told, whole
-from server.pages.rendering import page, piece
+from server.pages.upload import Sent, files_and_fields
 from server.policy import lateness
 from server.policy.profile import Profile
-from server.store import page_register, registers, sessions
+from server.policy.sections import EVIDENCE
+from server.store import attachments, mark_evidence, page_register, registers, sessions
+from server.store.attachments import Ready
 from server.store.engine import Connection, reading, writing
-from server.store.registers import Wanted
+from server.store.registers import MarksRefused, Wanted
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
+Upload = Annotated[Sent, Depends(files_and_fields)]
 
 NOTE_LIMIT = 500
 #: what stands for "no mark" in the form: codes are never empty
@@ -52,73 +56,7 @@ def ask(signed: Signed, session: str, person: str, code: str = "") -> Response:
     session_id, person_id = number(session, "session"), number(person, "student")
     fields = {"code": code[:8]} if code else {}
     with reading(signed.engine) as connection:
-        return _answer(signed, connection, session_id, person_id, fields=fields)
-
-
-def _answer(
-    signed: Visit,
-    connection: Connection,
-    session_id: int,
-    person_id: int,
-    *,
-    problem: str | None = None,
-    fields: dict[str, str] | None = None,
-) -> Response:
-    shown = look(signed, connection, session_id, fresh=True)
-    row = shown.snapshot.rows.get(person_id)
-    if row is None:
-        raise NotFound("student", "there is no such student on this register")
-    steps = page_register.history(connection, session_id, person_id)
-    session = shown.snapshot.register.session
-    profile = signed.desk.profile(session.profile, session.starts_ms)
-    fields = fields or {}
-    now = steps[0] if steps else None
-    missed = _missed(session, row["at_ms"], shown.local.now_ms)
-    late_min = now.late_min if now and now.late_min is not None else missed if missed is not None else ""
-    content = piece(
-        "_panel.html",
-        row=row,
-        session_id=session_id,
-        csrf=signed.login.csrf,
-        seen=now.id if now else 0,
-        choices=choices.of(signed, connection, shown, person_id) if "register.mark" in shown.acts else None,
-        chosen=fields.get("code", (row["code"] or profile.present)),
-        minutes=profile.late is not None,
-        late_min=fields.get("late_min", late_min),
-        early_min=fields.get("early_min", now.early_min if now and now.early_min is not None else ""),
-        note=fields.get("note", ""),
-        problem=problem,
-        proposal=row["proposal"] if "register.mark" in shown.acts else None,
-        guidance=profile.guidance,
-        history=[words.step(profile, one, shown.local) for one in steps],
-    )
-    status = 422 if problem else 200
-    if is_htmx(signed.request):
-        # One panel is open at a time: the one before goes as this one comes.
-        row_html = Markup('<tr id="panel"><td class="panelbox" colspan="4">{}</td></tr>').format(content)
-        gone = Markup('<template><tr id="panel" hx-swap-oob="delete"></tr></template>')
-        focus = f"n{person_id}" if fields.get("code") and fields["code"] == profile.late else f"t{person_id}"
-        headers = {"HX-Trigger-After-Settle": json.dumps({"focus-on": focus})}
-        if problem:
-            return HTMLResponse(content, status_code=status, headers=headers)
-        return HTMLResponse(gone + row_html, status_code=status, headers=headers)
-    return page(
-        signed.request,
-        "mark.html",
-        status=status,
-        login=signed.login,
-        session=about.heading(shown.snapshot.register.session, shown.local),
-        session_id=session_id,
-        row=row,
-        panel=content,
-    )
-
-
-def _missed(session: sessions.SessionRow, at_ms: int | None, now_ms: int) -> int | None:
-    """The whole minutes that somebody missed: until their tap, or until now while the session runs (LOUGH-14)."""
-    if at_ms is None:
-        at_ms = now_ms if session.starts_ms <= now_ms <= session.ends_ms else 0
-    return (at_ms - session.starts_ms) // 60_000 if at_ms >= session.starts_ms + 60_000 else None
+        return panel.answer(signed, connection, session_id, person_id, fields=fields)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,26 +84,32 @@ class _Ask:
 
 @router.post("/sessions/{session}/people/{person}")
 @act("register.mark")
-def set_mark(signed: Signed, session: str, person: str, fields: Form) -> Response:
-    """Set a mark by hand. Sent twice it is set once; changed meanwhile it is asked again."""
-    check_csrf(fields, signed.login)
+def set_mark(signed: Signed, session: str, person: str, sent: Upload) -> Response:
+    """Set a mark by hand, with its evidence where it needs some (LOUGH-22). Sent twice it is set once; changed meanwhile
+    it is asked again."""
+    fields = sent.fields
     session_id, person_id = number(session, "session"), number(person, "student")
-    with writing(signed.engine) as connection:
-        found = sessions.need(connection, signed.scope, session_id, "register.mark")
-        profile = signed.desk.profile(found.profile, found.starts_ms)
-        try:
+    with reading(signed.engine) as connection:
+        sessions.need(connection, signed.scope, session_id, "register.mark")
+    try:
+        files = sent.ready()
+    except StoreError as error:
+        return _not_set(signed, session_id, person_id, error, sent)
+    try:
+        with writing(signed.engine) as connection:
+            found = sessions.need(connection, signed.scope, session_id, "register.mark")
+            profile = signed.desk.profile(found.profile, found.starts_ms)
             wanted = _read(profile, fields)
             if wanted.code is not None and profile.codes[wanted.code].minutes and wanted.no_minutes:
                 raise ValueError("Say how many minutes were missed: late, or left early.")
             _check(profile, found, wanted)
-            _set(signed, connection, session_id, {person_id: _seen(fields.get("seen", ""))}, wanted)
-        except (ValueError, StoreError) as error:
-            if isinstance(error, StoreError) and error.code == "mark-person":
-                raise NotFound("student", "there is no such student on this register") from error
-            if isinstance(error, StoreError) and error.status not in (400, 409):
-                raise
-            connection.rollback()
-            return _answer(signed, connection, session_id, person_id, problem=_sentence(error), fields=fields)
+            seen = _seen(fields.get("seen", ""))
+            if files:
+                _set_proven(signed, connection, session_id, person_id, seen, wanted, files)
+            else:
+                _set(signed, connection, session_id, {person_id: seen}, wanted)
+    except (ValueError, StoreError) as error:
+        return _not_set(signed, session_id, person_id, error, sent)
     if is_htmx(signed.request):
         triggers = {"look-again": "", "focus-on": f"c{person_id}"}
         return HTMLResponse(
@@ -173,6 +117,20 @@ def set_mark(signed: Signed, session: str, person: str, fields: Form) -> Respons
             headers={"HX-Retarget": "#panel", "HX-Reswap": "delete", "HX-Trigger-After-Swap": json.dumps(triggers)},
         )
     return RedirectResponse(f"/sessions/{session_id}?said=mark", status_code=303)
+
+
+def _not_set(signed: Visit, session_id: int, person_id: int, error: ValueError | StoreError, sent: Sent) -> Response:
+    """The panel with what was wrong; what is no matter of the form goes on as it is."""
+    if isinstance(error, StoreError) and error.code == "mark-person":
+        raise NotFound("student", "there is no such student on this register") from error
+    if isinstance(error, StoreError) and error.status not in (400, 409, 413):
+        raise error
+    problem = _sentence(error)
+    if sent.arrived or sent.problem is not None:
+        # No browser keeps a chosen file.
+        problem += " Choose the files again."
+    with reading(signed.engine) as connection:
+        return panel.answer(signed, connection, session_id, person_id, problem=problem, fields=sent.fields)
 
 
 @router.post("/sessions/{session}/marks")
@@ -242,7 +200,7 @@ def _several(signed: Visit, connection: Connection, shown: Shown, seen: dict[int
             raise NotFound("student", "there is no such student on this register")
         mine = wanted
         if needs and wanted.no_minutes:
-            missed = _missed(session, rows[person_id]["at_ms"], shown.local.now_ms)
+            missed = panel.missed(session, rows[person_id]["at_ms"], shown.local.now_ms)
             if missed is None:
                 raise _Minutes(person_id, wanted.code or "", rows[person_id]["full_name"])
             mine = _Ask(code=wanted.code, late_min=missed, early_min=None, note=wanted.note)
@@ -259,17 +217,48 @@ def _set(signed: Visit, connection: Connection, session_id: int, seen: dict[int,
     _set_all(signed, connection, session_id, {wanted: seen})
 
 
+def _set_proven(
+    signed: Visit,
+    connection: Connection,
+    session_id: int,
+    person_id: int,
+    seen: int,
+    wanted: _Ask,
+    files: Sequence[Ready],
+) -> None:
+    """Set one student's mark with evidence. The same mark with the same files was sent twice."""
+    scope = signed.scope
+    now = page_register.held(connection, session_id, [person_id]).get(person_id)
+    there = mark_evidence.held(connection, scope.institution_id, session_id, person_id)
+    if wanted.is_now(now, scope.account_id) and {one.sha256 for one in files} <= there:
+        return
+    mark_evidence.set_mark(
+        connection,
+        attachments.folder_of(signed.request.app.state.settings.data_dir),
+        scope,
+        signed.desk.profiles,
+        session_id,
+        _wanted(person_id, wanted, seen),
+        files,
+        now_ms=signed.now_ms(),
+    )
+
+
+def _wanted(person_id: int, wanted: _Ask, seen: int) -> Wanted:
+    return Wanted(
+        person_id=person_id,
+        code=wanted.code,
+        late_min=wanted.late_min,
+        early_min=wanted.early_min,
+        remark=wanted.note,
+        seen_mark_id=seen,
+    )
+
+
 def _set_all(signed: Visit, connection: Connection, session_id: int, groups: dict[_Ask, dict[int, int]]) -> None:
     held = page_register.held(connection, session_id, [one for seen in groups.values() for one in seen])
     asked = [
-        Wanted(
-            person_id=person_id,
-            code=wanted.code,
-            late_min=wanted.late_min,
-            early_min=wanted.early_min,
-            remark=wanted.note,
-            seen_mark_id=mark_id,
-        )
+        _wanted(person_id, wanted, mark_id)
         for wanted, seen in groups.items()
         for person_id, mark_id in seen.items()
         if not wanted.is_now(held.get(person_id), signed.scope.account_id)
@@ -283,14 +272,32 @@ def _refused(
 ) -> Response:
     """Nothing was set: say why, beside what the register shows now."""
     text = _sentence(error)
+    if _wants_evidence(error):
+        text += " Open the student to give them."
     if not is_htmx(signed.request):
         return whole(signed, connection, session_id, order=order, problem=text, fields=fields)
     shown = look(signed, connection, session_id, fresh=True)
     pieces = changes(signed, session_id, shown, fields.get("v", ""), order)
     headers = {}
-    if isinstance(error, _Minutes):
-        headers["HX-Trigger-After-Settle"] = json.dumps({"open-panel": f"{error.person_id}.{error.code}"})
+    if opens := _opens(error, fields.get("code", "")):
+        headers["HX-Trigger-After-Settle"] = json.dumps({"open-panel": opens})
     return HTMLResponse(Markup("\n").join([*pieces, told(text, "bad")]), status_code=422, headers=headers)
+
+
+def _opens(error: Exception, code: str) -> str | None:
+    """Whose panel asks for what is missing, and with which mark."""
+    if isinstance(error, _Minutes):
+        return f"{error.person_id}.{error.code}"
+    if isinstance(error, MarksRefused) and _wants_evidence(error):
+        return f"{error.problems[0].person_id}.{code}"
+    return None
+
+
+def _wants_evidence(error: Exception) -> bool:
+    if not isinstance(error, MarksRefused):
+        return False
+    answer = error.problems[0].answer
+    return answer is not None and EVIDENCE in answer.needs and not answer.by_request
 
 
 def _sentence(error: Exception) -> str:

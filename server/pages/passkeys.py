@@ -27,7 +27,7 @@ from webauthn.helpers.structs import (
 from server.declared import public, signed_in
 from server.errors import NotAllowed, NotFound, NotSignedIn, Refused, StoreError
 from server.pages import entering, sign_in
-from server.pages.desk import Signed
+from server.pages.desk import Signed, desk_of
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.provider import need_fresh, origin
 from server.store import flows, logins, passkeys
@@ -60,6 +60,7 @@ def begin_new(signed: Signed, fields: Form) -> Response:
     check_csrf(fields, signed.login)
     now_ms, state = signed.now_ms(), secrets.token_urlsafe(32)
     need_fresh(signed.login, now_ms)
+    signed.desk.begun.need(f"account {signed.login.account_id}", now_ms)
     with writing(signed.engine) as connection:
         there = passkeys.of_account(connection, signed.login.account_id)
         made = webauthn.generate_registration_options(
@@ -129,6 +130,7 @@ def begin(request: Request, fields: Form) -> Response:
     if not sign_in.is_ours(request, fields):
         raise NotAllowed("csrf", "load the page again")
     now_ms, state = request.app.state.clock.now_ms(), secrets.token_urlsafe(32)
+    desk_of(request).begun.need(entering.address_of(request), now_ms)
     made = webauthn.generate_authentication_options(
         rp_id=host(request), user_verification=UserVerificationRequirement.REQUIRED
     )

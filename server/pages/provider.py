@@ -15,7 +15,8 @@ from server import oidc
 from server.declared import public, signed_in
 from server.errors import NotFound, NotSignedIn, Refused, StoreError
 from server.pages import entering, sign_in
-from server.pages.desk import Signed
+from server.pages.begun import Often
+from server.pages.desk import Signed, desk_of
 from server.pages.guard import PageRoute, by_cookie, check_csrf, form, number, same
 from server.pages.rendering import page
 from server.scope import Scope
@@ -55,7 +56,10 @@ def begin(request: Request, next: str = "/") -> Response:
     """On to the provider."""
     found, now_ms = _provider(request), request.app.state.clock.now_ms()
     try:
+        desk_of(request).begun.need(entering.address_of(request), now_ms)
         address, state = _begun(request, found, "oidc", {"next": next[:500]}, now_ms)
+    except Often as error:
+        return sign_in.later(sign_in.show(request, next=next, problem=_told(error), status=error.status), error.wait_s)
     except StoreError as error:
         return sign_in.show(request, next=next, problem=_told(error), status=error.status)
     answer = RedirectResponse(address, status_code=303)
@@ -70,6 +74,7 @@ def link(signed: Signed, fields: Form) -> Response:
     check_csrf(fields, signed.login)
     found, now_ms = _provider(signed.request), signed.now_ms()
     need_fresh(signed.login, now_ms)
+    signed.desk.begun.need(f"account {signed.login.account_id}", now_ms)
     address, state = _begun(signed.request, found, "oidc-link", {}, now_ms, signed.login.account_id)
     name = signed.request.app.state.settings.oidc_name
     answer = page(

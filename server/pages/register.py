@@ -8,11 +8,12 @@ its id, so that nothing flickers and the focus stays. Setting marks and verifyin
 from __future__ import annotations
 
 import dataclasses
+from operator import itemgetter
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from server.declared import act
 from server.pages import about, words
@@ -21,7 +22,7 @@ from server.pages.guard import PageRoute, check_csrf, clean, form, is_htmx, numb
 from server.pages.local import Local
 from server.pages.rendering import TEMPLATES, page, piece
 from server.pages.snapshots import LASTS_MS, Snapshot
-from server.store import page_register, registers, sessions, walk_ins
+from server.store import colleagues, page_register, registers, sessions, verifying, walk_ins
 from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -32,7 +33,22 @@ LIVE_S, CALM_S, CALM_AFTER_MS = 1, 5, 15 * 60_000
 #: how rows may be ordered: whoever was not seen first, or by name alone
 UNSEEN, NAME = "", "name"
 _ROWS = TEMPLATES["_rows.html"].module
-_line, _body = _ROWS.line, _ROWS.body  # type: ignore[attr-defined]  the template's macros
+#: a row as the template takes it
+LINE = itemgetter(
+    "person_id",
+    "mark_id",
+    "fresh",
+    "code",
+    "kind",
+    "full_name",
+    "external_id",
+    "words",
+    "notes",
+    "walk_in",
+    "listed",
+    "at",
+)
+_lines, _body, _names = _ROWS.lines, _ROWS.body, _ROWS.names  # type: ignore[attr-defined]  the template's macros
 
 
 class Shown(NamedTuple):
@@ -54,7 +70,7 @@ class Shown(NamedTuple):
 def look(signed: Visit, connection: Connection, session_id: int, *, fresh: bool) -> Shown:
     """The register now. fresh: read even if its version says that nothing changed. Raises NotFound(`session`)."""
     desk, local = signed.desk, signed.local(connection)
-    version = registers.version(connection, signed.scope, session_id)
+    version, acts = page_register.reached(connection, signed.scope, session_id)
     found = None if fresh else desk.snapshots.newest(session_id, version, local.now_ms)
     if found is None:
         made = _read(signed, connection, session_id, local)
@@ -64,7 +80,6 @@ def look(signed: Visit, connection: Connection, session_id: int, *, fresh: bool)
     doors = page_register.doors_of(connection, session_id)
     taps = page_register.unmatched(connection, session, [one.reader_id for one in doors])
     profile = desk.profile(session.profile, session.starts_ms)
-    acts = page_register.acts(connection, signed.scope, session_id)
     summary = {
         "counts": snapshot.numbers,
         "due": about.due(profile, snapshot, local),
@@ -74,8 +89,14 @@ def look(signed: Visit, connection: Connection, session_id: int, *, fresh: bool)
             *words.outages(snapshot.register.outages, local),
         ],
         "unmatched": words.unmatched(taps),
-        "verify": words.verification(profile, snapshot.register, snapshot.numbers, local)
-        if "register.verify" in acts
+        "verify": words.verification(
+            profile,
+            snapshot.register,
+            snapshot.numbers,
+            verifying.may(connection, signed.scope, profile, session_id, local.now_ms),
+            local,
+        )
+        if "register.verify" in acts and profile.verification_needed
         else None,
     }
     return Shown(found[0], snapshot, summary, local, acts)
@@ -86,16 +107,9 @@ def _read(signed: Visit, connection: Connection, session_id: int, local: Local) 
     register = registers.register_of(connection, signed.scope, session_id, desk.profiles)
     profile = desk.profile(register.session.profile, register.session.starts_ms)
     ended = local.now_ms > register.session.closes_ms
-    newest = page_register.newest_marks(connection, session_id)
     # Who was added by hand is on no list: mostly there is nobody to ask about.
     guests = walk_ins.persons(connection, session_id) if not all(row.listed for row in register.rows) else set()
-    rows = {}
-    for row in register.rows:
-        shown = words.row_of(profile, row, local, ended=ended)
-        rows[row.person_id] = shown | {
-            "mark_id": newest.get(row.person_id, 0),
-            "walk_in": row.person_id in guests,
-        }
+    rows = words.rows_of(profile, register.rows, local, ended=ended, guests=guests)
     return Snapshot(
         version=register.version,
         until_ms=local.now_ms + LASTS_MS,
@@ -136,7 +150,13 @@ def _rows(signed: Visit, session_id: int, shown: Shown, order: str, *, oob: bool
     rows = list(shown.snapshot.rows.values())
     if order != NAME:
         rows.sort(key=lambda row: (row["code"] is not None, row["at"] is not None))
-    return _body(rows, session_id, quick(signed, shown), oob)
+    return _body([LINE(row) for row in rows], session_id, _buttons(signed, shown), oob)
+
+
+def _buttons(signed: Visit, shown: Shown) -> list[tuple[str, str]] | None:
+    """Those marks as the rows print them: the code, escaped, and its kind."""
+    marks = quick(signed, shown)
+    return None if marks is None else [(str(escape(one["code"])), one["kind"]) for one in marks]
 
 
 def changes(signed: Visit, session_id: int, shown: Shown, v: str, order: str) -> list[Markup]:
@@ -152,9 +172,8 @@ def changes(signed: Visit, session_id: int, shown: Shown, v: str, order: str) ->
     if changed is None:
         pieces.append(Markup("<template>{}</template>").format(_rows(signed, session_id, shown, order, oob=True)))
         return pieces
-    marks = quick(signed, shown)
-    pieces += [Markup("<template>{}</template>").format(_line(row, session_id, marks, row["fresh"], True))
-               for row in changed]  # fmt: skip
+    lines = _lines([LINE(row) for row in changed], session_id, _buttons(signed, shown), True)
+    pieces.append(Markup("<template>{}</template>").format(lines))
     arrived = [row["full_name"] for row in changed if row["fresh"]]
     if arrived:
         pieces.append(
@@ -179,9 +198,13 @@ def whole(
     shown = look(signed, connection, session_id, fresh=True)
     session = shown.snapshot.register.session
     profile = signed.desk.profile(session.profile, session.starts_ms)
+    handed = None
+    if "register.mark" not in shown.acts and signed.scope.person_id is not None:
+        handed = colleagues.handed_over(connection, signed.scope, session_id)
     return page(
         signed.request,
         "register.html",
+        handed=[one.full_name for one in handed] if handed is not None else None,
         status=422 if problem else 200,
         live=True,
         login=signed.login,
@@ -193,6 +216,7 @@ def whole(
         problem=problem,
         summary=_summary(signed, session_id, shown, oob=False),
         rows=_rows(signed, session_id, shown, order, oob=False),
+        names=_names(words.quick(profile)),
         poll=_poll(session_id, shown, order),
         columns=3 if quick(signed, shown) is None else 4,
         keys=words.keys(profile),
@@ -241,8 +265,8 @@ def verify(signed: Signed, session: str, fields: Form) -> Response:
     with writing(signed.engine) as connection:
         now_ms = signed.now_ms()
         sessions.need(connection, signed.scope, session_id, "register.verify")
-        found = registers.register_of(connection, signed.scope, session_id)
-        if any(row.code is not None and not row.verified for row in found.rows):
+        found = registers.register_of(connection, signed.scope, session_id, signed.desk.profiles)
+        if found.verified_ms is None or any(row.code is not None and not row.verified for row in found.rows):
             registers.verify(connection, signed.scope, session_id, now_ms, signed.desk.profiles)
     if is_htmx(signed.request):
         with reading(signed.engine) as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -16,11 +17,21 @@ from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.upload import FILES_MOST, Sent, files_and_fields
 from server.policy import allowed, tiers
-from server.store import attachments, page_requests, request_asking, request_terms, sessions
+from server.store import attachments, page_requests, request_asking, request_quotas, request_terms, sessions
 from server.store.derivations import held_marks
 from server.store.engine import Connection, reading, writing
 from server.store.request_asking import Line, Wish
-from server.store.request_terms import BURSARY, KINDS, MARKS, REMOVAL, TRANSFER, Situation
+from server.store.request_terms import (
+    BURSARY,
+    CANCELLATION,
+    KINDS,
+    MARKS,
+    REMOVAL,
+    SUBMISSION,
+    TRANSFER,
+    WHOLE,
+    Situation,
+)
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[Sent, Depends(files_and_fields)]
@@ -30,6 +41,13 @@ KIND_WORDS = {
     BURSARY: "Bursary only",
     REMOVAL: "Off the list",
     TRANSFER: "To another class",
+    CANCELLATION: "Cancel the class",
+    SUBMISSION: "Submit late",
+}
+#: what a request about the whole register asks for
+WHOLE_WORDS = {
+    CANCELLATION: "The class did not take place: it is cancelled for everybody on the list, once this is applied.",
+    SUBMISSION: "The marks of everybody on the register count from the approval on. What is wrong in them can be corrected then.",
 }
 #: what a form says for "leave this mark as it is", and for "take the mark away"
 AS_IT_IS, NO_MARK = "", "-"
@@ -151,7 +169,9 @@ def _shown(
         session_id=session_id,
         about=heading(connection, signed, session_id, local),
         kind=kind,
-        kinds=[(name, KIND_WORDS[name]) for name in KINDS if name != BURSARY or now.profile.bursary_tier is not None],
+        kinds=[(name, KIND_WORDS[name]) for name in KINDS if name == kind or _offered(now, name)],
+        whole=WHOLE_WORDS.get(kind),
+        quotas=request_quotas.said(connection, now, kind, now.members),
         tier=tier,
         until=local.moment(tier.until_ms) if tier is not None and tier.until_ms is not None else None,
         roles=tiers.people(tier.roles) if tier is not None and tier.roles else "nobody",
@@ -160,8 +180,8 @@ def _shown(
         codes=codes,
         minutes=[code for code in codes if now.profile.codes[code].minutes],
         meanings={code: about.meaning for code, about in now.profile.codes.items()},
-        evidence_needed=kind == TRANSFER or (tier is not None and "evidence" in tier.needs),
-        students=_students(connection, now, kind, only, fields, local),
+        evidence_needed=kind in (TRANSFER, SUBMISSION) or (tier is not None and "evidence" in tier.needs),
+        students=[] if kind in WHOLE else _students(connection, now, kind, only, fields, local),
         only=only,
         classes=page_requests.classes_beside(connection, session_id) if kind == TRANSFER else [],
         files_most=FILES_MOST,
@@ -215,7 +235,28 @@ def _tier(now: Situation, kind: str, codes: list[str]) -> tuple[tiers.Tier | Non
     if kind == BURSARY:
         found = now.bursary
         return found or now.tier, found is not None and bool(now.stands.roles & set(found.roles))
+    if kind == CANCELLATION:
+        return now.tier, _is_open(lambda: request_terms.of_cancellation(now))
+    if kind == SUBMISSION:
+        return request_terms.tier_of(now, kind, ""), _is_open(lambda: request_terms.of_submission(now))
     return request_terms.tier_of(now, kind, ""), not now.final
+
+
+def _is_open(terms: Callable[[], object]) -> bool:
+    try:
+        terms()
+    except StoreError:
+        return False
+    return True
+
+
+def _offered(now: Situation, kind: str) -> bool:
+    """Whether the form has this kind at all, whoever asks."""
+    if kind == BURSARY:
+        return now.profile.bursary_tier is not None
+    if kind == CANCELLATION:
+        return not now.tier.direct and not now.final and now.session.cancelled_ms is None
+    return kind != SUBMISSION or request_terms.is_late(now)
 
 
 def _students(

@@ -19,10 +19,10 @@ from server.pages.upload import FILES_MOST, Sent, files_and_fields
 from server.policy import tiers
 from server.policy.profile import Profile
 from server.scope import ROLE_NAMES
-from server.store import attachments, page_requests, request_terms, requests
+from server.store import attachments, page_requests, request_quotas, request_terms, requests
 from server.store.engine import Connection, reading, writing
 from server.store.page_requests import LineShown, Listed
-from server.store.request_terms import BURSARY, MARKS
+from server.store.request_terms import BURSARY, CANCELLATION, MARKS
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
@@ -79,7 +79,7 @@ def _decides(signed: Visit, one: Listed) -> bool:
 def _approvers(profile: Profile, kind: str, tier: str) -> tuple[str, ...]:
     if kind == BURSARY and profile.bursary_tier is not None:
         return profile.bursary_tier.approvers
-    if kind == MARKS:
+    if kind in (MARKS, CANCELLATION):
         return next((one.approvers for one in profile.tiers if one.name == tier), ())
     return ("registry", "admin")
 
@@ -159,6 +159,11 @@ def _shown(
         happened=[_happened(one, local) for one in page_requests.happened(connection, row)],
         waits=_waits(tier, missing, mine) if is_open else None,
         final=now.final and is_open,
+        quotas=request_quotas.said(
+            connection, now, row.kind, [one.person_id for one in page_requests.lines(connection, row.id)]
+        )
+        if is_open
+        else [],
         decides=bool(mine) and is_open and not is_mine,
         # What lacks somebody else's approval is not applied yet; who may only give an approval does not apply it.
         accepts=not set(missing) - mine or bool(mine & set(missing)),
@@ -169,6 +174,7 @@ def _shown(
         and row.state in (requests.OPEN, requests.APPLIED),
         may_withdraw=is_mine and is_open,
         may_add=is_mine and (is_open or (row.state == requests.APPLIED and row.evidence_asked_ms is not None)),
+        may_erase=signed.scope.may("notes.erase"),
         files_most=FILES_MOST,
         megabytes=attachments.SIZE_MOST >> 20,
     )

@@ -7,15 +7,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 
-from server import scope
+from server import csrf, scope
 from server.api.signed_in import COOKIE
 from server.declared import public, signed_in
 from server.errors import NotSignedIn
 from server.pages import device, entering
 from server.pages.desk import Desk, Signed, desk_of
-from server.pages.guard import PageRoute, by_cookie, check_csrf, form, safe_next, same
+from server.pages.guard import PageRoute, by_cookie, check_csrf, form, safe_next
 from server.pages.rendering import page
+from server.pages.turns import AGAIN_S, Busy
 from server.store import logins
 from server.store.engine import writing
 
@@ -69,7 +72,7 @@ def show(request: Request, *, next: str, typed: str = "", problem: str | None = 
         "sign_in.html",
         status=status,
         bare=True,
-        csrf=token,
+        csrf=csrf.Token(token),
         next=safe_next(next),
         typed=typed,
         problem=problem,
@@ -82,7 +85,7 @@ def show(request: Request, *, next: str, typed: str = "", problem: str | None = 
 
 def is_ours(request: Request, fields: dict[str, str]) -> bool:
     """Whether a form of somebody who is not signed in came from a page of this browser's."""
-    return same(fields.get("csrf", ""), request.cookies.get(entering.FORM_COOKIE, ""))
+    return csrf.is_from(fields.get("csrf", ""), request.cookies.get(entering.FORM_COOKIE, ""))
 
 
 EXPIRED = "This form had expired, or your browser keeps no cookies. Allow cookies for this site and sign in again."
@@ -90,40 +93,56 @@ EXPIRED = "This form had expired, or your browser keeps no cookies. Allow cookie
 
 @router.post("/sign-in")
 @public("one signs in here")
-def sign_in(request: Request, fields: Form, desk: Annotated[Desk, Depends(desk_of)]) -> Response:
+async def sign_in(request: Request, fields: Form, desk: Annotated[Desk, Depends(desk_of)]) -> Response:
     """Check the password; a new token whatever the browser brought, and what it brought ends."""
-    state = request.app.state
-    now_ms = state.clock.now_ms()
+    now_ms = request.app.state.clock.now_ms()
     # Line ends and spaces that were pasted along; the password stays as it was typed.
     typed, goes_on = fields.get("login", "").strip()[:64], fields.get("next", "/")
     if not is_ours(request, fields):
         return show(request, next=goes_on, typed=typed, problem=EXPIRED, status=403)
-    address = request.client.host if request.client else ""
-    known = device.known(request, typed, now_ms)
+    address = entering.address_of(request)
+    known = await run_in_threadpool(device.known, request, typed, now_ms)
     if wait_ms := desk.attempts.take(address, typed, known, now_ms):
         minutes = -(-wait_ms // 60_000)
         told = (
             f"Too many wrong passwords from this network. Wait {minutes} {'minute' if minutes == 1 else 'minutes'}, "
             "then try again, or use a passkey."
         )
-        answer = show(request, next=goes_on, typed=typed, problem=told, status=429)
-        answer.headers["retry-after"] = str(-(-wait_ms // 1000))
-        return answer
+        return later(show(request, next=goes_on, typed=typed, problem=told, status=429), -(-wait_ms // 1000))
+    turn = desk.turns.turn(address if known is None else f"device {known}", first=known is not None)
     try:
-        made = logins.sign_in(
-            state.engine,
-            state.hasher,
-            typed,
-            fields.get("password", "")[:1024],
-            now_ms,
-            hours=state.settings.login_hours,
-            browser=entering.browser_of(request),
-        )
+        async with turn:
+            made = await run_in_threadpool(_checked, request, typed, fields.get("password", "")[:1024], now_ms)
+    except Busy:
+        desk.attempts.back(address, typed, known, now_ms)
+        told = "Very many people are signing in just now. Nothing is wrong: try again in a few seconds."
+        return later(show(request, next=goes_on, typed=typed, problem=told, status=503), AGAIN_S)
     except NotSignedIn:
         told = "That login and password do not belong together. Check both and try again."
-        return show(request, next=goes_on, typed=typed, problem=told, status=401)
+        answer = show(request, next=goes_on, typed=typed, problem=told, status=401)
+        answer.background = BackgroundTask(logins.failed, request.app.state.engine, typed)
+        return answer
     desk.attempts.right(address, typed, known, now_ms)
-    return entering.enter(request, made, goes_on)
+    return await run_in_threadpool(entering.enter, request, made, goes_on)
+
+
+def _checked(request: Request, typed: str, password: str, now_ms: int) -> logins.SignedIn:
+    state = request.app.state
+    return logins.sign_in(
+        state.engine,
+        state.hasher,
+        typed,
+        password,
+        now_ms,
+        hours=state.settings.login_hours,
+        browser=entering.browser_of(request),
+    )
+
+
+def later(answer: Response, seconds: int) -> Response:
+    """The answer, and when to come back."""
+    answer.headers["retry-after"] = str(seconds)
+    return answer
 
 
 @router.post("/sign-out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Snapshot:
     @property
     def digest(self) -> str:
         """Stands for all rows; the page names it when it asks whether anything changed."""
-        return hashlib.blake2b(repr(self.rows).encode("utf-8", "replace"), digest_size=8).hexdigest()
+        return hashlib.blake2b(json.dumps([*self.rows.values()]).encode("ascii"), digest_size=8).hexdigest()
 
     def changed_since(self, before: Snapshot) -> list[dict[str, Any]] | None:
         """The rows that differ, each with whether its card was just tapped; None: other students."""

@@ -154,6 +154,7 @@ def of_student(signed: Signed, person: str, term: str = "") -> Response:
         whole=whole,
         modules=attended.modules(signed.desk, rows, local),
         absences=[absence_words.line(one, local) for one in mine],
+        may_erase=signed.scope.may("notes.erase"),
         may_report=signed.scope.may("absence.list") and person_id != signed.scope.person_id,
         **chosen,
     )

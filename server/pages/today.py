@@ -17,7 +17,8 @@ from server.pages.guard import PageRoute, clean
 from server.pages.local import FIRST_DAY, LAST_DAY, Local, parse_day
 from server.pages.local import words as day_words
 from server.pages.rendering import page
-from server.store import page_today, sessions, standing
+from server.policy import moments
+from server.store import course_reminders, course_times, page_today, sessions
 from server.store.engine import Connection, reading
 from server.store.sessions import SessionRow
 
@@ -42,6 +43,7 @@ def today(signed: Signed, day: str = "", q: str = "") -> Response:
         shown_day = parse_day(day) or local.today()
         rows = sessions.today(connection, scope, *local.bounds(shown_day))
         known = _known(signed, connection, rows)
+        reminders = course_reminders.of(connection, scope, signed.desk.profiles, local.now_ms)
     lines = [_line(signed.desk, row, known, local, scope.sees_all) for row in rows]
     found = [line for line in lines if _has(line, wanted)]
     and_q = f"&q={quote(wanted, safe='')}" if wanted else ""
@@ -59,11 +61,22 @@ def today(signed: Signed, day: str = "", q: str = "") -> Response:
         q=wanted,
         and_q=and_q,
         only_q=f"?{and_q[1:]}" if and_q else "",
+        reminders=[_reminder(one, local) for one in reminders],
         lines=found,
         shown=len(found),
         total=len(lines),
         nothing=_nothing(bool(lines), scope.sees_all),
     )
+
+
+def _reminder(one: course_reminders.Reminder, local: Local) -> dict[str, Any]:
+    """A marking deadline that is near or past, for whoever has registers to verify (STEP-20)."""
+    many = f"{one.registers} {'register' if one.registers == 1 else 'registers'}{f' of {one.course}' if one.course else ''}"
+    past = one.deadline_ms <= local.now_ms
+    what = "not verified, and the marking deadline was" if past else "not verified: the marking deadline is"
+    final = f" The records are final from {moments.said(one.lock_ms, local.zone)}." if one.lock_ms is not None else ""
+    text = f"{many} {'is' if one.registers == 1 else 'are'} {what} {moments.said(one.deadline_ms, local.zone)}.{final}"
+    return {"kind": "bad" if past else "late", "text": text, "session_id": one.session_id}
 
 
 def _heading(sees_all: bool, is_today: bool) -> str:
@@ -85,6 +98,10 @@ def _has(line: dict[str, Any], wanted: str) -> bool:
     return all(word in text for word in wanted.casefold().split())
 
 
+#: what somebody is in a session, where they are not its own staff
+_PARTS = {sessions.COVER: "cover", sessions.AWAY: "handed over"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Known:
     """What is read for all lines at once."""
@@ -93,7 +110,7 @@ class _Known:
     parts: dict[int, page_today.Part]
     readers: set[int]
     modes: dict[int, str]
-    times: dict[int, standing.CourseTimes]
+    times: dict[int, course_times.Dates]
     #: session -> when the last student got a mark that counts
     marked: dict[int, int]
 
@@ -101,8 +118,10 @@ class _Known:
 def _known(signed: Visit, connection: Connection, rows: list[SessionRow]) -> _Known:
     ids = [row.id for row in rows]
     marked: dict[int, int] = {}
+    # Where fewer are marked than are on the list there is nothing to find.
+    full = [row for row in rows if row.marked >= row.members]
     for needs in (False, True):
-        these = [row.id for row in rows if signed.desk.profile(row.profile, row.starts_ms).verification_needed == needs]
+        these = [row.id for row in full if signed.desk.profile(row.profile, row.starts_ms).verification_needed == needs]
         if these:
             marked |= page_today.marked(connection, these, verified=needs)
     return _Known(
@@ -110,7 +129,7 @@ def _known(signed: Visit, connection: Connection, rows: list[SessionRow]) -> _Kn
         parts=page_today.parts(connection, signed.scope.person_id, ids),
         readers=page_today.with_reader(connection, ids),
         modes=page_today.modes(connection, ids),
-        times=standing.course_times(connection, ids),
+        times=course_times.of(connection, ids),
         marked=marked,
     )
 
@@ -120,21 +139,24 @@ def _line(desk: Desk, row: SessionRow, known: _Known, local: Local, sees_all: bo
     codes, part = known.codes.get(row.id, {}), known.parts.get(row.id)
     present = sum(many for code, (many, _) in codes.items() if words.effect(profile, code) == "attended")
     tags = [words.session_state(row, local.now_ms, local)]
-    facts = {"mode": known.modes[row.id], "deadline_ms": known.times[row.id].marking_deadline_ms}
+    times = known.times[row.id].by(profile, local.zone)
+    facts = {"mode": known.modes[row.id], "deadline_ms": times.marking_deadline_ms}
     verified = row.verified_ms is not None and all(many == done for many, done in codes.values())
     tags += words.marking_state(profile, row, facts, known.marked.get(row.id), local, verified=verified)
     if (evidence := words.evidence_tag(row, local.now_ms, has_reader=row.id in known.readers)) is not None:
         tags.append(evidence)
     said = None
     if part is not None and part.role is not None:
-        said = "cover" if part.role == "cover" else f"with {part.staff - 1} more" if part.staff > 1 else None
+        said = _PARTS[part.role] if part.role in _PARTS else f"with {part.staff - 1} more" if part.staff > 1 else None
     return {
         "id": row.id,
         "title": row.title,
         "course_code": row.course_code,
         "rooms": ", ".join(row.rooms),
         # Whoever sees all, and whoever teaches it with others, wants to know who does.
-        "staff": ", ".join(row.staff) if sees_all or (part is not None and part.staff > 1) else "",
+        "staff": ", ".join(row.staff)
+        if sees_all or (part is not None and (part.staff > 1 or part.role == sessions.AWAY))
+        else "",
         "part": None if sees_all else said,
         "starts": local.time(row.starts_ms),
         "ends": local.time(row.ends_ms),

@@ -274,7 +274,10 @@ def _page(
     names = {one.person_id: one.full_name for one in students}
     # Before it is confirmed: what would follow if everybody came.
     came = {one.person_id for one in students if one.came or found.confirmed_ms is None}
-    effects = [] if found.cancelled_ms is not None else marks.effects(connection, signed.desk.profiles, found, came)
+    effects = [] if found.cancelled_ms is not None else marks.effects(
+        connection, signed.desk.profiles, found, came,
+        institution_id=signed.scope.institution_id, now_ms=signed.now_ms(),
+    )  # fmt: skip
     is_staff = trips.is_staff(connection, signed.scope, trip_id)
     holds = found.cancelled_ms is None
     return page(

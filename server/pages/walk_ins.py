@@ -60,7 +60,7 @@ def place(signed: Visit, connection: Connection, found: beside.Beside, person_id
     """Add a walk-in and mark them as the form says, present by default. False: they were on the register already."""
     now_ms, row = signed.now_ms(), found.row
     note = fields.get("note", "").strip()[:NOTE_LIMIT]
-    if not walk_ins.add(connection, signed.scope, row.id, person_id, note=note, now_ms=now_ms):
+    if not walk_ins.add(connection, signed.scope, signed.desk.profiles, row.id, person_id, note=note, now_ms=now_ms):
         return False
     profile = signed.desk.profile(row.profile, row.starts_ms)
     wanted = Wanted(person_id=person_id, code=profile.present, remark=note)
@@ -80,5 +80,5 @@ def leave(signed: Signed, session: str, person: str, fields: Form) -> Response:
             now_ms = signed.now_ms()
             wanted = Wanted(person_id=person_id, code=None, remark="added by mistake")
             registers.set_marks(connection, signed.scope, signed.desk.profiles, found.row.id, [wanted], now_ms=now_ms)
-            walk_ins.end(connection, signed.scope, session_id, person_id, now_ms)
+            walk_ins.end(connection, signed.scope, signed.desk.profiles, session_id, person_id, now_ms)
     return beside.back(session_id, "ended")

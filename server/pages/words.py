@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from server.pages.local import Local
 from server.policy import deadlines
+from server.policy.allowed import Answer
 from server.policy.profile import Profile
 from server.store.page_register import DoorSeen, Step
 from server.store.registers import Outage, Register, Row
@@ -76,8 +77,19 @@ def missed(late_min: int | None, early_min: int | None) -> str:
     return "; ".join(parts) or "late"
 
 
-def row_of(profile: Profile, row: Row, local: Local, *, ended: bool) -> dict[str, Any]:
-    """What a line of the register shows."""
+def rows_of(
+    profile: Profile, rows: Sequence[Row], local: Local, *, ended: bool, guests: Collection[int]
+) -> dict[int, dict[str, Any]]:
+    """person -> what their line of the register shows, in the register's order. guests: added by hand."""
+    kinds = {code: kind_of(profile, code) for code in {row.code for row in rows}}
+    return {
+        row.person_id: _row_of(profile, row, local, ended=ended, kind=kinds[row.code])
+        | {"walk_in": row.person_id in guests}
+        for row in rows
+    }
+
+
+def _row_of(profile: Profile, row: Row, local: Local, *, ended: bool, kind: str) -> dict[str, Any]:
     notes = []
     if row.flag == "time_unsure":
         notes.append(Said("late", "time unsure: check"))
@@ -96,12 +108,15 @@ def row_of(profile: Profile, row: Row, local: Local, *, ended: bool) -> dict[str
         "at_ms": row.at_ms,
         "full_name": row.full_name,
         "external_id": row.external_id,
+        "mark_id": row.mark_id,
         "listed": row.listed,
         "proposal": row.proposal,
         "code": row.code,
-        "kind": kind_of(profile, row.code),
+        "kind": kind,
         "words": words,
         "notes": notes,
+        #: a tap that a page which is open does not show yet
+        "fresh": False,
         "at": local.seconds(row.at_ms) if row.at_ms is not None else None,
     }
 
@@ -265,11 +280,16 @@ def keys(profile: Profile) -> list[dict[str, str]]:
     return [{"key": key, "code": code, "meaning": profile.codes[code].meaning} for key, code in found.items()]
 
 
-def verification(profile: Profile, register: Register, numbers: dict[str, int | None], local: Local) -> dict | None:
-    """What the verification line says, where the profile wants one (STEP-18)."""
+def verification(
+    profile: Profile, register: Register, numbers: dict[str, int | None], answer: Answer, local: Local
+) -> dict | None:
+    """What the verification line says, where the profile wants one (STEP-18). answer: whether whoever looks may verify."""
     if not profile.verification_needed or register.session.cancelled_ms is not None:
         return None
     waiting = numbers["unverified"] or 0
+    open_ = waiting or (register.verified_ms is None and profile.programme is not None)
+    if local.now_ms >= register.session.starts_ms and open_ and not answer.allowed:
+        return {"text": answer.text, "button": None, "seen": waiting, "late": answer.by_request}
     if local.now_ms < register.session.starts_ms:
         return {"text": "Marks count once you have verified them. You can do that from the start of the session.",
                 "button": None, "seen": waiting}  # fmt: skip
@@ -279,6 +299,9 @@ def verification(profile: Profile, register: Register, numbers: dict[str, int | 
             "button": f"Verify {waiting} {'mark' if waiting == 1 else 'marks'}",
             "seen": waiting,
         }
+    if open_ and numbers["unseen"] == 0:
+        # Every mark was set by hand: the day is submitted all the same (DDU-5).
+        return {"text": "Every mark counts. Submit the day.", "button": "Submit", "seen": 0}
     if register.verified_ms is not None:
         by = f" by {register.verified_by}" if register.verified_by else ""
         return {"text": f"Verified {local.moment(register.verified_ms)}{by}.", "button": None, "seen": 0}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from server.policy import moments
+from server.policy.deadlines import submission
 from server.policy.profile import Code, Profile
 from server.policy.sections import EVIDENCE, MINUTES, REASON, Transition
 from server.policy.tiers import Tier, people, tier
@@ -46,6 +47,8 @@ class Facts:
     has_evidence: bool = False
     #: staff on the trip have confirmed that this student came
     trip_confirmed: bool = False
+    #: the register was saved or submitted before (DDU-5)
+    submitted: bool = False
     #: roles of others who have approved this mark for this student
     approvals: frozenset[str] = frozenset()
 
@@ -94,13 +97,38 @@ def may_set(profile: Profile, code: str | None, facts: Facts) -> Answer:
         return Answer(
             allowed=False, rule=f"{name}.mark.unknown", text=f"The marks are: {', '.join(profile.codes)}.", tier=found
         )
+    if not found.roles:
+        # After the lock date nothing goes before anything (STEP-3).
+        return Answer(allowed=False, rule=found.rule, cites=found.cites, text=found.text, tier=found)
     if facts.cancelled or (code is not None and code == profile.cancels_to):
         return _cancelled(profile, code, facts, found)
     if about is not None and (refused := _of_itself(profile, about, facts, found)) is not None:
         return refused
+    if (late := _late_submission(profile, facts, found)) is not None:
+        return late
     if code is not None and (judged := _transitions(profile, code, facts, found)) is not None:
         return judged
     return _by_tier(profile, about, facts, found)
+
+
+def _late_submission(profile: Profile, facts: Facts, found: Tier) -> Answer | None:
+    """A programme's day that was not submitted in time is not marked by hand either (DDU-6)."""
+    late = submission(
+        profile,
+        starts_ms=facts.starts_ms,
+        ends_ms=facts.ends_ms,
+        mode=facts.mode,
+        zone=facts.zone,
+        now_ms=facts.now_ms,
+    )
+    if late is None or late.breach_ms is None or facts.submitted or not found.direct:
+        return None
+    text = (
+        f"It was to be submitted by {moments.said(late.breach_ms, facts.zone)}. Later the state body must approve it: "
+        "ask for the late submission with a reason and proofs; its marks can be corrected after that."
+    )
+    cites = profile.cites("programme.late_submissions")
+    return Answer(allowed=False, rule=f"{profile.name}.late-submission", cites=cites, text=text, tier=found)
 
 
 def _cancelled(profile: Profile, code: str | None, facts: Facts, found: Tier) -> Answer:
@@ -116,7 +144,11 @@ def _cancelled(profile: Profile, code: str | None, facts: Facts, found: Tier) ->
 
 
 def may_cancel(profile: Profile, facts: Facts) -> Answer:
-    """Whether the class may be cancelled now (LOUGH-11): by these roles, while marks may be changed without a request."""
+    """Whether the class may be cancelled now (LOUGH-11): by these roles, while marks may be changed without a request.
+
+    Afterwards by the tier's own way (LOUGH-32 to 34): whoever asks by it for marks asks for the cancellation, and the
+    registers team applies it.
+    """
     name = profile.name
     cites = profile.cites("cancel.roles")
     found = tier(
@@ -136,7 +168,16 @@ def may_cancel(profile: Profile, facts: Facts) -> Answer:
         text = f"A class is cancelled by {people(profile.cancelled_by)}."
         return Answer(allowed=False, rule=f"{name}.cancel.roles", cites=cites, text=text, tier=found)
     if not found.direct:
-        return Answer(allowed=False, rule=found.rule, cites=found.cites, text=found.text, tier=found)
+        asks = bool(facts.acting & set(found.roles))
+        return Answer(
+            allowed=False,
+            rule=found.rule,
+            cites=found.cites,
+            text=found.text,
+            tier=found,
+            by_request=asks,
+            needs=found.needs if asks else frozenset(),
+        )
     return Answer(allowed=True, rule=f"{name}.cancel", cites=cites, tier=found)
 
 

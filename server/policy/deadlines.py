@@ -1,4 +1,4 @@
-"""When a register is to be marked, and what becomes of one that was not: LOUGH-1 to 4, 8 and 24, STEP-20 and 21, DDU-5."""
+"""When a register is to be marked, and what becomes of one that was not: LOUGH-1 to 4, 8 and 24, STEP-20 and 21, DDU-5, 6."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from server.policy import moments
 from server.policy.moments import WEEKDAYS, Span
 from server.policy.profile import Profile
-from server.policy.sections import CLASSROOM
+from server.policy.sections import CLASSROOM, LOCK
 
 NOT_DUE, OPEN, WARNED, MARKED, LATE, OVERDUE, UNMARKED = STATES = (
     #: cancelled, or nobody is on the list
@@ -125,20 +125,45 @@ class CourseDates:
 
     #: as a guide the marking deadline is at most here (STEP-20)
     guide_ms: int | None
-    #: the records are final and are sent (STEP-3, STEP-21)
+    #: where none is set: the records are final and are sent (STEP-3, STEP-21)
     lock_ms: int | None
+    #: until when lecturers mark: as it was set, else the guide. None: no end is known
+    deadline_ms: int | None
+    #: from when on nothing changes any more: as it was set, else by the profile. None: never
+    final_ms: int | None
+    #: from here on the lecturer is reminded of the deadline
+    remind_ms: int | None
     #: what to tell whoever set a later deadline; it is not refused
     warning: str | None
     rule: str
 
 
-def course(profile: Profile, *, course_ends_ms: int, zone: ZoneInfo, deadline_ms: int | None = None) -> CourseDates:
-    """A course's guide and lock, and whether the deadline set for it is later than the guide."""
+def locks(profile: Profile) -> bool:
+    """Whether a course's lock date ends all changes in this profile (STEP-3); others follow their own tiers."""
+    return any(tier.until == LOCK for tier in profile.tiers)
+
+
+def course(
+    profile: Profile,
+    *,
+    course_ends_ms: int | None,
+    zone: ZoneInfo,
+    deadline_ms: int | None = None,
+    lock_ms: int | None = None,
+) -> CourseDates:
+    """A course's guide and lock, and whether the deadline set for it is later than the guide.
+
+    course_ends_ms: None where nobody knows it: then only what was set holds. deadline_ms, lock_ms: as they were set for
+    this course; None: by the profile, from the course's end on.
+    """
 
     def after(days: int | None) -> int | None:
-        return None if days is None else moments.plus_days(course_ends_ms, zone, days)
+        return None if days is None or course_ends_ms is None else moments.plus_days(course_ends_ms, zone, days)
 
     guide, lock = after(profile.course_deadline_days), after(profile.course_lock_days)
+    held = deadline_ms if deadline_ms is not None else guide
+    final = (lock_ms if lock_ms is not None else lock) if locks(profile) else None
+    lock = lock_ms if lock_ms is not None else lock
     warning = None
     if deadline_ms is not None and lock is not None and deadline_ms > lock:
         warning = f"The marking deadline is after the records are sent, {moments.said(lock, zone)}."
@@ -146,4 +171,26 @@ def course(profile: Profile, *, course_ends_ms: int, zone: ZoneInfo, deadline_ms
         warning = (
             f"The marking deadline is later than the guide: {profile.course_deadline_days} days after the course's end."
         )
-    return CourseDates(guide_ms=guide, lock_ms=lock, warning=warning, rule=f"{profile.name}.course.dates")
+    remind = None
+    if held is not None and profile.course_remind_days is not None:
+        remind = moments.plus_days(held, zone, -profile.course_remind_days)
+    return CourseDates(
+        guide_ms=guide,
+        lock_ms=lock,
+        deadline_ms=held,
+        final_ms=final,
+        remind_ms=remind,
+        warning=warning,
+        rule=f"{profile.name}.course.dates",
+    )
+
+
+def submission(
+    profile: Profile, *, starts_ms: int, ends_ms: int, mode: str, zone: ZoneInfo, now_ms: int
+) -> Deadlines | None:
+    """The deadline by which a programme's day was to be submitted, where that is past (DDU-5): then the state body must
+    approve it (DDU-6). None: it may be submitted still, or the profile knows no such thing."""
+    if profile.programme is None:
+        return None
+    due = marking(profile, starts_ms=starts_ms, ends_ms=ends_ms, mode=mode, zone=zone)
+    return due if due.breach_ms is not None and now_ms > due.breach_ms else None

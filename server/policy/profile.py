@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from server.policy import sections
+from server.policy import residence_rule, sections
 from server.policy.moments import WEEKDAYS, Span
 from server.policy.parameters import Parameter, Table
 
@@ -69,12 +70,16 @@ class Profile:
     #: a course's marking deadline is at most this long after its end, as a guide (STEP-20); its lock (STEP-21)
     course_deadline_days: int | None = None
     course_lock_days: int | None = None
+    #: the lecturer is reminded so long before the marking deadline
+    course_remind_days: int | None = None
     ledger_rules: Mapping[str, sections.LedgerRule] = field(default_factory=dict, repr=False)
     absences: Mapping[str, sections.AbsenceRule] = field(default_factory=dict, repr=False)
     guidance: tuple[sections.Guidance, ...] = field(default=(), repr=False)
     #: one, double
     shifts: Mapping[str, sections.ShiftRule] = field(default_factory=dict, repr=False)
     programme: sections.Programme | None = field(default=None, repr=False)
+    #: None: this profile says nothing of a residence
+    residence: residence_rule.ResidenceRule | None = field(default=None, repr=False)
     #: every parameter with its unit and where it comes from
     parameters: tuple[Parameter, ...] = field(default=(), repr=False)
 
@@ -131,7 +136,7 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
     window, derive, late = top.table("window"), top.table("derive"), top.table("lateness")
     deadline = derive.span("evidence_deadline", "min from end", "day ends")
     cancel, course, bursary = top.table("cancel"), top.table("course"), top.table("bursary_tier")
-    programme, days = top.table("programme"), top.table("calendar")
+    programme, days, residence = top.table("programme"), top.table("calendar"), top.table("residence")
     made = Profile(
         name=name,
         title=title,
@@ -167,6 +172,7 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
         if "deadline_guide" in course
         else None,
         course_lock_days=course.number("lock", "days after the course's end") if "lock" in course else None,
+        course_remind_days=course.number("remind", "days before the deadline") if "remind" in course else None,
         ledger_rules=MappingProxyType(
             {ledger: sections.read_ledger(ledger, inner, known) for ledger, inner in top.tables("ledgers")}
         ),
@@ -176,6 +182,7 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
         guidance=tuple(sections.read_guidance(inner, known) for _, inner in top.tables("guidance")),
         shifts=MappingProxyType({one: sections.read_shift(one, inner) for one, inner in top.tables("shifts")}),
         programme=sections.read_programme(programme, known) if "pays" in programme else None,
+        residence=residence_rule.read(residence) if "opens" in residence else None,
         parameters=tuple(found),
     )
     top.done()
@@ -204,6 +211,10 @@ def _whole(top: Table, made: Profile) -> None:
     unknown = {ledger for code in made.codes.values() for ledger in code.effects} - set(made.ledger_rules)
     if unknown:
         raise top.wrong(f"ledgers.{sorted(unknown)[0]}", "is missing, and marks have effects in it")
+    outside = set(made.verified_by) - set(made.tiers[0].roles)
+    if outside:
+        text = f"names {sorted(outside)[0]}, who may not change a mark in the first tier: verifying sets every mark"
+        raise top.wrong("derive.verified_by", text)
     for code in made.codes.values():
         for ledger, effect in code.effects.items():
             if effect == sections.LEAVE and made.ledger_rules[ledger].leave_leaves is None:
@@ -224,4 +235,14 @@ def read_all(folder: Path = FOLDER, own: Path | None = None, time_zone: str = "U
     """Every profile of the folder, and the institution's own on top. time_zone: IANA name, of the dates `from`."""
     from server.policy import versions  # it stands on `build`
 
+    if folder == FOLDER and own is None:
+        return Profiles(_shipped(time_zone))
     return Profiles(versions.read(folder, own, time_zone))
+
+
+@cache
+def _shipped(time_zone: str) -> tuple[Profile, ...]:
+    # They come with the program and do not change while it runs.
+    from server.policy import versions
+
+    return tuple(versions.read(FOLDER, None, time_zone))

@@ -28,9 +28,9 @@ class Quota:
 
 @dataclass(frozen=True, kw_only=True)
 class Correction:
-    """One that was approved, or is waiting."""
+    """One that was approved."""
 
-    #: when it was asked for
+    #: when that was
     at_ms: int
     #: late-submission (of a batch's day) or correction (of one candidate's mark)
     kind: str

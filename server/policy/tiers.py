@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from server.policy import moments
@@ -78,7 +78,11 @@ def tier(
         until_ms = _until(profile, rule, ends_ms, zone, marking_deadline_ms, lock_ms, batch_starts_ms)
         # A course without a deadline or a lock has none: the tier goes on.
         if until_ms is None or now_ms < until_ms:
-            return made(profile, rule, until_ms, zone)
+            found = made(profile, rule, until_ms, zone)
+            if not found.roles and lock_ms is not None:
+                text = f"The records are final since {moments.said(lock_ms, zone)}: nothing changes any more."
+                return replace(found, text=text)
+            return found
     raise AssertionError("the last tier has no end: the profile was checked")
 
 
@@ -144,7 +148,8 @@ def _until(
     if isinstance(rule.until, Span):
         return rule.until.after(starts_ms=ends_ms, ends_ms=ends_ms, zone=zone)
     if rule.until == COURSE_DEADLINE:
-        return marking_deadline_ms if marking_deadline_ms is not None else lock_ms
+        # A deadline later than the lock keeps nothing open (STEP-3).
+        return min((one for one in (marking_deadline_ms, lock_ms) if one is not None), default=None)
     if rule.until == LOCK:
         return lock_ms
     return fortnight_ends(profile, at_ms=ends_ms, batch_starts_ms=batch_starts_ms, zone=zone)

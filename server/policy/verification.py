@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.policy import moments
+from server.policy import deadlines, moments
 from server.policy.allowed import Answer, Facts
 from server.policy.profile import Profile
 from server.policy.tiers import people, tier
@@ -35,6 +35,21 @@ def may_verify(profile: Profile, facts: Facts) -> Answer:
         return refuse("by", f"A register is verified by {people(profile.verified_by)}.")
     if facts.now_ms < facts.starts_ms:
         return refuse("before", f"It can be verified from {moments.said(facts.starts_ms, facts.zone)} on.")
-    if profile.verification_needed and not found.direct:
+    late = deadlines.submission(
+        profile,
+        starts_ms=facts.starts_ms,
+        ends_ms=facts.ends_ms,
+        mode=facts.mode,
+        zone=facts.zone,
+        now_ms=facts.now_ms,
+    )
+    if late is not None and late.breach_ms is not None and not facts.submitted:
+        text = (
+            f"It was to be submitted by {moments.said(late.breach_ms, facts.zone)}. Later the state body must approve "
+            "it: ask for the late submission with a reason and proofs."
+        )
+        cites = profile.cites("programme.late_submissions")
+        return Answer(allowed=False, rule=f"{name}.verify.late", cites=cites, text=text, tier=found, by_request=True)
+    if not found.roles or (profile.verification_needed and not found.direct):
         return Answer(allowed=False, rule=found.rule, cites=found.cites, text=found.text, tier=found)
     return Answer(allowed=True, rule=f"{name}.verify", cites=cites, tier=found)

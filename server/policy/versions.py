@@ -44,6 +44,33 @@ def read(folder: Path, own: Path | None, time_zone: str) -> list[Profile]:
     return made
 
 
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """A version of the institution's own, as its file says it."""
+
+    #: the file's name
+    file: str
+    name: str
+    #: holds for sessions from here on; 0: ever since
+    from_ms: int
+    #: everything the file says
+    table: dict[str, Any]
+
+
+def own_of(folder: Path | None, time_zone: str) -> list[Own]:
+    """The versions of an institution's own folder; none: it has none. Raises BadSetting(`profile`)."""
+    if folder is None:
+        return []
+    zone = ZoneInfo(time_zone)
+    made = []
+    for path in sorted(folder.glob("*.toml")):
+        one = _file(path)
+        from_ms = 0 if one.begins is None else moments.instant(one.begins, time.min, zone)
+        table = one.table if one.like is None else {"like": one.like, **one.table}
+        made.append(Own(file=path.name, name=one.name, from_ms=from_ms, table=table))
+    return made
+
+
 def _file(path: Path) -> _File:
     try:
         table = tomllib.loads(path.read_text("utf-8"))

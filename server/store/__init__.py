@@ -1,6 +1,6 @@
 """The store: the only place in the server where SQL stands."""
 
 # Every table belongs to one metadata, whichever of these modules is asked for first.
-from server.store import schema, schema_rights, schema_work
+from server.store import schema, schema_residence, schema_rights, schema_work
 
-__all__ = ["schema", "schema_rights", "schema_work"]
+__all__ = ["schema", "schema_residence", "schema_rights", "schema_work"]

@@ -21,7 +21,6 @@ from server.store.absences import (
     note_act,
     staffed,
 )
-from server.store.schema import person
 from server.store.schema_work import absence
 
 
@@ -44,11 +43,11 @@ def may_decide(connection: Connection, scope: Scope, found: Absence) -> str | No
         name = faculties.title(connection, found.department_id)
         return f"this is for the head of {name}" if name else "this is for the registry: no faculty is known for it"
     if reach.departments or reach.courses:
-        query = select(person.c.id).where(person.c.id == found.person_id, granted(scope, "absence.approve"))
+        query = select(absence.c.id).where(absence.c.id == found.id, granted(scope, "absence.approve"))
         if connection.execute(query).first() is not None:
             return None
     if reach.own:
-        query = select(absence.c.id).where(absence.c.id == found.id, staffed(scope))
+        query = select(absence.c.id).where(absence.c.id == found.id, staffed(scope, "absence.approve"))
         if connection.execute(query).first() is not None:
             return None
     return "this is for the staff of one of its sessions, their head of department, or the registry"

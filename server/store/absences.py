@@ -7,7 +7,7 @@ erasable notes; the row itself holds ids, times and words of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, select, true
@@ -18,6 +18,8 @@ from server.store import faculties, notes, people, rights, sessions
 from server.store.schema import (
     account,
     audit,
+    class_group,
+    course,
     enrolment,
     note,
     person,
@@ -26,6 +28,7 @@ from server.store.schema import (
     session_class,
     session_staff,
 )
+from server.store.schema_rights import person_department
 from server.store.schema_work import absence, absence_session
 from server.store.upsert import new_id
 
@@ -91,6 +94,8 @@ def report(connection: Connection, scope: Scope, wanted: Wanted, *, now_ms: int)
     people.need(connection, scope, wanted.person_id, "absence.report")
     own = wanted.person_id == scope.person_id
     _check(connection, scope, wanted, own=own, now_ms=now_ms)
+    # Of the same form that was sent twice at once, the second one sees what the first has made.
+    connection.execute(select(person.c.id).where(person.c.id == wanted.person_id).with_for_update(key_share=True))
     there = _same(connection, scope, wanted)
     if there is not None:
         return there
@@ -215,15 +220,18 @@ def visible(scope: Scope, act: str = "absence.read") -> ColumnElement[bool]:
     if reach.all:
         return inside
     ways: list[ColumnElement[bool]] = [absence.c.department_id.in_(reach.departments)]
+    if reach.oneself:
+        ways.append(absence.c.person_id == scope.person_id)
     if reach.own:
-        ways += [absence.c.person_id == scope.person_id, and_(absence.c.kind == REPORTED, staffed(scope))]
+        ways.append(and_(absence.c.kind == REPORTED, staffed(scope, act)))
     if reach.departments or reach.courses:
         ways.append(and_(absence.c.kind == REPORTED, granted(scope, act)))
     return and_(inside, or_(*ways))
 
 
-def staffed(scope: Scope) -> ColumnElement[bool]:
-    """The condition on `absence` under which the scope's person teaches a session that it is about."""
+def staffed(scope: Scope, act: str) -> ColumnElement[bool]:
+    """The condition on `absence` under which the scope's person teaches a session that it is about, with a part in it
+    that gives this act."""
     if scope.person_id is None:
         return false()
     named = exists().where(absence_session.c.absence_id == absence.c.id)
@@ -234,7 +242,7 @@ def staffed(scope: Scope) -> ColumnElement[bool]:
         .join(enrolment, enrolment.c.class_id == session_class.c.class_id)
         .where(
             session_staff.c.person_id == scope.person_id,
-            or_(session_staff.c.to_ms.is_(None), session_staff.c.to_ms > session.c.starts_ms),
+            sessions.part_of(act),
             enrolment.c.person_id == absence.c.person_id,
             sessions.listed(),
             session.c.starts_ms < absence.c.to_ms,
@@ -251,8 +259,28 @@ def staffed(scope: Scope) -> ColumnElement[bool]:
 
 
 def granted(scope: Scope, act: str) -> ColumnElement[bool]:
-    """The condition on `person` by grants alone: whom one merely teaches does not count here."""
-    return people.visible(replace(scope, person_id=None), act)
+    """The condition on `absence` by grants alone: whom one merely teaches does not count here. Who belonged to the
+    department, or was in one of its classes, at another time only is not in its care any more."""
+    reach = scope.reach(act)
+    belongs = exists().where(
+        person_department.c.person_id == absence.c.person_id,
+        person_department.c.department_id.in_(reach.departments),
+        person_department.c.to_ms.is_(None),
+    )
+    taught = exists(
+        select(enrolment.c.id)
+        .join(class_group, class_group.c.id == enrolment.c.class_id)
+        .join(course, course.c.id == class_group.c.course_id)
+        .where(
+            enrolment.c.person_id == absence.c.person_id,
+            enrolment.c.role == "student",
+            enrolment.c.from_ms < absence.c.to_ms,
+            or_(enrolment.c.to_ms.is_(None), enrolment.c.to_ms > absence.c.from_ms),
+            or_(course.c.department_id.in_(reach.departments), course.c.id.in_(reach.courses)),
+        )
+        .correlate(absence)
+    )
+    return or_(belongs, taught)
 
 
 _COLUMNS = (
@@ -287,7 +315,7 @@ def _read(connection: Connection, where: ColumnElement[bool], limit: int = 1) ->
 
 def _shown_names(connection: Connection, account_ids: Iterable[int]) -> dict[int, str]:
     query = select(account.c.id, account.c.shown_name).where(account.c.id.in_(sorted(account_ids)))
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def need(connection: Connection, scope: Scope, absence_id: int, act: str = "absence.read") -> Absence:
@@ -346,10 +374,10 @@ def listed(connection: Connection, scope: Scope, *, waiting: bool, since_ms: int
 
 
 def texts(connection: Connection, note_ids: Iterable[int | None]) -> dict[int, str]:
-    """note id -> its text; erased ones are left out."""
+    """note id -> its text, or that it was erased."""
     wanted = sorted(one for one in set(note_ids) if one is not None)
-    query = select(note.c.id, note.c.text).where(note.c.id.in_(wanted), note.c.erased_ms.is_(None))
-    return dict(connection.execute(query).tuples().all())
+    query = select(note.c.id, notes.shown()).where(note.c.id.in_(wanted))
+    return dict(connection.execute(query).all())
 
 
 def note_act(connection: Connection, scope: Scope, action: str, absence_id: int, now_ms: int) -> None:

@@ -20,6 +20,7 @@ from server.scope import (
     DEPARTMENT,
     INSTITUTION,
     RESIDENCE,
+    RESIDENCE_HOUSE,
     ROLES,
     SCOPES,
     STUDENT,
@@ -27,17 +28,17 @@ from server.scope import (
     Grant,
     Scope,
 )
-from server.store import campus, logins, passwords, rights
+from server.store import campus, logins, passkeys, passwords, rights, tokens
 from server.store.campus import FieldRefused
 from server.store.schema import account, course, person_external_id
+from server.store.schema_residence import house
 from server.store.schema_rights import account_role, department
 
 ACT = "accounts.change"
 #: in which scopes a role makes sense; what is not listed is for the institution alone
 SCOPES_OF = {
     STUDENT: (INSTITUTION,),
-    # Houses have no table yet: the roll of an evening is the whole residence's.
-    RESIDENCE: (INSTITUTION,),
+    RESIDENCE: (INSTITUTION, RESIDENCE_HOUSE),
     TECHNICIAN: (INSTITUTION,),
     ADMIN: (INSTITUTION,),
 }
@@ -153,6 +154,12 @@ def _held(connection: Connection, ids: list[int]) -> dict[int, tuple[Held, ...]]
             select(table.c.id, table.c.code, table.c.title).where(table.c.id.in_(_wanted(ids, kind)))
         )
     }
+    titles |= {
+        (RESIDENCE_HOUSE, row.id): f"{row.code} {row.name}"
+        for row in connection.execute(
+            select(house.c.id, house.c.code, house.c.name).where(house.c.id.in_(_wanted(ids, RESIDENCE_HOUSE)))
+        )
+    }
     query = (
         select(account_role)
         .where(account_role.c.account_id.in_(ids), account_role.c.to_ms.is_(None))
@@ -250,7 +257,7 @@ def where(connection: Connection, scope: Scope, role: str, scope_kind: str, scop
         return kind, None
     if not wanted:
         raise FieldRefused("scope-code", "code", f"say which {kind} by its code")
-    table = department if kind == DEPARTMENT else course
+    table = {DEPARTMENT: department, RESIDENCE_HOUSE: house}.get(kind, course)
     query = select(table.c.id).where(table.c.institution_id == scope.institution_id, table.c.code == wanted)
     found = connection.execute(query.limit(2)).scalars().all()
     if len(found) != 1:
@@ -267,6 +274,7 @@ def grant(
     kind, scope_id = where(connection, scope, role, scope_kind, scope_code)
     if role == STUDENT and found.person_id is None:
         raise FieldRefused("role", "role", "this account is no person's: it cannot be a student's")
+    _lock(connection, account_id)
     same = _is(account_id, role, kind, scope_id)
     if connection.execute(select(account_role.c.id).where(same)).first() is not None:
         raise FieldRefused("role", "role", "the account has this role there already")
@@ -287,6 +295,7 @@ def grant(
 
 def revoke(connection: Connection, scope: Scope, account_id: int, grant_id: int, now_ms: int) -> None:
     """Take a role away. Its logins end. Raises NotFound(`role`), Refused(`last-administrator`)."""
+    _lock(connection, account_id)
     found = one(connection, scope, account_id)
     held = next((role for role in found.roles if role.id == grant_id), None)
     if held is None:
@@ -300,7 +309,8 @@ def revoke(connection: Connection, scope: Scope, account_id: int, grant_id: int,
 
 
 def disable(connection: Connection, scope: Scope, account_id: int, now_ms: int) -> None:
-    """Nobody signs in with it any more, and its logins end. Raises NotFound, Refused."""
+    """Nobody signs in with it any more; its logins, API tokens and passkeys end. Raises NotFound, Refused."""
+    _lock(connection, account_id)
     found = one(connection, scope, account_id)
     if found.disabled_ms is not None:
         return
@@ -310,6 +320,9 @@ def disable(connection: Connection, scope: Scope, account_id: int, now_ms: int) 
         _need_another_admin(connection, scope, found.id)
     connection.execute(update(account).where(account.c.id == account_id).values(disabled_ms=now_ms))
     rights.end_logins(connection, account_id, now_ms)
+    # Enabled again, nothing of before opens it by itself.
+    tokens.revoke_all(connection, account_id, now_ms)
+    passkeys.revoke_all(connection, account_id, now_ms)
     campus.write_down(connection, scope, "account.disable", f"account:{account_id}", now_ms)
 
 
@@ -324,15 +337,30 @@ def enable(connection: Connection, scope: Scope, account_id: int, now_ms: int) -
 def set_password(
     connection: Connection, scope: Scope, hasher: PasswordHasher, account_id: int, password: str, now_ms: int
 ) -> None:
-    """Give somebody else's account a new password; its logins end. Raises NotFound, FieldRefused."""
+    """Give somebody else's account a new password. Its logins, API tokens and passkeys end: whoever had got into it may
+    have made them. Raises NotFound, FieldRefused."""
     found = one(connection, scope, account_id)
     passwords.need_good_password(password, found.login, "password")
     passwords.put(connection, account_id, hasher.hash(password), now_ms)
+    passkeys.revoke_all(connection, account_id, now_ms)
     campus.write_down(connection, scope, "account.password", f"account:{account_id}", now_ms)
+
+
+def _lock(connection: Connection, account_id: int) -> None:
+    """Whoever else changes what this account may do waits: a role is given once, and taken away whole. Rows that only
+    name the account, such as the audit's, wait for nothing."""
+    connection.execute(select(account.c.id).where(account.c.id == account_id).with_for_update(key_share=True))
 
 
 def _need_another_admin(connection: Connection, scope: Scope, account_id: int) -> None:
     """Raises Refused(`last-administrator`) where nobody else could look after the accounts."""
+    # Two administrators who end one another's role at once: the second one waits here, and sees what the first did.
+    held = select(account_role.c.id).where(
+        account_role.c.institution_id == scope.institution_id,
+        account_role.c.role == ADMIN,
+        account_role.c.to_ms.is_(None),
+    )
+    connection.execute(held.order_by(account_role.c.id).with_for_update(key_share=True))
     query = (
         select(account.c.id)
         .join(account_role, account_role.c.account_id == account.c.id)
@@ -346,6 +374,18 @@ def _need_another_admin(connection: Connection, scope: Scope, account_id: int) -
     )
     if connection.execute(query).first() is None:
         raise Refused("last-administrator", "this is the last administrator: make somebody else one first")
+
+
+def revoke_token(connection: Connection, scope: Scope, account_id: int, token_id: int, now_ms: int) -> None:
+    """An API token of an account works no more: one's own, or anybody's for whoever looks after accounts.
+
+    Raises NotFound(`token`), NotAllowed.
+    """
+    if account_id != scope.account_id:
+        one(connection, scope, account_id)
+    if not tokens.revoke(connection, account_id, token_id, now_ms):
+        raise NotFound("token", "there is no such token of this account, or it was revoked")
+    campus.write_down(connection, scope, "token.revoke", f"account:{account_id}", now_ms, token=token_id)
 
 
 def subjects(account_id: int) -> Iterable[str]:

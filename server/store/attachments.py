@@ -34,7 +34,7 @@ INCOMING = "incoming"
 LEFT_S = 3600
 DAY_MS = 86_400_000
 #: what a file may belong to
-REQUEST, ABSENCE = "change_request", "absence"
+REQUEST, ABSENCE, MARK = "change_request", "absence", "mark"
 
 
 @dataclass(frozen=True, kw_only=True)

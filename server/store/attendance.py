@@ -6,7 +6,7 @@ One statement, by the student's own rows (enrolments and marks) and primary keys
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, literal, select, union
@@ -167,9 +167,14 @@ def of_person(
     """
     people.need(connection, scope, person_id, "attendance.read")
     whole = _whole(connection, scope, person_id)
-    statement = _statement() if whole else _statement().where(sessions.visible(scope, "attendance.read"))
+    statement = _statement() if whole else _inside(scope)
     rows = connection.execute(statement, {"person": person_id, "from_ms": from_ms, "to_ms": to_ms})
     return [Attended(**_as_said(row)) for row in rows], whole
+
+
+@lru_cache(maxsize=256)
+def _inside(scope: Scope) -> Select:
+    return _statement().where(sessions.visible(scope, "attendance.read"))
 
 
 def _as_said(row: Any) -> dict[str, Any]:

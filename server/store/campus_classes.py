@@ -319,7 +319,9 @@ def end_place(
     # Whoever was credited while on the list has to be looked at as well.
     due.classes(connection, scope.institution_id, [class_id], now_ms)
     row = connection.execute(select(enrolment).where(enrolment.c.id == enrolment_id)).one()
-    connection.execute(update(enrolment).where(enrolment.c.id == enrolment_id).values(to_ms=max(to_ms, row.from_ms)))
+    # An import does not begin it again by itself (LOUGH-18); what was made here has no import.
+    values = {"to_ms": max(to_ms, row.from_ms), "ended_by_hand": row.source != campus.SOURCE}
+    connection.execute(update(enrolment).where(enrolment.c.id == enrolment_id).values(values))
     _reach(connection, scope, class_id, role, now_ms)
     about = {"class": class_id, "role": role, "to_ms": to_ms}
     campus.write_down(connection, scope, "enrolment.end", f"person/{row.person_id}", now_ms, **about)

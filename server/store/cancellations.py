@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, update
 
 from server.errors import NotAllowed, Refused
 from server.policy import allowed, moments
-from server.policy.profile import Profile
+from server.policy.profile import Profile, Profiles
 from server.scope import Scope
 from server.store import derivations, due, hands, history, institutions, notes, sessions, standing
 from server.store.schema import mark, session
@@ -22,7 +22,7 @@ CANCELLED, RESTORED = "cancelled", "restored"
 def cancel(
     connection: Connection,
     scope: Scope,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     session_id: int,
     *,
     reason: str,
@@ -34,19 +34,52 @@ def cancel(
     An import does not bring it back. Raises NotFound(`session`), NotAllowed(`cancel-not-allowed`),
     Refused(`session-cancelled`).
     """
-    found = sessions.need(connection, scope, session_id, "register.cancel")
+    found = _locked(connection, scope, session_id)
     if found.cancelled_ms is not None:
         raise Refused("session-cancelled", "this class is cancelled already")
     profile = standing.profile_of(profiles, found)
     _need_may(connection, scope, profile, found, now_ms)
-    derivations.lock_registers(connection, found.institution_id, [session_id])
+    note_id = notes.add(connection, found.institution_id, reason, scope.account_id, now_ms) if reason else None
+    return _cancel(connection, scope, profile, found, note_id, None, now_ms)
+
+
+def enact(
+    connection: Connection,
+    scope: Scope,
+    profiles: Profiles,
+    session_id: int,
+    note_id: int | None,
+    *,
+    authority: str,
+    now_ms: int,
+) -> int:
+    """Cancel a class on the authority of the request that was approved (LOUGH-32 to 34); its register is locked by the
+    caller. Returns how many marks were set. Raises Refused(`session-cancelled`, `register-locked`)."""
+    found = connection.execute(
+        select(session).where(session.c.id == session_id, session.c.institution_id == scope.institution_id)
+    ).one()
+    if found.cancelled_ms is not None:
+        raise Refused("session-cancelled", "this class is cancelled already")
+    standing.need_open(connection, profiles, found, now_ms)
+    return _cancel(connection, scope, standing.profile_of(profiles, found), found, note_id, authority, now_ms)
+
+
+def _cancel(
+    connection: Connection,
+    scope: Scope,
+    profile: Profile,
+    found: Any,
+    note_id: int | None,
+    authority: str | None,
+    now_ms: int,
+) -> int:
+    session_id = found.id
     listed = standing.members(connection, session_id)
     there = derivations.held_marks(connection, session_id)
     code = profile.cancels_to
     concerned = set(listed) | {person for person, row in there.items() if row.code is not None}
     if code is None:
         concerned = {person for person, row in there.items() if row.code is not None}
-    note_id = notes.add(connection, found.institution_id, reason, scope.account_id, now_ms) if reason else None
     about = _about(connection, note_id)
     rows = [
         {
@@ -56,6 +89,7 @@ def cancel(
             "code": code,
             "source": "person",
             "by_account_id": scope.account_id,
+            "authority": authority,
             "verified": True,
             "rule": f"{profile.name}.{CANCELLED}",
             "ledgers": profile.ledgers(code),
@@ -75,7 +109,7 @@ def cancel(
 def restore(
     connection: Connection,
     scope: Scope,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     session_id: int,
     *,
     reason: str,
@@ -86,7 +120,7 @@ def restore(
 
     Raises NotFound(`session`), NotAllowed(`cancel-not-allowed`), Refused(`not-cancelled`, `cancel-final`).
     """
-    found = sessions.need(connection, scope, session_id, "register.cancel")
+    found = _locked(connection, scope, session_id)
     if found.cancelled_ms is None:
         raise Refused("not-cancelled", "this class is not cancelled")
     if found.cancelled_by_account_id is None:
@@ -96,7 +130,6 @@ def restore(
     zone = standing.zone_of(connection, found.institution_id)
     if moments.day_of(found.cancelled_ms, zone) != moments.day_of(now_ms, zone):
         raise Refused("cancel-final", "a cancellation is taken back on the same day only: ask the registers team")
-    derivations.lock_registers(connection, found.institution_id, [session_id])
     note_id = notes.add(connection, found.institution_id, reason, scope.account_id, now_ms) if reason else None
     rows = [
         _as_before(row, before, scope, now_ms)
@@ -108,10 +141,30 @@ def restore(
     return len(rows)
 
 
-def _need_may(connection: Connection, scope: Scope, profile: Profile, found: Any, now_ms: int) -> None:
-    about = standing.facts(connection, scope, found, "register.cancel", now_ms=now_ms)
+def may(connection: Connection, scope: Scope, profile: Profile, session_id: int, now_ms: int) -> allowed.Answer:
+    """Whether this scope may cancel the class now, or take that back; where not, the way that is left (LOUGH-11).
+
+    Raises NotFound(`session`).
+    """
+    found = sessions.need(connection, scope, session_id, "register.cancel")
+    return _answer(connection, scope, profile, found, now_ms)
+
+
+def _answer(connection: Connection, scope: Scope, profile: Profile, found: Any, now_ms: int) -> allowed.Answer:
+    about = standing.facts(connection, scope, found, "register.cancel", profile=profile, now_ms=now_ms)
     # Whoever may cancel may take it back.
-    answer = allowed.may_cancel(profile, replace(about, cancelled=False))
+    return allowed.may_cancel(profile, replace(about, cancelled=False))
+
+
+def _locked(connection: Connection, scope: Scope, session_id: int) -> Any:
+    """The session's row once nobody else acts on its register. Raises NotFound(`session`)."""
+    found = sessions.need(connection, scope, session_id, "register.cancel")
+    derivations.lock_registers(connection, found.institution_id, [session_id])
+    return sessions.need(connection, scope, session_id, "register.cancel")
+
+
+def _need_may(connection: Connection, scope: Scope, profile: Profile, found: Any, now_ms: int) -> None:
+    answer = _answer(connection, scope, profile, found, now_ms)
     if not answer.allowed:
         raise NotAllowed("cancel-not-allowed", answer.text)
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from firmware.contract.mac import Key
 from server.errors import StoreError
-from server.store import due, institutions
+from server.store import check_ins, due, institutions
+from server.store.prepared import Prepared
 from server.store.schema import card, card_assignment, card_key, card_token, reading, swipe
 from server.store.upsert import new_id
 from server.vault import Vault
@@ -174,7 +175,7 @@ def _end(connection: Connection, assignment_id: int, at_ms: int, why: str) -> No
     )
 
 
-_OWNERS = (
+_OWNERS = Prepared(
     select(
         card_token.c.key_id,
         card_token.c.token,
@@ -199,7 +200,7 @@ def owners(
     found: dict[tuple[int, bytes], list[tuple[int, int | None, int]]] = {}
     for start in range(0, len(wanted), due.CHUNK):
         values = {"institution": institution_id, "tokens": wanted[start : start + due.CHUNK]}
-        for row in connection.execute(_OWNERS, values):
+        for row in _OWNERS.all(connection, values):
             found.setdefault((row.key_id, row.token), []).append((row.from_ms, row.to_ms, row.person_id))
     return found
 
@@ -252,6 +253,7 @@ def resolve(connection: Connection, institution_id: int, card_ids: Iterable[int]
         owned = owners(connection, institution_id, [(row.key_id, row.token) for row in tokens])
         assignments = [assignment for rows in owned.values() for assignment in rows]
         values = [row.token for row in tokens]
+        check_ins.due_by_cards(connection, institution_id, values)
         query = (
             select(reading.c.swipe_id, reading.c.at_ms, reading.c.person_id)
             .join(swipe, swipe.c.id == reading.c.swipe_id)

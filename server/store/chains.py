@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, union
 
-from server.store import history, notes
+from server.store import history, history_start, notes
 from server.store.schema import mark, mark_current, note, register, session
 from server.store.schema_work import history as history_table
 
@@ -25,11 +25,12 @@ CHUNK = 200
 class Break:
     """Something that is not as it was written."""
 
-    session_id: int
+    #: None: it is about what is from before there was a history
+    session_id: int | None
     #: the entry at which it shows; None: it shows at none
     seq: int | None
     #: entry-altered, entry-missing, mark-altered, mark-missing, mark-unknown, mark-current, note-altered,
-    #: register-altered, chain-missing, chain-cut, chain-rewritten
+    #: register-altered, chain-missing, chain-cut, chain-rewritten, before-altered
     code: str
     #: ids, codes and numbers only
     text: str
@@ -61,11 +62,16 @@ def walk(connection: Connection, kept: Mapping[int, Iterable[Kept]] | None = Non
     """Walk every chain. kept: session id -> heads that were written down."""
     found = Found()
     wanted = {one: list(heads) for one, heads in (kept or {}).items()}
-    firsts = select(history_table.c.institution_id, func.min(history_table.c.at_ms))
-    began = {row[0]: row[1] for row in connection.execute(firsts.group_by(history_table.c.institution_id))}
+    starts = history_start.of(connection)
+    for institution_id, start in sorted(starts.items()):
+        marks, made = history_start.digest(connection, institution_id, start.mark_id)
+        if (marks, made) != (start.marks, start.digest):
+            said = "one of them was altered" if marks == start.marks else f"they were {start.marks} and are {marks}"
+            text = f"of the marks up to {start.mark_id}, from before there was a history: {said}"
+            found.breaks.append(Break(session_id=None, seq=None, code="before-altered", text=text))
     for ids in _sessions(connection):
         for one in _loaded(connection, ids):
-            _check(found, one, wanted.pop(one.session_id, []), began)
+            _check(found, one, wanted.pop(one.session_id, []), starts)
     for session_id, heads in sorted(wanted.items()):
         text = f"{heads[0].source} names its entry {heads[0].seq}, and there is no such register"
         found.breaks.append(Break(session_id=session_id, seq=None, code="chain-missing", text=text))
@@ -169,7 +175,7 @@ def _notes_in(body: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
             yield cited[0], str(cited[1])
 
 
-def _check(found: Found, one: _Register, kept: list[Kept], began: Mapping[int, int]) -> None:
+def _check(found: Found, one: _Register, kept: list[Kept], starts: Mapping[int, history_start.Start]) -> None:
     found.registers += 1
     found.entries += len(one.entries)
     found.marks += len(one.marks)
@@ -178,20 +184,39 @@ def _check(found: Found, one: _Register, kept: list[Kept], began: Mapping[int, i
         found.breaks.append(Break(session_id=one.session_id, seq=seq, code=code, text=text))
 
     _check_kept(one, kept, broken)
+    start = starts.get(one.session.institution_id) if one.session is not None else None
+    last = 0 if start is None else start.mark_id
     if not one.entries:
-        first_ms = began.get(one.session.institution_id) if one.session is not None else None
-        newer = [row.id for row in one.marks.values() if first_ms is not None and row.created_ms > first_ms]
-        if newer:
+        if newer := [mark_id for mark_id in one.marks if mark_id > last]:
             broken("mark-unknown", f"marks {_some(newer)} have no entry: there is no history of this register at all")
         elif one.marks:
             found.before += 1
+        _check_bare(one, 0 if start is None else start.at_ms, broken)
         return
     _check_chain(one, broken)
     said = _Said()
     for row in one.entries:
-        said.take(row, _body(row))
+        body = _body(row)
+        said.take(row, body)
+        if row.kind == history.BEGIN:
+            marks = body.get("marks")
+            begun = [facts.get("id") for facts in marks if isinstance(facts, dict)] if isinstance(marks, list) else []
+            if newer := [number for number in begun if isinstance(number, int) and number > last]:
+                text = f"marks {_some(newer)} had no entry when the chain began, and are not from before there was a history"
+                broken("mark-unknown", text, row.seq)
     _check_marks(one, said, broken)
     _check_state(one, said, broken)
+
+
+def _check_bare(one: _Register, start_ms: int, broken: Any) -> None:
+    """A register without a chain was neither verified nor released since there is a history."""
+    state = one.state
+    if state is None:
+        return
+    if state.verified_ms is not None and state.verified_ms > start_ms:
+        broken("register-altered", f"verified by account {state.verified_by_account_id}, and there is no history of it")
+    if state.evidence != "pending" and (state.settled_ms is None or state.settled_ms > start_ms):
+        broken("register-altered", f"evidence is {state.evidence}, and there is no history of it")
 
 
 def _check_kept(one: _Register, kept: Iterable[Kept], broken: Any) -> None:

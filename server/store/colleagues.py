@@ -30,7 +30,7 @@ def free(connection: Connection, scope: Scope, session_id: int, now_ms: int) -> 
         account.c.person_id == person_name.c.person_id,
         account.c.disabled_ms.is_(None),
         account_role.c.account_id == account.c.id,
-        account_role.c.role.in_(cover.TEACHES),
+        account_role.c.role.in_(cover.TEACHING),
         account_role.c.from_ms <= now_ms,
         or_(account_role.c.to_ms.is_(None), account_role.c.to_ms > now_ms),
     )
@@ -50,12 +50,27 @@ def free(connection: Connection, scope: Scope, session_id: int, now_ms: int) -> 
 
 def covering(connection: Connection, session_id: int) -> list[Colleague]:
     """Who covers it now."""
+    return _with_part(connection, session_id, sessions.COVER)
+
+
+def teaching(connection: Connection, session_id: int) -> list[Colleague]:
+    """Its own staff, but those who handed it over."""
+    return _with_part(connection, session_id, sessions.TEACHES)
+
+
+def handed_over(connection: Connection, scope: Scope, session_id: int) -> list[Colleague] | None:
+    """Who covers the session, where whoever looks handed it over; None: they did not."""
+    away = {one.person_id for one in _with_part(connection, session_id, sessions.AWAY)}
+    return covering(connection, session_id) if scope.person_id in away else None
+
+
+def _with_part(connection: Connection, session_id: int, part: str) -> list[Colleague]:
     query = (
         select(person_name.c.person_id, person_name.c.full_name)
         .join(session_staff, session_staff.c.person_id == person_name.c.person_id)
         .where(
             session_staff.c.session_id == session_id,
-            session_staff.c.role == cover.COVER,
+            session_staff.c.role == part,
             session_staff.c.to_ms.is_(None),
         )
         .order_by(person_name.c.sort_name)

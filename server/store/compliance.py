@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
 from server.policy import deadlines
-from server.policy.profile import Profile
+from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import sessions, standing
+from server.store import course_times, sessions, standing
 from server.store.report_inbox import Report as Report
 from server.store.report_inbox import close as close
 from server.store.report_inbox import reports as reports
@@ -95,7 +95,7 @@ class Compliance:
 
 
 def unmarked(
-    connection: Connection, scope: Scope, profiles: Mapping[str, Profile], from_ms: int, to_ms: int, now_ms: int
+    connection: Connection, scope: Scope, profiles: Profiles, from_ms: int, to_ms: int, now_ms: int
 ) -> Compliance:
     """The late and missing registers of sessions that began in [from, to), and how many there are of each department
     and lecturer, the worst first."""
@@ -112,7 +112,7 @@ def unmarked(
 
 
 def judged(
-    connection: Connection, scope: Scope, profiles: Mapping[str, Profile], from_ms: int, to_ms: int, now_ms: int
+    connection: Connection, scope: Scope, profiles: Profiles, from_ms: int, to_ms: int, now_ms: int
 ) -> list[Judged]:
     """Every register of sessions that began in [from, to), as far as `compliance.read` reaches, by start.
 
@@ -134,7 +134,7 @@ def judged(
     found = list(connection.execute(query))
     ids = [row.id for row in found]
     zone = standing.zone_of(connection, scope.institution_id)
-    times = standing.course_times(connection, ids)
+    times = course_times.of(connection, ids)
     paper = _ids(connection, select(paper_register.c.session_id), paper_register.c.session_id, ids)
     ended = _ended(connection, found)
     counts, verified = _counts(connection, ids), _verified(connection, ids)
@@ -151,7 +151,7 @@ def judged(
             "ends_ms": row.ends_ms,
             "mode": PAPER if row.id in paper else row.mode,
             "zone": zone,
-            "course_deadline_ms": times[row.id].marking_deadline_ms,
+            "course_deadline_ms": times[row.id].by(profile, zone).marking_deadline_ms,
         }
         state = deadlines.state(
             profile,

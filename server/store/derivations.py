@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from server.store import history, upsert
+from server.store.prepared import Prepared
 from server.store.schema import (
     credit,
     enrolment,
@@ -28,7 +30,7 @@ from server.store.schema import (
 _PERSONS, _IDS = bindparam("persons", expanding=True), bindparam("ids", expanding=True)
 _FROM, _TO = bindparam("from_ms"), bindparam("to_ms")
 
-_SESSIONS_OF = (
+_SESSIONS_OF = Prepared(
     select(
         enrolment.c.person_id,
         session.c.id,
@@ -57,10 +59,10 @@ _SESSIONS_OF = (
 def sessions_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
     """Rows (person, session, window, profile, from, to): every time in which one of them was on the list of a session
     whose window touches [from, to]. Cancelled sessions are left out."""
-    return list(connection.execute(_SESSIONS_OF, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms}))
+    return _SESSIONS_OF.all(connection, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms})
 
 
-_ROOMS_OF = (
+_ROOMS_OF = Prepared(
     select(session_room.c.session_id, session_room.c.room_id)
     .join(session, session.c.id == session_room.c.session_id)
     .where(
@@ -78,12 +80,12 @@ def rooms_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, se
     """session id -> every room that it had at any time in its window."""
     found: dict[int, set[int]] = {}
     for ids in _chunks(session_ids):
-        for row in connection.execute(_ROOMS_OF, {"ids": ids}):
+        for row in _ROOMS_OF.all(connection, {"ids": ids}):
             found.setdefault(row.session_id, set()).add(row.room_id)
     return found
 
 
-_AT_ROOMS = (
+_AT_ROOMS = Prepared(
     select(
         session_room.c.room_id,
         session.c.id,
@@ -109,10 +111,10 @@ def at_rooms(connection: Connection, room_ids: Iterable[int], from_ms: int, to_m
     wanted = sorted(set(room_ids))
     if not wanted:
         return []
-    return list(connection.execute(_AT_ROOMS, {"ids": wanted, "from_ms": from_ms, "to_ms": to_ms}))
+    return _AT_ROOMS.all(connection, {"ids": wanted, "from_ms": from_ms, "to_ms": to_ms})
 
 
-_TAPS_OF = (
+_TAPS_OF = Prepared(
     select(reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, journal.c.journal)
     .join(swipe, swipe.c.id == reading.c.swipe_id)
     .join(journal, journal.c.id == swipe.c.journal_id)
@@ -126,16 +128,16 @@ def taps_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: 
     The order is total and rests on facts only: time, then reader, journal, seq. So it is the same however the records
     arrived.
     """
-    rows = connection.execute(_TAPS_OF, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms})
+    rows = _TAPS_OF.all(connection, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms})
     return sorted(rows, key=lambda row: (row.at_ms, row.reader_id, row.journal, row.seq))
 
 
-_LONELY = (
+_LONELY = Prepared(
     select(reading.c.person_id, reading.c.reader_id, swipe.c.received_ms)
     .join(swipe, swipe.c.id == reading.c.swipe_id)
     .where(reading.c.person_id.in_(_PERSONS), reading.c.at_ms.is_(None))
 )
-_AT_READERS = (
+_AT_READERS = Prepared(
     select(session.c.id, session.c.opens_ms, placement.c.reader_id)
     .join(session_room, session_room.c.session_id == session.c.id)
     .join(placement, placement.c.room_id == session_room.c.room_id)
@@ -151,19 +153,19 @@ _AT_READERS = (
 def unplaced_at(connection: Connection, person_ids: list[int], session_ids: list[int]) -> set[tuple[int, int]]:
     """(person, session) where a swipe of the person, at a reader placed at a room of the session and arrived after the
     session opened, has no time yet: it may have been in its window."""
-    lonely = connection.execute(_LONELY, {"persons": person_ids}).all()
+    lonely = _LONELY.all(connection, {"persons": person_ids})
     if not lonely:
         return set()
     found = set()
     readers = sorted({row.reader_id for row in lonely})
-    for row in connection.execute(_AT_READERS, {"ids": session_ids, "readers": readers}):
+    for row in _AT_READERS.all(connection, {"ids": session_ids, "readers": readers}):
         for one in lonely:
             if one.reader_id == row.reader_id and one.received_ms >= row.opens_ms:
                 found.add((one.person_id, row.id))
     return found
 
 
-_CREDITS_OF = (
+_CREDITS_OF = Prepared(
     select(credit, session.c.opens_ms, session.c.closes_ms)
     .join(session, session.c.id == credit.c.session_id)
     .where(
@@ -179,7 +181,7 @@ _CREDITS_OF = (
 
 def credits_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
     """The credits of these persons that hold, of sessions whose window touches [from, to] or of swipes in it."""
-    return list(connection.execute(_CREDITS_OF, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms}))
+    return _CREDITS_OF.all(connection, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms})
 
 
 def lock_registers(connection: Connection, institution_id: int, session_ids: Iterable[int]) -> dict[int, Any]:
@@ -193,25 +195,25 @@ def lock_registers(connection: Connection, institution_id: int, session_ids: Ite
     found = _lock(connection, wanted)
     missing = [one for one in wanted if one not in found]
     if missing:
-        connection.execute(
-            upsert.unless_there(connection, register),
-            [{"session_id": one, "institution_id": institution_id} for one in missing],
-        )
+        _ENSURE.each(connection, [{"session_id": one, "institution_id": institution_id} for one in missing])
         found |= _lock(connection, missing)
     return found
 
 
-_LOCK = select(register).where(register.c.session_id.in_(_IDS)).order_by(register.c.session_id).with_for_update()
+_ENSURE = Prepared(lambda dialect: upsert.unless_there_of(dialect, register), ("session_id", "institution_id"))
+_LOCK = Prepared(
+    select(register).where(register.c.session_id.in_(_IDS)).order_by(register.c.session_id).with_for_update()
+)
 
 
 def _lock(connection: Connection, session_ids: list[int]) -> dict[int, Any]:
     found: dict[int, Any] = {}
     for ids in _chunks(session_ids):
-        found.update({row.session_id: row for row in connection.execute(_LOCK, {"ids": ids})})
+        found.update({row.session_id: row for row in _LOCK.all(connection, {"ids": ids})})
     return found
 
 
-_MARKS_OF = (
+_MARKS_OF = Prepared(
     select(mark)
     .join(mark_current, mark_current.c.mark_id == mark.c.id)
     .where(mark_current.c.session_id.in_(_IDS), mark_current.c.person_id.in_(_PERSONS))
@@ -226,7 +228,7 @@ def marks_of(
     found: dict[tuple[int, int], Any] = {}
     for ids in _chunks(session_ids):
         for persons in _chunks(wanted):
-            rows = connection.execute(_MARKS_OF, {"ids": ids, "persons": persons})
+            rows = _MARKS_OF.all(connection, {"ids": ids, "persons": persons})
             found.update({(row.session_id, row.person_id): row for row in rows})
     return found
 
@@ -241,26 +243,35 @@ def held_marks(connection: Connection, session_id: int) -> dict[int, Any]:
     return {row.person_id: row for row in connection.execute(query)}
 
 
-_SUPERSEDE = update(credit).where(credit.c.id.in_(_IDS)).values(superseded_ms=bindparam("now_ms"))
+_SUPERSEDE = Prepared(update(credit).where(credit.c.id.in_(_IDS)).values(superseded_ms=bindparam("now_ms")))
 
 
 def supersede(connection: Connection, credit_ids: Iterable[int], now_ms: int) -> None:
     """These credits do not hold any more."""
     for ids in _chunks(credit_ids):
-        connection.execute(_SUPERSEDE, {"ids": ids, "now_ms": now_ms})
+        _SUPERSEDE.run(connection, {"ids": ids, "now_ms": now_ms})
 
 
-_ADD_CREDITS = credit.insert().returning(credit.c.id, credit.c.session_id, credit.c.person_id)
+_ADD_CREDITS = Prepared(
+    credit.insert().returning(credit.c.id, credit.c.session_id, credit.c.person_id),
+    ("institution_id", "person_id", "session_id", "swipe_id", "at_ms", "uncertainty_ms", "created_ms"),
+)
 
 
 def add_credits(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, int], int]:
     """Insert credits. Returns (session, person) -> id."""
-    if not rows:
-        return {}
-    return {(row.session_id, row.person_id): row.id for row in connection.execute(_ADD_CREDITS, rows)}
+    return {(row.session_id, row.person_id): row.id for row in _ADD_CREDITS.added(connection, rows)}
 
 
-_ADD_MARKS = mark.insert().returning(mark.c.id, mark.c.session_id, mark.c.person_id)
+_HOLDS = Prepared(
+    lambda dialect: upsert.over_of(dialect, mark_current, ("session_id", "person_id"), ("mark_id",)),
+    ("session_id", "person_id", "institution_id", "mark_id"),
+)
+
+
+@cache
+def _add_marks(columns: tuple[str, ...]) -> Prepared:
+    return Prepared(mark.insert().returning(mark.c.id, mark.c.session_id, mark.c.person_id), columns)
 
 
 def add_marks(
@@ -280,9 +291,9 @@ def add_marks(
     heads = history.opened(
         connection, first["institution_id"], {row["session_id"] for row in rows}, first["created_ms"]
     )
-    made = {(row.session_id, row.person_id): row.id for row in connection.execute(_ADD_MARKS, rows)}
-    connection.execute(
-        upsert.over(connection, mark_current, ("session_id", "person_id"), ("mark_id",)),
+    made = {(row.session_id, row.person_id): row.id for row in _add_marks(tuple(first)).added(connection, rows)}
+    _HOLDS.each(
+        connection,
         [
             {
                 "session_id": row["session_id"],
@@ -297,14 +308,14 @@ def add_marks(
     return made
 
 
-_OPEN_PROPOSALS = select(proposal).where(proposal.c.session_id.in_(_IDS), proposal.c.closed_ms.is_(None))
+_OPEN_PROPOSALS = Prepared(select(proposal).where(proposal.c.session_id.in_(_IDS), proposal.c.closed_ms.is_(None)))
 
 
 def open_proposals(connection: Connection, session_ids: Iterable[int]) -> dict[tuple[int, int], Any]:
     """(session, person) -> the open proposal."""
     found = {}
     for ids in _chunks(session_ids):
-        rows = connection.execute(_OPEN_PROPOSALS, {"ids": ids})
+        rows = _OPEN_PROPOSALS.all(connection, {"ids": ids})
         found.update({(row.session_id, row.person_id): row for row in rows})
     return found
 
@@ -324,14 +335,15 @@ def close_proposals(connection: Connection, ids: Iterable[int], outcome: str, no
         connection.execute(update(proposal).where(proposal.c.id.in_(some)).values(closed_ms=now_ms, outcome=outcome))
 
 
-_TOUCH = update(register).where(register.c.session_id == bindparam("one")).values(version=register.c.version + 1)
+_TOUCH = Prepared(
+    update(register).where(register.c.session_id == bindparam("one")).values(version=register.c.version + 1)
+)
 
 
 def touch(connection: Connection, session_ids: Iterable[int]) -> None:
     """Something that these registers show has changed."""
     wanted = sorted(set(session_ids))
-    if wanted:
-        connection.execute(_TOUCH, [{"one": one} for one in wanted])
+    _TOUCH.each(connection, [{"one": one} for one in wanted])
 
 
 def _chunks(ids: Iterable[int], size: int = 500) -> Iterable[list[int]]:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, func, select, true, union
 
 from server.store import upsert
+from server.store.prepared import Prepared
 from server.store.schema import (
     credit,
     due,
@@ -36,10 +37,9 @@ def mark(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
     if not wide:
         return
     # Always in the same order: two transactions that mark the same persons then wait, and never deadlock.
-    connection.execute(_widen(connection.dialect.name), [wide[person_id] for person_id in sorted(wide)])
+    _WIDEN.each(connection, [wide[person_id] for person_id in sorted(wide)])
 
 
-@cache
 def _widen(dialect: str) -> Any:
     made = upsert.insert_of(dialect, due)
     return made.on_conflict_do_update(
@@ -49,6 +49,9 @@ def _widen(dialect: str) -> Any:
             "to_ms": upsert.greater(dialect, due.c.to_ms, made.excluded.to_ms),
         },
     )
+
+
+_WIDEN = Prepared(_widen, ("person_id", "institution_id", "from_ms", "to_ms", "since_ms"))
 
 
 def persons(
@@ -159,13 +162,13 @@ def take(connection: Connection, limit: int, *, only: int | None = None, but: It
     """The persons that wait longest, at most `limit`, locked against others until the transaction ends, and no longer
     due. What is marked from now on is due again. only: this person; but: none of these."""
     among, values = _among(only, but)
-    rows = sorted(connection.execute(_take(among), {"most": limit, **values}), key=lambda row: row.person_id)
+    rows = sorted(_take(among).all(connection, {"most": limit, **values}), key=lambda row: row.person_id)
     if rows:
-        connection.execute(_TAKEN, {"ids": [row.person_id for row in rows]})
+        _TAKEN.run(connection, {"ids": [row.person_id for row in rows]})
     return rows
 
 
-_TAKEN = delete(due).where(due.c.person_id.in_(bindparam("ids", expanding=True)))
+_TAKEN = Prepared(delete(due).where(due.c.person_id.in_(bindparam("ids", expanding=True))))
 #: what of `due` a query is about
 _AMONG: dict[str, ColumnElement[bool]] = {
     "all": true(),
@@ -175,20 +178,20 @@ _AMONG: dict[str, ColumnElement[bool]] = {
 
 
 @cache
-def _take(among: str) -> Select:
+def _take(among: str) -> Prepared:
     query = select(due).where(_AMONG[among]).order_by(due.c.since_ms, due.c.person_id).limit(bindparam("most"))
-    return query.with_for_update(skip_locked=True)
+    return Prepared(query.with_for_update(skip_locked=True))
 
 
 @cache
-def _first(among: str) -> Select:
+def _first(among: str) -> Prepared:
     query = select(due.c.person_id).where(_AMONG[among])
-    return query.order_by(due.c.since_ms, due.c.person_id).limit(bindparam("most"))
+    return Prepared(query.order_by(due.c.since_ms, due.c.person_id).limit(bindparam("most")))
 
 
 @cache
-def _any(among: str) -> Select:
-    return select(due.c.person_id).where(_AMONG[among]).limit(1)
+def _any(among: str) -> Prepared:
+    return Prepared(select(due.c.person_id).where(_AMONG[among]).limit(1))
 
 
 def _among(only: int | None, but: Iterable[int]) -> tuple[str, dict[str, Any]]:
@@ -201,7 +204,7 @@ def _among(only: int | None, but: Iterable[int]) -> tuple[str, dict[str, Any]]:
 def first(connection: Connection, limit: int, *, but: Iterable[int] = ()) -> list[int]:
     """The ids of the persons that wait longest, at most `limit`, none of `but`. Takes nothing."""
     among, values = _among(None, but)
-    return list(connection.execute(_first(among), {"most": limit, **values}).scalars())
+    return _first(among).scalars(connection, {"most": limit, **values})
 
 
 def waiting(connection: Connection, institution_id: int) -> int:
@@ -214,4 +217,4 @@ def waiting(connection: Connection, institution_id: int) -> int:
 def anybody(connection: Connection, *, but: Iterable[int] = ()) -> bool:
     """Whether anybody is due who is not one of `but`."""
     among, values = _among(None, but)
-    return connection.execute(_any(among), values).first() is not None
+    return _any(among).first(connection, values) is not None

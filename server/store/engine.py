@@ -19,10 +19,12 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, updat
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from server.errors import BadSetting, Unwritable
+from server.store.prepared import send
 from server.store.schema import institution
 
 BUSY_TIMEOUT_MS = 10_000
 CHECKPOINT_PAGES = 1000  #: pages in SQLite's WAL after which it is carried over into the database
+STATEMENTS = 512  #: that a connection to SQLite keeps parsed: those of the line in, each with lists of some lengths
 #: what a commit writes, by measurement: so many pages, and one more for so many changed rows
 COMMIT_PAGES, ROWS_OF_A_PAGE = 10, 16
 
@@ -67,7 +69,13 @@ def _sqlite(url: str, path: str | None, checkpoint_pages: int) -> Engine:
     with suppress(OSError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "isolation_level": None}, hide_parameters=True
+        url,
+        connect_args={
+            "timeout": BUSY_TIMEOUT_MS / 1000,
+            "isolation_level": None,
+            "cached_statements": STATEMENTS,
+        },
+        hide_parameters=True,
     )
 
     #: unset: what stands in the WAL may never have been synced
@@ -170,7 +178,8 @@ class Writes:
 
 def _watched(engine: Engine) -> Engine:
     def _note(_cursor, _statement, _parameters, context) -> None:  # noqa: ANN001  SQLAlchemy's own untyped hook
-        if context.isinsert or context.isupdate or context.isdelete:
+        # None: `prepared.send`, which notes it itself.
+        if context is not None and (context.isinsert or context.isupdate or context.isdelete):
             context.root_connection.info["changed"] = True
 
     # Its dialect is asked to execute, and only there is somebody listening: the engine's own events cost each statement
@@ -249,9 +258,9 @@ def _failed(engine: Engine, error: Unwritable) -> None:
 def _begin(connection: Connection, *, write: bool) -> None:
     # The driver is told to begin nothing itself: it would take SQLite's write lock late, at the first change.
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        send(connection, "BEGIN IMMEDIATE" if write else "BEGIN")
     elif not write:
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        send(connection, "SET TRANSACTION READ ONLY")
 
 
 def _end(connection: Connection, *, commit: bool) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, delete, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, null, or_, select, update
 
 from server.store import alarms
+from server.store.prepared import Prepared
 from server.store.schema import (
     alarm,
     due,
@@ -28,8 +29,8 @@ LOOK_BACK_MS = 30 * 24 * 3_600_000
 _IDS = bindparam("ids", expanding=True)
 
 
-def _closed(stated: ColumnElement[bool]) -> Select:
-    return (
+def _closed(stated: ColumnElement[bool]) -> Prepared:
+    return Prepared(
         select(session)
         .outerjoin(register, register.c.session_id == session.c.id)
         .where(
@@ -56,15 +57,15 @@ def closed(
     """Sessions that have closed and whose evidence is in that state (pending, incomplete), by id after `after`."""
     query = _CLOSED[state == "pending"]
     values = {"institution": institution_id, "state": state, "after": after, "most": limit}
-    return list(connection.execute(query, values | {"now_ms": now_ms, "oldest_ms": now_ms - LOOK_BACK_MS}))
+    return query.all(connection, values | {"now_ms": now_ms, "oldest_ms": now_ms - LOOK_BACK_MS})
 
 
-def _doors_of() -> Select:
+def _doors_of() -> Prepared:
     two = select(alarm.c.reader_id).where(
         alarm.c.code == alarms.CLONE, alarm.c.closed_ms.is_(None), alarm.c.reader_id.is_not(None)
     )
     known = case((reader_state.c.reader_id.in_(two), null()), else_=reader_state.c.known_until_ms)
-    return (
+    return Prepared(
         select(
             session.c.id,
             session.c.opens_ms,
@@ -100,13 +101,13 @@ def doors_of(connection: Connection, session_ids: Iterable[int]) -> dict[int, li
     """
     wanted = sorted(set(session_ids))
     found: dict[int, list[Any]] = {}
-    for row in connection.execute(_DOORS_OF, {"ids": wanted}):
+    for row in _DOORS_OF.all(connection, {"ids": wanted}):
         if row.to_ms is None or row.to_ms > row.from_ms:
             found.setdefault(row.id, []).append(row)
     return found
 
 
-_WAITING = (
+_WAITING = Prepared(
     select(session_class.c.session_id)
     .join(enrolment, and_(enrolment.c.class_id == session_class.c.class_id, enrolment.c.role == "student"))
     .join(due, due.c.person_id == enrolment.c.person_id)
@@ -117,23 +118,29 @@ _WAITING = (
 
 def waiting(connection: Connection, session_ids: Iterable[int]) -> set[int]:
     """Those of these sessions that have somebody on the list who is due: first the swipes, then the silence."""
-    return set(connection.execute(_WAITING, {"ids": sorted(set(session_ids))}).scalars())
+    return set(_WAITING.scalars(connection, {"ids": sorted(set(session_ids))}))
 
 
 def release(connection: Connection, session_id: int, state: str, now_ms: int) -> None:
     """The register's evidence is now complete or incomplete. The register is locked by the caller."""
-    connection.execute(
-        update(register)
-        .where(register.c.session_id == session_id)
-        .values(evidence=state, settled_ms=now_ms, version=register.c.version + 1)
-    )
+    _RELEASE.run(connection, {"session": session_id, "state": state, "now_ms": now_ms})
+
+
+_RELEASE = Prepared(
+    update(register)
+    .where(register.c.session_id == bindparam("session"))
+    .values(evidence=bindparam("state"), settled_ms=bindparam("now_ms"), version=register.c.version + 1)
+)
+
+
+_NO_OUTAGES = Prepared(delete(outage).where(outage.c.session_id == bindparam("session")))
 
 
 def set_outages(
     connection: Connection, institution_id: int, session_id: int, rows: list[tuple[int, int, int, str]], now_ms: int
 ) -> None:
     """The outages in this session's window: (reader id, from, to, why)."""
-    connection.execute(delete(outage).where(outage.c.session_id == session_id))
+    _NO_OUTAGES.run(connection, {"session": session_id})
     if rows:
         connection.execute(
             outage.insert(),

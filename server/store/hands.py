@@ -13,8 +13,7 @@ from sqlalchemy import Connection, select
 
 from server.errors import Refused
 from server.policy import allowed
-from server.policy import profile as profiles_
-from server.policy.profile import Profile
+from server.policy.profile import Profile, Profiles
 from server.policy.sections import MINUTES
 from server.scope import Scope
 from server.store import derivations, history, notes, sessions, standing
@@ -66,7 +65,7 @@ class MarksRefused(Refused):
 def set_marks(
     connection: Connection,
     scope: Scope,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     session_id: int,
     wanted: Iterable[Wanted],
     *,
@@ -78,16 +77,19 @@ def set_marks(
 
     approvals: roles of others who have approved it (U). Raises NotFound(`session`), MarksRefused (`mark-code`,
     `mark-minutes`, `mark-person`, `mark-twice`, `mark-evidence`: the values; `mark-changed`: somebody else was quicker;
-    `mark-not-allowed`: the profile's rules).
+    `mark-not-allowed`: the profile's rules; `mark-own`).
     """
     found = sessions.need(connection, scope, session_id, "register.mark")
-    profile = standing.profile_of(profiles, found)
     mine = list(wanted)
     if not mine:
         return {}
     derivations.lock_registers(connection, found.institution_id, [session_id])
+    # Read again under the lock: the class may have been cancelled just now.
+    found = sessions.need(connection, scope, session_id, "register.mark")
+    profile = standing.profile_of(profiles, found)
     there = _held(connection, session_id, mine)
     _need_possible(connection, found, profile, mine, there, scope.account_id)
+    _need_anothers(scope, mine)
     _need_seen(connection, mine, there)
     new = [one for one in mine if not _is_so(one, there.get(one.person_id))]
     rules = _need_allowed(connection, scope, profile, found, mine, there, approvals, now_ms)
@@ -115,7 +117,7 @@ def record(
     authority: str | None,
     by_account_id: int | None,
     now_ms: int,
-    profiles: Mapping[str, Profile] | None = None,
+    profiles: Profiles,
 ) -> dict[int, int]:
     """Record what was decided elsewhere, and may be: an approved request, an absence, a trip. No rule is asked again,
     but that the session is not cancelled, its lock date is not past, and the marks seen still hold. Answers person id -> mark id.
@@ -123,18 +125,18 @@ def record(
     source: request, absence-report, leave, trip ...; authority: on whose. Raises Refused(`session-cancelled`,
     `register-locked`), MarksRefused as `set_marks`.
     """
+    derivations.lock_registers(connection, institution_id, [session_id])
     found = connection.execute(
         select(session).where(session.c.id == session_id, session.c.institution_id == institution_id)
     ).one()
     if found.cancelled_ms is not None:
         raise Refused("session-cancelled", "this class was cancelled: its marks do not change")
-    profile = standing.profile_of(profiles or profiles_.read_all(), found)
+    profile = standing.profile_of(profiles, found)
     mine = list(wanted)
     if not mine:
         return {}
     if not standing.tier_now(connection, profile, found, now_ms).roles:
         raise Refused("register-locked", "the lock date is past: the records are final and do not change any more")
-    derivations.lock_registers(connection, institution_id, [session_id])
     there = _held(connection, session_id, mine)
     _need_possible(connection, found, profile, mine, there, None)
     _need_seen(connection, mine, there)
@@ -199,6 +201,13 @@ def _need_possible(
             problems.append(Problem(person_id=one.person_id, code="mark-evidence", text=text))
     if problems:
         raise MarksRefused(problems)
+
+
+def _need_anothers(scope: Scope, wanted: list[Wanted]) -> None:
+    """Staff may be on a class list themselves. Raises MarksRefused(`mark-own`) where they mark themselves."""
+    if scope.person_id is not None and any(one.person_id == scope.person_id for one in wanted):
+        text = "nobody sets a mark of their own: somebody else who marks this register must"
+        raise MarksRefused([Problem(person_id=scope.person_id, code="mark-own", text=text)])
 
 
 def _walked_in(connection: Connection, session_id: int) -> set[int]:
@@ -267,7 +276,7 @@ def _need_allowed(
     now_ms: int,
 ) -> dict[int, str]:
     """person id -> the rule that allows it. Raises MarksRefused(`mark-not-allowed`, `session-cancelled`)."""
-    base = standing.facts(connection, scope, found, now_ms=now_ms)
+    base = standing.facts(connection, scope, found, profile=profile, now_ms=now_ms)
     persons = [one.person_id for one in wanted]
     told = standing.told(connection, found, persons)
     came = standing.came_along(connection, found, persons)
@@ -342,7 +351,7 @@ def _append(
                 "created_ms": now_ms,
             }
         )
-    proofs = {str(one.person_id): list(one.evidence) for one in wanted if one.evidence}
+    proofs = _proofs(connection, wanted)
     made = derivations.add_marks(connection, rows, history.MARK, {"evidence": proofs} if proofs else None)
     _settle_proposals(connection, found.id, {one.person_id: one.code for one in wanted}, now_ms)
     derivations.touch(connection, [found.id])
@@ -359,6 +368,16 @@ def _append(
         )
     )
     return {person_id: mark_id for (_, person_id), mark_id in made.items()}
+
+
+def _proofs(connection: Connection, wanted: list[Wanted]) -> dict[str, list[str]]:
+    """person -> the digests of the files that prove their mark, as history cites them."""
+    ids = {one for mine in wanted for one in mine.evidence}
+    if not ids:
+        return {}
+    query = select(attachment.c.id, attachment.c.sha256).where(attachment.c.id.in_(ids))
+    digests = dict(connection.execute(query).all())
+    return {str(one.person_id): [digests[file_id] for file_id in one.evidence] for one in wanted if one.evidence}
 
 
 def _settle_proposals(connection: Connection, session_id: int, codes: Mapping[int, str | None], now_ms: int) -> None:

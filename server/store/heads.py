@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, or_, select, update
 
 from server.store import journals, upsert
+from server.store.prepared import Prepared
 from server.store.schema import head, hello, reader_state
 
 
 def add_hello(connection: Connection, institution_id: int, reader_id: int, nonce: str, text: str, now_ms: int) -> bool:
     """Keep a hello. False: its nonce was said before, so it does not become the reader's last again."""
-    statement = upsert.unless_there(connection, hello, returning=("id",))
     said = {
         "institution_id": institution_id,
         "reader_id": reader_id,
@@ -22,26 +22,42 @@ def add_hello(connection: Connection, institution_id: int, reader_id: int, nonce
         "text": text,
         "received_ms": now_ms,
     }
-    return connection.execute(statement, said).first() is not None
+    return bool(_ADD_HELLO.added(connection, [said]))
+
+
+_ADD_HELLO = Prepared(
+    lambda dialect: upsert.unless_there_of(dialect, hello, returning=("id",)),
+    ("institution_id", "reader_id", "nonce", "text", "received_ms"),
+)
 
 
 def add_head(connection: Connection, institution_id: int, reader_id: int, values: dict[str, Any], now_ms: int) -> bool:
     """Keep a head. values: as `statement.FIELDS["head"]`. False: it is held already."""
-    statement = upsert.unless_there(connection, head, returning=("id",))
     said = {
         "institution_id": institution_id,
         "reader_id": reader_id,
         "received_ms": now_ms,
         "journals": ",".join(f"{h.journal}:{h.head}" for h in values["journals"]),
-        **{name: values[name] for name in ("nonce", "boot_ms", "wall_ms", "clock", "uncertainty_ms", "able")},
+        **{name: values[name] for name in _STATED_BY},
     }
-    return connection.execute(statement, said).first() is not None
+    return bool(_ADD_HEAD.added(connection, [said]))
 
 
-_OPEN = select(*(head.c[name] for name in ("id", "reader_id", "journals", "wall_ms", "uncertainty_ms", "clock"))).where(
-    head.c.reader_id.in_(bindparam("ids", expanding=True)), head.c.held_ms.is_(None)
+_STATED_BY = ("nonce", "boot_ms", "wall_ms", "clock", "uncertainty_ms", "able")
+_ADD_HEAD = Prepared(
+    lambda dialect: upsert.unless_there_of(dialect, head, returning=("id",)),
+    ("institution_id", "reader_id", "received_ms", "journals", *_STATED_BY),
 )
-_COVERED = update(head).where(head.c.id.in_(bindparam("ids", expanding=True))).values(held_ms=bindparam("now_ms"))
+
+
+_OPEN = Prepared(
+    select(*(head.c[name] for name in ("id", "reader_id", "journals", "wall_ms", "uncertainty_ms", "clock"))).where(
+        head.c.reader_id.in_(bindparam("ids", expanding=True)), head.c.held_ms.is_(None)
+    )
+)
+_COVERED = Prepared(
+    update(head).where(head.c.id.in_(bindparam("ids", expanding=True))).values(held_ms=bindparam("now_ms"))
+)
 
 
 def settle(
@@ -57,7 +73,7 @@ def settle(
     if not wanted:
         return
     behind = {(one.reader_id, one.journal): one.up_to for one in held.values()}
-    waiting = [row for row in connection.execute(_OPEN, {"ids": wanted}) if not _is_refuted(row, behind)]
+    waiting = [row for row in _OPEN.all(connection, {"ids": wanted}) if not _is_refuted(row, behind)]
     if not waiting:
         return
     named = {part.partition(":")[0] for row in waiting for part in filter(None, row.journals.split(","))}
@@ -65,7 +81,7 @@ def settle(
     covered = [row for row in waiting if is_covered(row.journals, up_to.get(row.reader_id, {}))]
     for start in range(0, len(covered), 500):
         ids = [row.id for row in covered[start : start + 500]]
-        connection.execute(_COVERED, {"ids": ids, "now_ms": now_ms})
+        _COVERED.run(connection, {"ids": ids, "now_ms": now_ms})
     known: dict[int, int] = {}
     for row in covered:
         if row.clock != "none" and row.wall_ms is not None:
@@ -74,10 +90,10 @@ def settle(
     if known:
         # What was known stays known: a look at all of a reader's heads would be one at a year of them.
         rows = [{"one": reader_id, "until": until_ms} for reader_id, until_ms in sorted(known.items())]
-        connection.execute(_KNOWN, rows)
+        _KNOWN.each(connection, rows)
 
 
-_KNOWN = (
+_KNOWN = Prepared(
     update(reader_state)
     .where(
         reader_state.c.reader_id == bindparam("one"),
@@ -116,16 +132,16 @@ _TIMED = select(head.c.wall_ms, head.c.boot_ms, head.c.able).where(
 )
 _FROM, _TO = bindparam("from_ms"), bindparam("to_ms")
 _STATED = (
-    _TIMED.where(head.c.wall_ms < _FROM).order_by(head.c.wall_ms.desc()).limit(1),
-    _TIMED.where(head.c.wall_ms >= _FROM, head.c.wall_ms <= _TO),
-    _TIMED.where(head.c.wall_ms > _TO).order_by(head.c.wall_ms).limit(1),
+    Prepared(_TIMED.where(head.c.wall_ms < _FROM).order_by(head.c.wall_ms.desc()).limit(1)),
+    Prepared(_TIMED.where(head.c.wall_ms >= _FROM, head.c.wall_ms <= _TO)),
+    Prepared(_TIMED.where(head.c.wall_ms > _TO).order_by(head.c.wall_ms).limit(1)),
 )
 
 
 def stated(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[Stated]:
     """The reader's timed heads that say something about [from, to]: those inside, the last before, the first after."""
     values = {"reader": reader_id, "from_ms": from_ms, "to_ms": to_ms}
-    rows = [row for query in _STATED for row in connection.execute(query, values)]
+    rows = [row for query in _STATED for row in query.all(connection, values)]
     return [
         Stated(wall_ms=row.wall_ms, boot_ms=row.boot_ms, able=row.able)
         for row in sorted(rows, key=lambda row: (row.wall_ms, row.boot_ms))

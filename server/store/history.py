@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, bindparam, func, select
 
 from server.store import notes
+from server.store.prepared import Prepared, send
 from server.store.schema import mark, register
 from server.store.schema_work import history
 
@@ -111,7 +112,7 @@ _TOP = (
     .scalar_subquery()
 )
 _NEWEST = history.alias("newest")
-_HEADS = (
+_HEADS = Prepared(
     select(
         register.c.session_id,
         register.c.evidence,
@@ -138,7 +139,7 @@ def opened(connection: Connection, institution_id: int, session_ids: Iterable[in
     heads: dict[int, Head] = {}
     bare: dict[int, Any] = {}
     for start in range(0, len(wanted), 500):
-        for row in connection.execute(_HEADS, {"ids": wanted[start : start + 500]}):
+        for row in _HEADS.all(connection, {"ids": wanted[start : start + 500]}):
             if row.seq is None:
                 bare[row.session_id] = row
                 heads[row.session_id] = Head(0, NOTHING)
@@ -252,8 +253,7 @@ def _write(
     if rows:
         # Past SQLAlchemy's own insert, which takes longer for a row than hash and database do: this is on the way of
         # every swipe.
-        connection.exec_driver_sql(_add(connection.dialect.paramstyle), rows)
-        connection.info["changed"] = True
+        send(connection, _add(connection.dialect.paramstyle), rows, changes=True)
 
 
 def _only_words(value: Any) -> None:

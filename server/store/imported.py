@@ -80,7 +80,7 @@ class Changes:
     #: id, code, title, ended_ms, course, run
     classes: list[Values] = field(default_factory=list)
     new_enrolments: list[Values] = field(default_factory=list)
-    #: id, source_id, from_ms, to_ms
+    #: id, source_id, from_ms, to_ms, ended_by_hand
     enrolments: list[Values] = field(default_factory=list)
     #: the source's ids of classes whose list or teachers change
     lists: set[str] = field(default_factory=set)
@@ -234,7 +234,7 @@ def apply(
             for v in changes.new_enrolments
         ],
     )
-    update_many(connection, enrolment, "id", changes.enrolments, ("source_id", "from_ms", "to_ms"))
+    update_many(connection, enrolment, "id", changes.enrolments, ("source_id", "from_ms", "to_ms", "ended_by_hand"))
     step("cards")
     apply_cards(connection, institution_id, persons, changes.cards, now_ms)
     step("registers")

@@ -121,10 +121,9 @@ def apply_sessions(
     changes: SessionChanges,
     now_ms: int,
     step: Step,
-    profiles: Profiles | None = None,
+    profiles: Profiles,
 ) -> None:
-    """Do what the changes say, in the caller's transaction, and mark whoever it concerns. profiles: the shipped ones
-    where none are given."""
+    """Do what the changes say, in the caller's transaction, and mark whoever it concerns."""
     own = {"institution_id": institution_id}
     step("rooms")
     rooms = dict(before.rooms)

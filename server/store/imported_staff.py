@@ -8,9 +8,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from server.store.due import CHUNK
 from server.store.imported_registers import chunks
+from server.store.parts import AWAY
 from server.store.schema import enrolment, session, session_class, session_staff
 
-#: cover is a person's decision, and stays (LOUGH-9)
+#: cover is a person's decision, and stays (LOUGH-9), also for whoever handed over
 ROLE = "lecturer"
 
 
@@ -49,7 +50,7 @@ def staff_sessions(connection: Connection, institution_id: int, session_ids: Ite
         for row in connection.execute(query):
             wanted[row.session_id].add(row.person_id)
         query = select(session_staff).where(
-            session_staff.c.session_id.in_(ids), session_staff.c.to_ms.is_(None), session_staff.c.role == ROLE
+            session_staff.c.session_id.in_(ids), session_staff.c.to_ms.is_(None), session_staff.c.role.in_((ROLE, AWAY))
         )
         for row in connection.execute(query):
             held[row.session_id][row.person_id] = row.id

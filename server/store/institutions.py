@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, select, update
 
 from server.errors import NotFound
+from server.store.prepared import Prepared
 from server.store.schema import institution
 from server.store.upsert import new_id
 
@@ -32,10 +33,15 @@ def ensure(connection: Connection, name: str, time_zone: str, now_ms: int) -> In
 
 def one(connection: Connection, institution_id: int) -> Institution:
     """The institution with this id. Raises NotFound(`institution`)."""
-    row = connection.execute(select(institution).where(institution.c.id == institution_id)).first()
+    row = connection.execute(_ONE, {"institution": institution_id}).first()
     if row is None:
         raise NotFound("institution", "there is no such institution")
     return Institution(id=row.id, name=row.name, time_zone=row.time_zone)
+
+
+_ONE = select(institution.c.id, institution.c.name, institution.c.time_zone).where(
+    institution.c.id == bindparam("institution")
+)
 
 
 def named(connection: Connection, name: str) -> Institution:
@@ -46,13 +52,12 @@ def named(connection: Connection, name: str) -> Institution:
     return Institution(id=row.id, name=row.name, time_zone=row.time_zone)
 
 
-_EVERY = select(institution.c.id, institution.c.name, institution.c.time_zone).order_by(institution.c.id)
+_EVERY = Prepared(select(institution.c.id, institution.c.name, institution.c.time_zone).order_by(institution.c.id))
 
 
 def every(connection: Connection) -> list[Institution]:
     """All of them, by id."""
-    rows = connection.execute(_EVERY)
-    return [Institution(id=row.id, name=row.name, time_zone=row.time_zone) for row in rows]
+    return [Institution(id=row.id, name=row.name, time_zone=row.time_zone) for row in _EVERY.all(connection)]
 
 
 def campus_changed(connection: Connection, institution_id: int) -> None:
@@ -64,9 +69,9 @@ def campus_changed(connection: Connection, institution_id: int) -> None:
     )
 
 
-_CAMPUS_CHANGE = select(institution.c.campus_change).where(institution.c.id == bindparam("institution"))
+_CAMPUS_CHANGE = Prepared(select(institution.c.campus_change).where(institution.c.id == bindparam("institution")))
 
 
 def campus_change(connection: Connection, institution_id: int) -> int:
     """How often the campus changed."""
-    return connection.execute(_CAMPUS_CHANGE, {"institution": institution_id}).scalar_one()
+    return _CAMPUS_CHANGE.scalar(connection, {"institution": institution_id})

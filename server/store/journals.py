@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select, tuple_, update
 
 from server.store import upsert
+from server.store.prepared import Prepared
 from server.store.schema import clock_pair, journal, lost_range, record
 
 #: records looked at in one step when a hole has closed
@@ -51,8 +52,8 @@ def ensure(
     found = _lock(connection, pairs)
     missing = [pair for pair in pairs if pair not in found]
     if missing:
-        connection.execute(
-            upsert.unless_there(connection, journal),
+        _ENSURE.each(
+            connection,
             [
                 {
                     "institution_id": institution_ids[reader_id],
@@ -72,7 +73,10 @@ def known(connection: Connection, reader_id: int, name: str) -> Journal | None:
     return _lock(connection, [(reader_id, name)]).get((reader_id, name))
 
 
-_LOCK = (
+_ENSURE = Prepared(
+    lambda dialect: upsert.unless_there_of(dialect, journal), ("institution_id", "reader_id", "journal", "opened_ms")
+)
+_LOCK = Prepared(
     select(journal)
     .where(tuple_(journal.c.reader_id, journal.c.journal).in_(bindparam("pairs", expanding=True)))
     .order_by(journal.c.reader_id, journal.c.journal)
@@ -84,14 +88,16 @@ _FIELDS = tuple(Journal.__dataclass_fields__)
 def _lock(connection: Connection, pairs: list[tuple[int, str]]) -> dict[tuple[int, str], Journal]:
     found = {}
     for start in range(0, len(pairs), CHUNK):
-        for row in connection.execute(_LOCK, {"pairs": pairs[start : start + CHUNK]}):
+        for row in _LOCK.all(connection, {"pairs": pairs[start : start + CHUNK]}):
             found[row.reader_id, row.journal] = Journal(**{name: getattr(row, name) for name in _FIELDS})
     return found
 
 
-_HELD_OF = select(journal.c.reader_id, journal.c.journal, journal.c.up_to).where(
-    journal.c.reader_id.in_(bindparam("readers", expanding=True)),
-    journal.c.journal.in_(bindparam("names", expanding=True)),
+_HELD_OF = Prepared(
+    select(journal.c.reader_id, journal.c.journal, journal.c.up_to).where(
+        journal.c.reader_id.in_(bindparam("readers", expanding=True)),
+        journal.c.journal.in_(bindparam("names", expanding=True)),
+    )
 )
 
 
@@ -100,7 +106,7 @@ def held_of(connection: Connection, reader_ids: Iterable[int], names: Iterable[s
     wanted, named = sorted(set(reader_ids)), sorted(set(names))
     found: dict[int, dict[str, int]] = {}
     for start in range(0, len(named), CHUNK):
-        for row in connection.execute(_HELD_OF, {"readers": wanted, "names": named[start : start + CHUNK]}):
+        for row in _HELD_OF.all(connection, {"readers": wanted, "names": named[start : start + CHUNK]}):
             found.setdefault(row.reader_id, {})[row.journal] = row.up_to
     return found
 
@@ -110,14 +116,18 @@ def add(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, i
 
     The unique key decides, also between two gateways that deliver the same at once.
     """
-    if not rows:
-        return {}
-    statement = upsert.unless_there(connection, record, ("journal_id", "seq"), ("id", "journal_id", "seq"))
-    return {(row.journal_id, row.seq): row.id for row in connection.execute(statement, rows)}
+    return {(row.journal_id, row.seq): row.id for row in _ADD.added(connection, rows)}
 
 
-_TEXTS = select(record.c.journal_id, record.c.seq, record.c.text).where(
-    tuple_(record.c.journal_id, record.c.seq).in_(bindparam("identities", expanding=True))
+_ADD = Prepared(
+    lambda dialect: upsert.unless_there_of(dialect, record, ("journal_id", "seq"), ("id", "journal_id", "seq")),
+    ("institution_id", "journal_id", "seq", "kind", "text", "mac", "received_ms", "gateway_id"),
+)
+
+_TEXTS = Prepared(
+    select(record.c.journal_id, record.c.seq, record.c.text).where(
+        tuple_(record.c.journal_id, record.c.seq).in_(bindparam("identities", expanding=True))
+    )
 )
 
 
@@ -126,15 +136,19 @@ def texts(connection: Connection, identities: Iterable[tuple[int, int]]) -> dict
     wanted = sorted(set(identities))
     found = {}
     for start in range(0, len(wanted), CHUNK):
-        rows = connection.execute(_TEXTS, {"identities": wanted[start : start + CHUNK]})
+        rows = _TEXTS.all(connection, {"identities": wanted[start : start + CHUNK]})
         found.update({(row.journal_id, row.seq): row.text for row in rows})
     return found
 
 
 def add_clock_pairs(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Insert what clock records say."""
-    if rows:
-        connection.execute(clock_pair.insert(), rows)
+    _ADD_PAIRS.each(connection, rows)
+
+
+_ADD_PAIRS = Prepared(
+    clock_pair.insert(), ("record_id", "institution_id", "journal_id", "boot_ms", "wall_ms", "uncertainty_ms")
+)
 
 
 def advance(connection: Connection, fresh: Iterable[tuple[Journal, Iterable[int]]]) -> list[Journal]:
@@ -163,17 +177,17 @@ def advance(connection: Connection, fresh: Iterable[tuple[Journal, Iterable[int]
     return moved
 
 
-_LOSSY = select(lost_range.c.journal_id).where(lost_range.c.journal_id.in_(bindparam("ids", expanding=True)))
+_LOSSY = Prepared(select(lost_range.c.journal_id).where(lost_range.c.journal_id.in_(bindparam("ids", expanding=True))))
 
 
 def _close(connection: Connection, behind: dict[int, Journal]) -> None:
     """Move `up_to` of these journals, by id, over what was held already: one look for all, a seek for each record that
     it moves over. Live swipes overtake a backlog, so in one there is much that lies behind its holes."""
-    for journal_id in sorted(set(connection.execute(_LOSSY, {"ids": sorted(behind)}).scalars())):
+    for journal_id in sorted(set(_LOSSY.scalars(connection, {"ids": sorted(behind)}))):
         _walk(connection, behind.pop(journal_id))
     while behind:
         save(connection, behind.values())
-        reached = {row.id: row.reached for row in connection.execute(_REACHED, {"ids": sorted(behind)})}
+        reached = {row.id: row.reached for row in _REACHED.all(connection, {"ids": sorted(behind)})}
         behind = {one: held for one, held in behind.items() if reached[one] > held.up_to}
         for one, held in behind.items():
             held.up_to = reached[one]
@@ -193,7 +207,7 @@ def _reached() -> Select:
     return select(run.c.id, func.max(run.c.seq).label("reached")).group_by(run.c.id)
 
 
-_REACHED = _reached()
+_REACHED = Prepared(_reached())
 
 
 def _walk(connection: Connection, held: Journal) -> None:
@@ -251,7 +265,7 @@ def declare_lost(
     save(connection, [held])
 
 
-_SAVE = (
+_SAVE = Prepared(
     update(journal).where(journal.c.id == bindparam("one")).values({name: bindparam(f"new_{name}") for name in CHANGED})
 )
 
@@ -262,20 +276,24 @@ def save(connection: Connection, held: Iterable[Journal]) -> None:
         {"one": one.id, **{f"new_{name}": getattr(one, name) for name in CHANGED}}
         for one in sorted(held, key=lambda one: one.id)
     ]
-    if rows:
-        connection.execute(_SAVE, rows)
+    _SAVE.each(connection, rows)
 
 
 def siblings(connection: Connection, opened: Journal) -> list[str]:
     """Other journals of the reader that name the same predecessor: a clone, or a restored image."""
     if opened.before_journal is None:
         return []
-    query = select(journal.c.journal).where(
-        journal.c.reader_id == opened.reader_id,
-        journal.c.before_journal == opened.before_journal,
-        journal.c.id != opened.id,
+    values = {"reader": opened.reader_id, "before": opened.before_journal, "but": opened.id}
+    return _SIBLINGS.scalars(connection, values)
+
+
+_SIBLINGS = Prepared(
+    select(journal.c.journal).where(
+        journal.c.reader_id == bindparam("reader"),
+        journal.c.before_journal == bindparam("before"),
+        journal.c.id != bindparam("but"),
     )
-    return list(connection.execute(query).scalars())
+)
 
 
 def backlogs(connection: Connection, institution_id: int) -> dict[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import secrets
@@ -10,9 +11,10 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Engine, or_, select, update
+from sqlalchemy import Connection, Engine, bindparam, or_, select, update
 
-from server.errors import NotSignedIn, Refused, StoreError
+from server.csrf import Token
+from server.errors import NotSignedIn, Refused, StoreError, Unwritable
 from server.scope import ADMIN, INSTITUTION, ROLES, TECHNICIAN, Grant, Scope
 from server.store import rights
 from server.store.engine import reading, writing
@@ -132,7 +134,7 @@ def sign_in(
     browser: str = "",
 ) -> SignedIn:
     """Check a password and make a login. The slow check holds no transaction. Nothing here locks an account: who may
-    try how often is asked before (server/pages/attempts.py).
+    try how often is asked before (server/pages/attempts.py), and `failed` counts afterwards.
 
     Raises NotSignedIn(`sign-in`) without saying which of the two was wrong.
     """
@@ -142,8 +144,6 @@ def sign_in(
     hashed = row.password_hash if row is not None and row.password_hash else _nobody(hasher)
     right = is_right(hasher, hashed, password)
     if row is None or row.disabled_ms is not None or not row.password_hash or not right:
-        if row is not None:
-            _failed(engine, row.id)
         raise _wrong()
     with writing(engine) as connection:
         connection.execute(update(account).where(account.c.id == row.id).values(failures=0))
@@ -204,9 +204,12 @@ def is_right(hasher: PasswordHasher, hashed: str, password: str) -> bool:
         return False
 
 
-def _failed(engine: Engine, account_id: int) -> None:
-    with writing(engine) as connection:
-        connection.execute(update(account).where(account.c.id == account_id).values(failures=account.c.failures + 1))
+def failed(engine: Engine, login_name: str) -> None:
+    """Count a wrong password, for administrators to see. To be called once the answer is on its way: what is written,
+    and how long that takes, must not tell whether there is such a login."""
+    # A database that cannot be written is said elsewhere (healthz).
+    with contextlib.suppress(Unwritable), writing(engine) as connection:
+        connection.execute(update(account).where(account.c.login == login_name).values(failures=account.c.failures + 1))
 
 
 def stamp(connection: Connection, login_name: str) -> tuple[int, str] | None:
@@ -227,7 +230,7 @@ def _login(
         person_id=row.person_id,
         grants=grants,
         shown_name=row.shown_name,
-        csrf=csrf,
+        csrf=Token(csrf),
         login_id=login_id,
         created_ms=created_ms,
         seen_ms=seen_ms,
@@ -236,28 +239,35 @@ def _login(
 
 def find(connection: Connection, token: str, now_ms: int, *, idle_ms: int = IDLE_MS) -> Login | None:
     """Whose login this token is; None: nobody's, or it has ended, by its hours or by idleness. Writes nothing."""
-    query = (
-        select(
-            account,
-            login.c.csrf,
-            login.c.id.label("login_id"),
-            login.c.created_ms.label("signed_in_ms"),
-            login.c.seen_ms,
-        )
-        .join(login, login.c.account_id == account.c.id)
-        .where(
-            login.c.token_hash == hash_of(token),
-            login.c.ended_ms.is_(None),
-            login.c.expires_ms > now_ms,
-            login.c.seen_ms > now_ms - idle_ms,
-            account.c.disabled_ms.is_(None),
-        )
-    )
-    row = connection.execute(query).first()
+    values = {"token_hash": hash_of(token), "now_ms": now_ms, "idle_from_ms": now_ms - idle_ms}
+    row = connection.execute(_FIND, values).first()
     if row is None:
         return None
     held = rights.grants_of(connection, row.id, now_ms)
     return _login(row, row.csrf, held, login_id=row.login_id, created_ms=row.signed_in_ms, seen_ms=row.seen_ms)
+
+
+# Made once: every request of somebody who is signed in asks it.
+_FIND = (
+    select(
+        account.c.id,
+        account.c.institution_id,
+        account.c.person_id,
+        account.c.shown_name,
+        login.c.csrf,
+        login.c.id.label("login_id"),
+        login.c.created_ms.label("signed_in_ms"),
+        login.c.seen_ms,
+    )
+    .join(login, login.c.account_id == account.c.id)
+    .where(
+        login.c.token_hash == bindparam("token_hash"),
+        login.c.ended_ms.is_(None),
+        login.c.expires_ms > bindparam("now_ms"),
+        login.c.seen_ms > bindparam("idle_from_ms"),
+        account.c.disabled_ms.is_(None),
+    )
+)
 
 
 def seen(connection: Connection, login_id: int, now_ms: int) -> None:
@@ -289,17 +299,8 @@ def open_logins(connection: Connection, account_id: int, now_ms: int, *, idle_ms
         )
         .order_by(login.c.seen_ms.desc(), login.c.id.desc())
     )
-    return [
-        Open(
-            id=row.id,
-            how=row.how,
-            browser=row.browser,
-            created_ms=row.created_ms,
-            seen_ms=row.seen_ms,
-            expires_ms=row.expires_ms,
-        )
-        for row in connection.execute(query)
-    ]
+    rows = connection.execute(query)
+    return [Open(**{name: getattr(row, name) for name in Open.__dataclass_fields__}) for row in rows]
 
 
 def own(connection: Connection, account_id: int) -> tuple[str, bool]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, or_, select
 
 from server.scope import Scope
 from server.store import cards, messages, people
-from server.store.schema import audit, card_assignment, placement, reader, reader_state
+from server.store.schema import audit, card_assignment, person, placement, reader, reader_state
 
 #: a reader says something each minute; after this it counts as not heard
 QUIET_MS = 150_000
@@ -45,6 +45,8 @@ def stop(connection: Connection, scope: Scope, person_id: int, *, now_ms: int) -
     judged at the time of the swipe. Raises NotFound(`person`).
     """
     people.need(connection, scope, person_id, "card.lost")
+    # Of two at once, the second one finds no card that works.
+    connection.execute(select(person.c.id).where(person.c.id == person_id).with_for_update(key_share=True))
     working = cards.of_person(connection, person_id, now_ms)
     for card_id in working:
         cards.end(connection, scope.institution_id, card_id, now_ms, "lost")

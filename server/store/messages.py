@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, case, select
 
 from server.scope import Scope
+from server.store.notes import ERASED
 from server.store.schema_work import message
 
 
@@ -38,10 +39,16 @@ class Message:
 
 
 def to_person(connection: Connection, person_id: int, limit: int = 20) -> list[Message]:
-    """The newest messages to a person; erased ones are left out."""
+    """The newest messages to a person; of erased ones that there was one."""
+    gone = message.c.erased_ms.is_not(None)
     query = (
-        select(message.c.kind, message.c.subject, message.c.text, message.c.created_ms)
-        .where(message.c.to_person_id == person_id, message.c.erased_ms.is_(None))
+        select(
+            message.c.kind,
+            case((and_(gone, message.c.subject == ""), ERASED), else_=message.c.subject).label("subject"),
+            case((and_(gone, message.c.subject != ""), ERASED), else_=message.c.text).label("text"),
+            message.c.created_ms,
+        )
+        .where(message.c.to_person_id == person_id)
         .order_by(message.c.created_ms.desc(), message.c.id.desc())
         .limit(limit)
     )

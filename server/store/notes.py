@@ -6,12 +6,19 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, case, select, update
 
 from server.store.schema import note
 from server.store.upsert import new_id
 
 SALT_BYTES = 16
+#: what pages show where a text was erased
+ERASED = "(erased)"
+
+
+def shown() -> ColumnElement[str]:
+    """A note's text as pages show it, in a query that joins `note`."""
+    return case((note.c.erased_ms.is_not(None), ERASED), else_=note.c.text)
 
 
 def add(connection: Connection, institution_id: int, text: str, account_id: int | None, now_ms: int) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from server.errors import Refused, StoreError
 from server.scope import Scope
 from server.store import derivations, history, sessions, standing, walk_ins
 from server.store.schema import mark, mark_current, person_contact
-from server.store.schema_work import message
+from server.store.schema_work import mail, message
 
 KIND = "session-notice"
 #: to whom: everybody, or who has no mark, or an absence's mark
@@ -58,7 +58,7 @@ def send(
         .join(mark, mark.c.id == mark_current.c.mark_id)
         .where(mark_current.c.session_id == session_id)
     )
-    codes = dict(connection.execute(query).tuples().all())
+    codes = dict(connection.execute(query).all())
     if to == UNMARKED:
         persons = {one for one in persons if codes.get(one) is None}
     elif to == ABSENT:
@@ -136,8 +136,9 @@ class Letter:
     created_ms: int
 
 
-def unsent(connection: Connection, now_ms: int, limit: int = 100) -> list[Letter]:
-    """The oldest messages that are neither sent nor failed, with the person's newest address."""
+def unsent(connection: Connection, now_ms: int, limit: int = 100, *, begun: bool = True) -> list[Letter]:
+    """The oldest messages that are neither sent nor failed, with the person's newest address. begun: also those that
+    are on their way by SMTP (store/mails.py)."""
     address = (
         select(func.max(person_contact.c.value))
         .where(
@@ -154,6 +155,8 @@ def unsent(connection: Connection, now_ms: int, limit: int = 100) -> list[Letter
         .order_by(message.c.id)
         .limit(limit)
     )
+    if not begun:
+        query = query.where(~exists().where(mail.c.message_id == message.c.id))
     return [Letter(**row._mapping) for row in connection.execute(query)]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, case, exists, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, case, exists, func, or_, select
 
+from server.errors import NotFound
 from server.scope import Scope
-from server.store import page_today, sessions
+from server.store import notes, page_today, sessions
 from server.store.schema import (
     account,
     class_group,
@@ -20,6 +23,7 @@ from server.store.schema import (
     reader,
     reader_state,
     reading,
+    register,
     room,
     session,
     session_class,
@@ -49,33 +53,35 @@ class DoorSeen:
 
 def doors_of(connection: Connection, session_id: int) -> list[DoorSeen]:
     """The doors of a session, by room and reader."""
-    query = (
-        select(
-            reader.c.id.label("reader_id"),
-            reader.c.name.label("reader"),
-            room.c.code.label("room_code"),
-            reader_state.c.known_until_ms,
-            reader_state.c.seen_ms,
-            reader_state.c.able,
-            reader_state.c.clock,
-        )
-        .select_from(session)
-        .join(session_room, session_room.c.session_id == session.c.id)
-        .join(room, room.c.id == session_room.c.room_id)
-        .join(placement, placement.c.room_id == room.c.id)
-        .join(reader, reader.c.id == placement.c.reader_id)
-        .outerjoin(reader_state, reader_state.c.reader_id == reader.c.id)
-        .where(
-            session.c.id == session_id,
-            session_room.c.from_ms <= session.c.closes_ms,
-            or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
-            placement.c.from_ms <= session.c.closes_ms,
-            or_(placement.c.to_ms.is_(None), placement.c.to_ms > session.c.opens_ms),
-        )
-        .distinct()
-        .order_by(room.c.code, reader.c.name)
+    return [DoorSeen(**row._mapping) for row in connection.execute(_DOORS, {"session": session_id})]
+
+
+_DOORS = (
+    select(
+        reader.c.id.label("reader_id"),
+        reader.c.name.label("reader"),
+        room.c.code.label("room_code"),
+        reader_state.c.known_until_ms,
+        reader_state.c.seen_ms,
+        reader_state.c.able,
+        reader_state.c.clock,
     )
-    return [DoorSeen(**row._mapping) for row in connection.execute(query)]
+    .select_from(session)
+    .join(session_room, session_room.c.session_id == session.c.id)
+    .join(room, room.c.id == session_room.c.room_id)
+    .join(placement, placement.c.room_id == room.c.id)
+    .join(reader, reader.c.id == placement.c.reader_id)
+    .outerjoin(reader_state, reader_state.c.reader_id == reader.c.id)
+    .where(
+        session.c.id == bindparam("session"),
+        session_room.c.from_ms <= session.c.closes_ms,
+        or_(session_room.c.to_ms.is_(None), session_room.c.to_ms > session.c.opens_ms),
+        placement.c.from_ms <= session.c.closes_ms,
+        or_(placement.c.to_ms.is_(None), placement.c.to_ms > session.c.opens_ms),
+    )
+    .distinct()
+    .order_by(room.c.code, reader.c.name)
+)
 
 
 def unmatched(connection: Connection, row: SessionRow, reader_ids: list[int]) -> dict[str, int]:
@@ -83,21 +89,23 @@ def unmatched(connection: Connection, row: SessionRow, reader_ids: list[int]) ->
     Counts only: they may be anybody's."""
     if not reader_ids:
         return {}
-    looked_at = exists().where(
-        swipe_resolution.c.swipe_id == reading.c.swipe_id, swipe_resolution.c.session_id == row.id
+    values = {"readers": reader_ids, "session": row.id, "opens_ms": row.opens_ms, "closes_ms": row.closes_ms}
+    return dict(connection.execute(_UNMATCHED, values).all())
+
+
+_UNMATCHED = (
+    select(reading.c.verdict, func.count())
+    .where(
+        reading.c.reader_id.in_(bindparam("readers", expanding=True)),
+        reading.c.at_ms >= bindparam("opens_ms"),
+        reading.c.at_ms <= bindparam("closes_ms"),
+        reading.c.verdict.in_(UNMATCHED),
+        ~exists().where(
+            swipe_resolution.c.swipe_id == reading.c.swipe_id, swipe_resolution.c.session_id == bindparam("session")
+        ),
     )
-    query = (
-        select(reading.c.verdict, func.count())
-        .where(
-            reading.c.reader_id.in_(reader_ids),
-            reading.c.at_ms >= row.opens_ms,
-            reading.c.at_ms <= row.closes_ms,
-            reading.c.verdict.in_(UNMATCHED),
-            ~looked_at,
-        )
-        .group_by(reading.c.verdict)
-    )
-    return dict(connection.execute(query).tuples().all())
+    .group_by(reading.c.verdict)
+)
 
 
 #: what a register's page offers; of these it asks which reach the session
@@ -111,22 +119,44 @@ ACTS = (
     "register.export",
     "register.history",
     "request.make",
+    "notes.erase",
 )
 
 
-def acts(connection: Connection, scope: Scope, session_id: int) -> frozenset[str]:
-    """Which of ACTS this scope reaches the session with."""
+class Reached(NamedTuple):
+    """A session as somebody reaches it."""
+
+    #: changes whenever anything that the register shows changes. 0: nothing happened yet
+    version: int
+    #: those of ACTS that reach it
+    acts: frozenset[str]
+
+
+def reached(connection: Connection, scope: Scope, session_id: int) -> Reached:
+    """What an open register asks first, each second. Raises NotFound(`session`)."""
+    row = connection.execute(_reached(scope), {"session": session_id}).first()
+    if row is None:
+        raise NotFound("session", "there is no such session, or it is not yours")
+    version, *found = row
+    may = (act for act in ACTS if scope.may(act))
+    return Reached(version=version or 0, acts=frozenset(act for act, here in zip(may, found, strict=True) if here))
+
+
+@lru_cache(maxsize=256)
+def _reached(scope: Scope) -> Select:
+    # Kept for whoever has a register open: nine conditions take far longer to make than to ask.
     ways = [case((sessions.visible(scope, act), 1), else_=0).label(act) for act in ACTS if scope.may(act)]
-    if not ways:
-        return frozenset()
-    row = connection.execute(select(*ways).select_from(session).where(session.c.id == session_id)).first()
-    return frozenset(act for act, reached in row._mapping.items() if reached) if row is not None else frozenset()
+    return (
+        select(register.c.version, *ways)
+        .select_from(session.outerjoin(register, register.c.session_id == session.c.id))
+        .where(session.c.id == bindparam("session"), sessions.visible(scope))
+    )
 
 
 def newest_marks(connection: Connection, session_id: int) -> dict[int, int]:
     """person -> the id of the mark that holds: what a form says it has seen."""
     query = select(mark_current.c.person_id, mark_current.c.mark_id).where(mark_current.c.session_id == session_id)
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,16 +173,19 @@ class Facts:
 
 def facts(connection: Connection, session_id: int, *, verified: bool) -> Facts:
     """They. verified: a mark counts only once it is verified."""
-    row = connection.execute(
-        select(session.c.mode, func.min(course.c.lms_url).label("lms_url"))
-        .outerjoin(session_class, and_(session_class.c.session_id == session.c.id, session_class.c.to_ms.is_(None)))
-        .outerjoin(class_group, class_group.c.id == session_class.c.class_id)
-        .outerjoin(course, course.c.id == class_group.c.course_id)
-        .where(session.c.id == session_id)
-        .group_by(session.c.mode)
-    ).one()
+    row = connection.execute(_FACTS, {"session": session_id}).one()
     marked = page_today.marked(connection, [session_id], verified=verified)
     return Facts(mode=row.mode, lms_url=row.lms_url, marked_ms=marked.get(session_id))
+
+
+_FACTS = (
+    select(session.c.mode, func.min(course.c.lms_url).label("lms_url"))
+    .outerjoin(session_class, and_(session_class.c.session_id == session.c.id, session_class.c.to_ms.is_(None)))
+    .outerjoin(class_group, class_group.c.id == session_class.c.class_id)
+    .outerjoin(course, course.c.id == class_group.c.course_id)
+    .where(session.c.id == bindparam("session"))
+    .group_by(session.c.mode)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,12 +261,12 @@ def history(connection: Connection, session_id: int, person_id: int) -> list[Ste
             mark.c.verified,
             mark.c.rule,
             mark.c.flag,
-            note.c.text.label("note"),
+            notes.shown().label("note"),
             credit.c.at_ms.label("tapped_ms"),
             mark.c.created_ms,
         )
         .outerjoin(account, account.c.id == mark.c.by_account_id)
-        .outerjoin(note, and_(note.c.id == mark.c.note_id, note.c.erased_ms.is_(None)))
+        .outerjoin(note, note.c.id == mark.c.note_id)
         .outerjoin(credit, credit.c.id == mark.c.credit_id)
         .where(mark.c.session_id == session_id, mark.c.person_id == person_id)
         .order_by(mark.c.id.desc())

@@ -11,7 +11,16 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from server.errors import NotFound
 from server.scope import FINANCE, LECTURER, Scope
-from server.store import absence_decisions, absences, attachments, request_terms, sessions, standing
+from server.store import (
+    absence_decisions,
+    absences,
+    attachments,
+    mark_evidence,
+    notes,
+    request_terms,
+    sessions,
+    standing,
+)
 from server.store.schema import account, class_group, mark, mark_current, note, person_name, register, session
 from server.store.schema_work import attachment, change_request, change_request_line, history, request_approval
 
@@ -63,7 +72,7 @@ def may_read_files(connection: Connection, scope: Scope, row: Any) -> bool:
 
 
 def need_file(connection: Connection, scope: Scope, found: attachments.Attached) -> None:
-    """Raises NotFound(`file`) unless this scope may open the file: by the request or the absence that it belongs to, or
+    """Raises NotFound(`file`) unless this scope may open the file: by the request, the absence or the mark that it belongs to, or
     because it attached it itself."""
     if found.by_account_id == scope.account_id:
         return
@@ -82,6 +91,10 @@ def need_file(connection: Connection, scope: Scope, found: attachments.Attached)
         oneself = scope.person_id is not None and about.person_id == scope.person_id
         # Whoever decides on it, not everybody who teaches the student.
         if oneself or absence_decisions.may_decide(connection, scope, about) is None:
+            return
+    elif found.subject == attachments.MARK:
+        session_id = mark_evidence.session_of(connection, scope.institution_id, found.subject_id)
+        if session_id is not None and mark_evidence.may_read(connection, scope, session_id):
             return
     raise attachments.nothing()
 
@@ -308,10 +321,10 @@ def approvals(connection: Connection, request_id: int) -> list[str]:
 
 
 def note_text(connection: Connection, note_id: int | None) -> str:
-    """A note's text; '' where it was erased."""
+    """A note's text, or that it was erased; '' without one."""
     if note_id is None:
         return ""
-    return connection.execute(select(note.c.text).where(note.c.id == note_id)).scalar() or ""
+    return connection.execute(select(notes.shown()).where(note.c.id == note_id)).scalar() or ""
 
 
 def session_of(connection: Connection, session_id: int) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
 from server.store import sessions
 from server.store.schema import (
@@ -22,17 +23,20 @@ from server.store.schema import (
 CHUNK = 500
 
 
+_IDS = bindparam("ids", expanding=True)
+_CODES = (
+    select(mark.c.session_id, mark.c.code, mark.c.verified, func.count().label("many"))
+    .join(mark_current, mark_current.c.mark_id == mark.c.id)
+    .where(mark_current.c.session_id.in_(_IDS), mark.c.code.is_not(None))
+    .group_by(mark.c.session_id, mark.c.code, mark.c.verified)
+)
+
+
 def codes(connection: Connection, session_ids: Iterable[int]) -> dict[int, dict[str, tuple[int, int]]]:
     """session id -> code -> (marks that hold, of them verified)."""
     found: dict[int, dict[str, tuple[int, int]]] = {}
     for ids in _chunks(session_ids):
-        query = (
-            select(mark.c.session_id, mark.c.code, mark.c.verified, func.count().label("many"))
-            .join(mark_current, mark_current.c.mark_id == mark.c.id)
-            .where(mark_current.c.session_id.in_(ids), mark.c.code.is_not(None))
-            .group_by(mark.c.session_id, mark.c.code, mark.c.verified)
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_CODES, {"ids": ids}):
             mine = found.setdefault(row.session_id, {})
             all_, verified = mine.get(row.code, (0, 0))
             mine[row.code] = (all_ + row.many, verified + (row.many if row.verified else 0))
@@ -46,55 +50,55 @@ def marked(connection: Connection, session_ids: Iterable[int], *, verified: bool
     """
     found: dict[int, int] = {}
     for ids in _chunks(session_ids):
-        on_list = (
-            select(session.c.id.label("session_id"), enrolment.c.person_id)
-            .join(session_class, session_class.c.session_id == session.c.id)
-            .join(enrolment, enrolment.c.class_id == session_class.c.class_id)
-            .where(session.c.id.in_(ids), sessions.listed())
-            .distinct()
-            .subquery()
-        )
-        good = (mark.c.code.is_not(None), mark.c.verified.is_(True)) if verified else (mark.c.code.is_not(None),)
-        first = (
-            select(mark.c.session_id, mark.c.person_id, func.min(mark.c.created_ms).label("at_ms"))
-            .where(mark.c.session_id.in_(ids), *good)
-            .group_by(mark.c.session_id, mark.c.person_id)
-            .subquery()
-        )
-        holds = (
-            select(mark_current.c.session_id, mark_current.c.person_id)
-            .join(mark, mark.c.id == mark_current.c.mark_id)
-            .where(mark_current.c.session_id.in_(ids), *good)
-            .subquery()
-        )
-        query = (
-            select(
-                on_list.c.session_id,
-                func.max(first.c.at_ms).label("at_ms"),
-                func.count().label("listed"),
-                func.count(holds.c.person_id).label("done"),
-            )
-            .outerjoin(
-                first, and_(first.c.session_id == on_list.c.session_id, first.c.person_id == on_list.c.person_id)
-            )
-            .outerjoin(
-                holds, and_(holds.c.session_id == on_list.c.session_id, holds.c.person_id == on_list.c.person_id)
-            )
-            .group_by(on_list.c.session_id)
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_marked(verified), {"ids": ids}):
             if row.done == row.listed and row.at_ms is not None:
                 found[row.session_id] = row.at_ms
     return found
+
+
+@cache
+def _marked(verified: bool) -> Select:
+    on_list = (
+        select(session.c.id.label("session_id"), enrolment.c.person_id)
+        .join(session_class, session_class.c.session_id == session.c.id)
+        .join(enrolment, enrolment.c.class_id == session_class.c.class_id)
+        .where(session.c.id.in_(_IDS), sessions.listed())
+        .distinct()
+        .subquery()
+    )
+    good = (mark.c.code.is_not(None), mark.c.verified.is_(True)) if verified else (mark.c.code.is_not(None),)
+    first = (
+        select(mark.c.session_id, mark.c.person_id, func.min(mark.c.created_ms).label("at_ms"))
+        .where(mark.c.session_id.in_(_IDS), *good)
+        .group_by(mark.c.session_id, mark.c.person_id)
+        .subquery()
+    )
+    holds = (
+        select(mark_current.c.session_id, mark_current.c.person_id)
+        .join(mark, mark.c.id == mark_current.c.mark_id)
+        .where(mark_current.c.session_id.in_(_IDS), *good)
+        .subquery()
+    )
+    return (
+        select(
+            on_list.c.session_id,
+            func.max(first.c.at_ms).label("at_ms"),
+            func.count().label("listed"),
+            func.count(holds.c.person_id).label("done"),
+        )
+        .outerjoin(first, and_(first.c.session_id == on_list.c.session_id, first.c.person_id == on_list.c.person_id))
+        .outerjoin(holds, and_(holds.c.session_id == on_list.c.session_id, holds.c.person_id == on_list.c.person_id))
+        .group_by(on_list.c.session_id)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """What part somebody has in a session."""
 
-    #: lecturer, cover; None: none
+    #: lecturer, cover, away: handed over; None: none
     role: str | None
-    #: how many teach it
+    #: how many deliver it
     staff: int
 
 
@@ -108,7 +112,7 @@ def parts(connection: Connection, person_id: int | None, session_ids: Iterable[i
         for row in connection.execute(query):
             there = found.get(row.session_id, Part(role=None, staff=0))
             mine = row.role if person_id is not None and row.person_id == person_id else there.role
-            found[row.session_id] = Part(role=mine, staff=there.staff + 1)
+            found[row.session_id] = Part(role=mine, staff=there.staff + (row.role != sessions.AWAY))
     return found
 
 
@@ -117,7 +121,7 @@ def modes(connection: Connection, session_ids: Iterable[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for ids in _chunks(session_ids):
         query = select(session.c.id, session.c.mode).where(session.c.id.in_(ids))
-        found |= dict(connection.execute(query).tuples().all())
+        found |= dict(connection.execute(query).all())
     return found
 
 

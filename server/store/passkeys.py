@@ -111,3 +111,13 @@ def revoke(connection: Connection, scope: Scope, passkey_id: int, now_ms: int) -
             connection, scope, "passkey.revoke", f"account:{scope.account_id}", now_ms, passkey=passkey_id
         )
     return done.rowcount > 0
+
+
+def revoke_all(connection: Connection, account_id: int, now_ms: int) -> int:
+    """None of the account's opens anything any more. Returns how many did."""
+    done = connection.execute(
+        update(passkey)
+        .where(passkey.c.account_id == account_id, passkey.c.revoked_ms.is_(None))
+        .values(revoked_ms=now_ms)
+    )
+    return done.rowcount

@@ -1,4 +1,5 @@
-"""Passwords: what is taken for one, one's own, and one given to somebody else. Each change ends the account's logins."""
+"""Passwords: what is taken for one, one's own, and one given to somebody else. Each change ends the account's logins, and
+its API tokens unless their owner keeps them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from server.errors import Refused
 from server.scope import Scope
-from server.store import campus, rights
+from server.store import campus, rights, tokens
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
 from server.store.logins import PASSWORD_MIN, hash_of, is_right
@@ -21,9 +22,18 @@ def stamp(connection: Connection, account_id: int) -> str:
 
 
 def change_password(
-    engine: Engine, scope: Scope, hasher: PasswordHasher, *, now: str, new: str, again: str, now_ms: int
+    engine: Engine,
+    scope: Scope,
+    hasher: PasswordHasher,
+    *,
+    now: str,
+    new: str,
+    again: str,
+    now_ms: int,
+    keep_tokens: bool = False,
 ) -> None:
-    """One's own password. Every login of the account ends, this one too. The slow work holds no transaction.
+    """One's own password. Every login of the account ends, this one too, and its API tokens unless they are to be kept.
+    The slow work holds no transaction.
 
     Raises FieldRefused naming the field, Refused(`no-password`).
     """
@@ -41,18 +51,22 @@ def change_password(
     hashed = hasher.hash(new)
     with writing(engine) as connection:
         same = connection.execute(
-            select(account.c.id).where(account.c.id == row.id, account.c.password_hash == row.password_hash)
+            select(account.c.id)
+            .where(account.c.id == row.id, account.c.password_hash == row.password_hash)
+            .with_for_update(key_share=True)
         ).first()
         if same is None:
             raise FieldRefused("password-now", "now", "the password was changed meanwhile")
-        put(connection, row.id, hashed, now_ms)
+        put(connection, row.id, hashed, now_ms, keep_tokens=keep_tokens)
         campus.write_down(connection, scope, "account.own-password", f"account:{row.id}", now_ms)
 
 
-def put(connection: Connection, account_id: int, hashed: str, now_ms: int) -> None:
-    """Another password of the account, hashed. Its logins end."""
+def put(connection: Connection, account_id: int, hashed: str, now_ms: int, *, keep_tokens: bool = False) -> None:
+    """Another password of the account, hashed. Its logins and API tokens end."""
     connection.execute(update(account).where(account.c.id == account_id).values(password_hash=hashed, failures=0))
     rights.end_logins(connection, account_id, now_ms)
+    if not keep_tokens:
+        tokens.revoke_all(connection, account_id, now_ms)
 
 
 def need_good_password(password: str, login_name: str, field: str) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from server.errors import NotFound, Refused
-from server.policy.profile import Profile
+from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import derivations, hands, history, sessions
 from server.store.schema import proposal
 
 
 def accept(
-    connection: Connection, scope: Scope, profiles: Mapping[str, Profile], proposal_id: int, *, now_ms: int
+    connection: Connection, scope: Scope, profiles: Profiles, proposal_id: int, *, now_ms: int
 ) -> int:
     """Set the mark that is proposed, as this person's own act: by the same rules as if they had chosen it themselves.
     Returns the mark's id.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, or_, select, update
@@ -13,6 +14,7 @@ from firmware.contract.mac import Key
 from firmware.contract.topics import is_name
 from server.errors import NotFound, Refused, StoreError
 from server.store import due, institutions, swipes, upsert
+from server.store.prepared import Prepared
 from server.store.schema import placement, reader, reader_key, reader_state, room, site
 from server.store.upsert import new_id
 from server.vault import Vault
@@ -51,7 +53,7 @@ def _about(reader_name: str, key_id: int) -> str:
 
 
 _IDS = bindparam("ids", expanding=True)
-_BY_NAME = (
+_BY_NAME = Prepared(
     select(reader.c.id, reader.c.institution_id, reader.c.name, site.c.name.label("site"), reader.c.ended_ms)
     .join(site, site.c.id == reader.c.site_id)
     .where(reader.c.name.in_(bindparam("names", expanding=True)))
@@ -67,11 +69,11 @@ def by_name(connection: Connection, names: Iterable[str]) -> dict[str, Reader]:
         row.name: Reader(
             id=row.id, institution_id=row.institution_id, name=row.name, site=row.site, ended_ms=row.ended_ms
         )
-        for row in connection.execute(_BY_NAME, {"names": wanted})
+        for row in _BY_NAME.all(connection, {"names": wanted})
     }
 
 
-_KEYS = select(reader_key).where(reader_key.c.reader_id.in_(_IDS))
+_KEYS = Prepared(select(reader_key).where(reader_key.c.reader_id.in_(_IDS)))
 
 
 def keys(connection: Connection, ring: KeyRing, readers: Iterable[Reader]) -> dict[tuple[int, int], Key]:
@@ -81,7 +83,7 @@ def keys(connection: Connection, ring: KeyRing, readers: Iterable[Reader]) -> di
         return {}
     return {
         (row.reader_id, row.key_id): ring.key(row.id, names[row.reader_id], row.key_id, row.secret)
-        for row in connection.execute(_KEYS, {"ids": sorted(names)})
+        for row in _KEYS.all(connection, {"ids": sorted(names)})
     }
 
 
@@ -220,7 +222,7 @@ def listed(connection: Connection, institution_id: int, now_ms: int) -> list[Any
     return list(connection.execute(query))
 
 
-_STATES = (
+_STATES = Prepared(
     select(reader_state).where(reader_state.c.reader_id.in_(_IDS)).order_by(reader_state.c.reader_id).with_for_update()
 )
 
@@ -230,7 +232,7 @@ def states(connection: Connection, reader_ids: Iterable[int]) -> dict[int, Any]:
     wanted = sorted(set(reader_ids))
     if not wanted:
         return {}
-    return {row.reader_id: row for row in connection.execute(_STATES, {"ids": wanted})}
+    return {row.reader_id: row for row in _STATES.all(connection, {"ids": wanted})}
 
 
 def need_key(connection: Connection, vault: Vault) -> None:
@@ -258,7 +260,15 @@ def note(connection: Connection, institution_ids: Mapping[int, int], notes: Mapp
         if notes[reader_id]:
             alike.setdefault(tuple(sorted(notes[reader_id])), []).append(reader_id)
     for columns, reader_ids in sorted(alike.items()):
-        connection.execute(
-            upsert.over(connection, reader_state, ("reader_id",), columns),
+        _note(columns).each(
+            connection,
             [{"reader_id": one, "institution_id": institution_ids[one], **notes[one]} for one in reader_ids],
         )
+
+
+@cache
+def _note(columns: tuple[str, ...]) -> Prepared:
+    return Prepared(
+        lambda dialect: upsert.over_of(dialect, reader_state, ("reader_id",), columns),
+        ("reader_id", "institution_id", *columns),
+    )

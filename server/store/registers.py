@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, literal, or_, select
 
-from server.policy.profile import Profile
+from server.errors import NotFound
+from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import sessions
 from server.store.hands import MarksRefused as MarksRefused
@@ -43,6 +44,8 @@ class Row:
     person_id: int
     full_name: str
     external_id: str
+    #: the mark that holds: what a form says it has seen. 0: none
+    mark_id: int
     #: None: not marked
     code: str | None
     late_min: int | None
@@ -89,35 +92,27 @@ def version(connection: Connection, scope: Scope, session_id: int) -> int:
 
     Raises NotFound(`session`).
     """
-    query = (
-        select(session.c.id, register_table.c.version)
-        .outerjoin(register_table, register_table.c.session_id == session.c.id)
-        .where(session.c.id == session_id, sessions.visible(scope))
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_version(scope), {"session": session_id}).first()
     if row is None:
-        sessions.need(connection, scope, session_id)
-        return 0
+        raise NotFound("session", "there is no such session, or it is not yours")
     return row.version or 0
 
 
-def register_of(
-    connection: Connection, scope: Scope, session_id: int, profiles: Mapping[str, Profile] | None = None
-) -> Register:
+@lru_cache(maxsize=256)
+def _version(scope: Scope) -> Select:
+    return (
+        select(session.c.id, register_table.c.version)
+        .outerjoin(register_table, register_table.c.session_id == session.c.id)
+        .where(session.c.id == bindparam("session"), sessions.visible(scope))
+    )
+
+
+def register_of(connection: Connection, scope: Scope, session_id: int, profiles: Profiles) -> Register:
     """The register as it is now. Raises NotFound(`session`)."""
     shown = sessions.one(connection, scope, session_id)
-    state = connection.execute(select(register_table).where(register_table.c.session_id == session_id)).first()
-    by = None
-    if state is not None and state.verified_by_account_id is not None:
-        by = connection.execute(
-            select(account.c.shown_name).where(account.c.id == state.verified_by_account_id)
-        ).scalar()
-    outages = connection.execute(
-        select(reader.c.name, outage.c.from_ms, outage.c.to_ms, outage.c.why)
-        .join(reader, reader.c.id == outage.c.reader_id)
-        .where(outage.c.session_id == session_id)
-        .order_by(outage.c.from_ms, reader.c.name)
-    )
+    of = {"session": session_id}
+    state = connection.execute(_STATE, of).first()
+    outages = connection.execute(_OUTAGES, of)
     # As it held for this session: a later version of the profile does not change what counted then.
     known = profiles is not None and shown.profile in profiles
     needs = profile_of(profiles, shown).verification_needed if profiles and known else False
@@ -126,32 +121,52 @@ def register_of(
         version=state.version if state else 0,
         evidence=state.evidence if state else "pending",
         verified_ms=state.verified_ms if state else None,
-        verified_by=by,
+        verified_by=state.verified_by if state else None,
         outages=tuple(Outage(reader=r.name, from_ms=r.from_ms, to_ms=r.to_ms, why=r.why) for r in outages),
         rows=tuple(_rows(connection, session_id, needs)),
     )
 
 
-def _rows(connection: Connection, session_id: int, needs: bool) -> list[Row]:
+_STATE = (
+    select(register_table, account.c.shown_name.label("verified_by"))
+    .outerjoin(account, account.c.id == register_table.c.verified_by_account_id)
+    .where(register_table.c.session_id == bindparam("session"))
+)
+_OUTAGES = (
+    select(reader.c.name, outage.c.from_ms, outage.c.to_ms, outage.c.why)
+    .join(reader, reader.c.id == outage.c.reader_id)
+    .where(outage.c.session_id == bindparam("session"))
+    .order_by(outage.c.from_ms, reader.c.name)
+)
+
+
+def _of_session() -> Select:
+    """Everybody who is or was on a register, with what holds of them. Made once; one statement, whoever is on it."""
     listed = (
         select(enrolment.c.person_id)
         .join(session_class, session_class.c.class_id == enrolment.c.class_id)
         .join(session, session.c.id == session_class.c.session_id)
-        .where(session.c.id == session_id, sessions.listed())
+        .where(session.c.id == bindparam("session"), sessions.listed())
+        .distinct()
+        .cte("listed")
     )
-    on_list = set(connection.execute(listed).scalars())
-    identifier = (
-        select(func.min(person_external_id.c.external_id))
-        .where(person_external_id.c.person_id == person_name.c.person_id, person_external_id.c.source == "identifier")
-        .scalar_subquery()
+    marked = select(mark_current.c.person_id, literal(0).label("listed")).where(
+        mark_current.c.session_id == bindparam("session"),
+        mark_current.c.person_id.not_in(select(listed.c.person_id)),
     )
     # The few persons concerned are found first: a term's thousands are not walked through for one register.
-    concerned = listed.union(select(mark_current.c.person_id).where(mark_current.c.session_id == session_id))
-    query = (
+    concerned = select(listed.c.person_id, literal(1).label("listed")).union_all(marked).subquery("concerned")
+    identifier = (
+        select(func.min(person_external_id.c.external_id))
+        .where(person_external_id.c.person_id == concerned.c.person_id, person_external_id.c.source == "identifier")
+        .scalar_subquery()
+    )
+    return (
         select(
             person_name.c.person_id,
             person_name.c.full_name,
             identifier.label("external_id"),
+            mark.c.id.label("mark_id"),
             mark.c.code,
             mark.c.late_min,
             mark.c.early_min,
@@ -159,63 +174,73 @@ def _rows(connection: Connection, session_id: int, needs: bool) -> list[Row]:
             mark.c.verified,
             mark.c.flag,
             credit.c.at_ms,
+            concerned.c.listed,
             proposal.c.id.label("proposal_id"),
             proposal.c.code.label("proposal"),
         )
+        .select_from(concerned)
+        .join(person_name, person_name.c.person_id == concerned.c.person_id)
         .outerjoin(
             mark_current,
-            and_(mark_current.c.person_id == person_name.c.person_id, mark_current.c.session_id == session_id),
+            and_(
+                mark_current.c.session_id == bindparam("session"),
+                mark_current.c.person_id == concerned.c.person_id,
+            ),
         )
         .outerjoin(mark, mark.c.id == mark_current.c.mark_id)
         .outerjoin(
             credit,
             and_(
-                credit.c.session_id == session_id,
-                credit.c.person_id == person_name.c.person_id,
+                credit.c.session_id == bindparam("session"),
+                credit.c.person_id == concerned.c.person_id,
                 credit.c.superseded_ms.is_(None),
             ),
         )
         .outerjoin(
             proposal,
             and_(
-                proposal.c.session_id == session_id,
-                proposal.c.person_id == person_name.c.person_id,
+                proposal.c.session_id == bindparam("session"),
+                proposal.c.person_id == concerned.c.person_id,
                 proposal.c.closed_ms.is_(None),
             ),
         )
-        .where(
-            person_name.c.person_id.in_(concerned),
-            or_(
-                person_name.c.person_id.in_(listed),
-                and_(mark.c.id.is_not(None), or_(mark.c.code.is_not(None), mark.c.flag.is_not(None))),
-            ),
-        )
+        .where(or_(concerned.c.listed == 1, mark.c.code.is_not(None), mark.c.flag.is_not(None)))
         .order_by(person_name.c.sort_name, person_name.c.person_id)
     )
-    return [
-        Row(
-            person_id=row.person_id,
-            full_name=row.full_name,
-            external_id=row.external_id or "",
-            code=row.code,
-            late_min=row.late_min,
-            early_min=row.early_min,
-            source=row.source,
-            verified=bool(row.verified),
-            counts=row.code is not None and (bool(row.verified) or not needs),
-            flag=row.flag,
-            at_ms=row.at_ms,
-            listed=row.person_id in on_list,
-            proposal=(row.proposal or "-") if row.proposal_id is not None else None,
+
+
+_ROWS = _of_session()
+
+
+def _rows(connection: Connection, session_id: int, needs: bool) -> list[Row]:
+    found = []
+    for (person_id, full_name, external_id, mark_id, code, late_min, early_min, source, verified, flag, at_ms, listed,
+         proposal_id, proposed) in connection.execute(_ROWS, {"session": session_id}):  # fmt: skip
+        found.append(
+            Row(
+                person_id=person_id,
+                full_name=full_name,
+                external_id=external_id or "",
+                mark_id=mark_id or 0,
+                code=code,
+                late_min=late_min,
+                early_min=early_min,
+                source=source,
+                verified=bool(verified),
+                counts=code is not None and (bool(verified) or not needs),
+                flag=flag,
+                at_ms=at_ms,
+                listed=bool(listed),
+                proposal=(proposed or "-") if proposal_id is not None else None,
+            )
         )
-        for row in connection.execute(query)
-    ]
+    return found
 
 
 def set_mark(
     connection: Connection,
     scope: Scope,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     session_id: int,
     person_id: int,
     *,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, select, update
 
 from server.errors import NotFound
 from server.scope import Scope
-from server.store import derivations, hands, history, sessions
+from server.store import derivations, hands, history, notes, sessions
 from server.store.schema import account, note, session
 from server.store.schema_work import register_report
 
@@ -50,7 +50,7 @@ def reports(connection: Connection, scope: Scope, *, closed: bool = False) -> li
             register_report.c.kind,
             register_report.c.created_ms,
             _BY.c.shown_name.label("by"),
-            note.c.text.label("note"),
+            notes.shown().label("note"),
             register_report.c.closed_ms,
             _CLOSED_BY.c.shown_name.label("closed_by"),
         )
@@ -58,7 +58,7 @@ def reports(connection: Connection, scope: Scope, *, closed: bool = False) -> li
         .join(session, session.c.id == register_report.c.session_id)
         .join(_BY, _BY.c.id == register_report.c.by_account_id)
         .outerjoin(_CLOSED_BY, _CLOSED_BY.c.id == register_report.c.closed_by_account_id)
-        .outerjoin(note, and_(note.c.id == register_report.c.note_id, note.c.erased_ms.is_(None)))
+        .outerjoin(note, note.c.id == register_report.c.note_id)
         .where(
             sessions.visible(scope, "report.close"),
             register_report.c.closed_ms.is_not(None) if closed else register_report.c.closed_ms.is_(None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, bindparam, select
 
 from server.errors import StoreError
 from server.scope import Scope
@@ -79,21 +79,23 @@ def report(connection: Connection, scope: Scope, session_id: int, kind: str, *, 
 
 def open_reports(connection: Connection, session_id: int) -> list[Report]:
     """What was told about a session and is not closed, newest first."""
-    query = (
-        select(
-            register_report.c.id,
-            register_report.c.kind,
-            account.c.shown_name.label("by"),
-            register_report.c.created_ms,
-            note.c.text.label("note"),
-        )
-        .join(account, account.c.id == register_report.c.by_account_id)
-        .outerjoin(note, and_(note.c.id == register_report.c.note_id, note.c.erased_ms.is_(None)))
-        .where(register_report.c.session_id == session_id, register_report.c.closed_ms.is_(None))
-        .order_by(register_report.c.id.desc())
-        .limit(50)
+    return [Report(**row._mapping) for row in connection.execute(_OPEN, {"session": session_id})]
+
+
+_OPEN = (
+    select(
+        register_report.c.id,
+        register_report.c.kind,
+        account.c.shown_name.label("by"),
+        register_report.c.created_ms,
+        notes.shown().label("note"),
     )
-    return [Report(**row._mapping) for row in connection.execute(query)]
+    .join(account, account.c.id == register_report.c.by_account_id)
+    .outerjoin(note, note.c.id == register_report.c.note_id)
+    .where(register_report.c.session_id == bindparam("session"), register_report.c.closed_ms.is_(None))
+    .order_by(register_report.c.id.desc())
+    .limit(50)
+)
 
 
 def add_remark(connection: Connection, scope: Scope, session_id: int, text: str, now_ms: int) -> bool:
@@ -129,13 +131,15 @@ def add_remark(connection: Connection, scope: Scope, session_id: int, text: str,
 
 
 def remarks(connection: Connection, session_id: int) -> list[Remark]:
-    """The remarks on a session that were not erased, newest first."""
-    query = (
-        select(account.c.shown_name.label("by"), remark.c.created_ms, note.c.text)
-        .join(note, and_(note.c.id == remark.c.note_id, note.c.erased_ms.is_(None)))
-        .join(account, account.c.id == remark.c.by_account_id)
-        .where(remark.c.session_id == session_id, remark.c.person_id.is_(None))
-        .order_by(remark.c.id.desc())
-        .limit(50)
-    )
-    return [Remark(**row._mapping) for row in connection.execute(query)]
+    """The remarks on a session, newest first."""
+    return [Remark(**row._mapping) for row in connection.execute(_REMARKS, {"session": session_id})]
+
+
+_REMARKS = (
+    select(account.c.shown_name.label("by"), remark.c.created_ms, notes.shown().label("text"))
+    .join(note, note.c.id == remark.c.note_id)
+    .join(account, account.c.id == remark.c.by_account_id)
+    .where(remark.c.session_id == bindparam("session"), remark.c.person_id.is_(None))
+    .order_by(remark.c.id.desc())
+    .limit(50)
+)

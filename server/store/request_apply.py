@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from server.errors import Refused
 from server.policy import moments
-from server.policy.profile import Profile
+from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import bursary, campus_classes, hands, history, page_requests, request_terms
-from server.store.request_terms import BURSARY, MARKS, TRANSFER, Situation
+from server.store import (
+    bursary,
+    campus_classes,
+    cancellations,
+    hands,
+    history,
+    page_requests,
+    request_quotas,
+    request_terms,
+    verifying,
+)
+from server.store.request_terms import BURSARY, CANCELLATION, MARKS, SUBMISSION, TRANSFER, Situation
 from server.store.schema import correction
 
 #: what an entry of the history is called
 BURSARY_GRANTED, LIST_CHANGED = "bursary", "list"
 
 
-def apply_lines(
-    connection: Connection, scope: Scope, profiles: Mapping[str, Profile], row: Any, now: Situation
-) -> None:
+def apply_lines(connection: Connection, scope: Scope, profiles: Profiles, row: Any, now: Situation) -> None:
     """Apply every line of a request; the register is locked. Raises MarksRefused(`mark-changed`) where a mark is not the
-    one that held when it was asked, Refused(`session-cancelled`, `request-list`)."""
+    one that held when it was asked, Refused(`session-cancelled`, `request-list`, `request-quota`)."""
     lines = page_requests.lines(connection, row.id)
-    if row.kind == MARKS:
+    request_quotas.lock(connection, now, row.kind, [line.person_id for line in lines])
+    request_quotas.need_left(connection, now, row.kind, [line.person_id for line in lines])
+    authority = f"request/{row.id}:{row.rule}"
+    if row.kind == CANCELLATION:
+        note_id = row.reason_note_id
+        cancellations.enact(
+            connection, scope, profiles, row.session_id, note_id, authority=authority, now_ms=now.now_ms
+        )
+    elif row.kind == SUBMISSION:
+        verifying.submit(connection, scope, row.session_id, authority=authority, now_ms=now.now_ms)
+    elif row.kind == MARKS:
         _marks(connection, scope, profiles, row, now, lines)
     elif row.kind == BURSARY:
         _bursary(connection, scope, row, now, lines)
@@ -36,7 +54,7 @@ def apply_lines(
 def _marks(
     connection: Connection,
     scope: Scope,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     row: Any,
     now: Situation,
     lines: Sequence[Any],

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from server.errors import NotAllowed, NotFound, Refused, StoreError
-from server.policy.profile import Profile
+from server.policy.profile import Profile, Profiles
 from server.scope import Scope
-from server.store import attachments, derivations, holders, notes, page_requests, request_terms
+from server.store import attachments, derivations, holders, notes, page_requests, request_quotas, request_terms
 from server.store.attachments import Ready
 from server.store.hands import add_audit
-from server.store.request_terms import BURSARY, KINDS, MARKS, TRANSFER, Situation, Terms
+from server.store.request_terms import (
+    BURSARY,
+    CANCELLATION,
+    KINDS,
+    MARKS,
+    SUBMISSION,
+    TRANSFER,
+    WHOLE,
+    Situation,
+    Terms,
+)
 from server.store.requests import ASKED, OPEN, REASON_MOST, send, tell
 from server.store.schema_work import change_request, change_request_line
 from server.store.upsert import new_id
@@ -50,18 +60,21 @@ def ask(
     connection: Connection,
     folder: Path,
     scope: Scope,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     session_id: int,
     wish: Wish,
     now_ms: int,
 ) -> int:
     """Ask for a change. Returns the request's id; the same asked twice is one.
 
-    Raises NotFound(`session`), NotAllowed or Refused(`request-tier`, `request-self`, `request-there`, `mark-changed`),
+    Raises NotFound(`session`), NotAllowed or Refused(`request-tier`, `request-self`, `request-there`, `request-quota`,
+    `mark-changed`),
     StoreError(`request-lines`, `request-reason`, `request-evidence`, `request-class`, `mark-*`, `file-*`).
     """
     now = request_terms.situation(connection, scope, profiles, session_id, now_ms)
     derivations.lock_registers(connection, scope.institution_id, [session_id])
+    if wish.kind in WHOLE:
+        wish = replace(wish, lines=_everybody(connection, now))
     lines = _checked_lines(connection, scope, now, wish)
     terms = _terms(connection, now, wish, lines)
     if scope.person_id is not None and any(line.person_id == scope.person_id for line in lines):
@@ -74,10 +87,21 @@ def ask(
     if "evidence" in terms.needs and not wish.files:
         what = "the transfer form" if wish.kind == TRANSFER else "the evidence"
         raise StoreError("request-evidence", f"attach {what}: {terms.rule} asks for it")
+    # Said now, and judged again when it is applied.
+    request_quotas.need_left(connection, now, wish.kind, [line.person_id for line in lines])
     to_class_id = _to_class(connection, scope, now, wish)
     if (there := _asked_before(connection, scope, session_id, wish, lines, reason, to_class_id)) is not None:
         return there
     return _write(connection, folder, scope, now, wish, terms, lines, reason, to_class_id)
+
+
+def _everybody(connection: Connection, now: Situation) -> tuple[Line, ...]:
+    """Whoever is on the register, with the marks that hold."""
+    there = derivations.marks_of(connection, [now.session.id], now.members)
+    return tuple(
+        Line(person_id=one, seen_mark_id=there[key].id if (key := (now.session.id, one)) in there else 0)
+        for one in now.members
+    )
 
 
 def _checked_lines(connection: Connection, scope: Scope, now: Situation, wish: Wish) -> tuple[Line, ...]:
@@ -127,6 +151,10 @@ def _terms(connection: Connection, now: Situation, wish: Wish, lines: Sequence[L
     if wish.kind == MARKS:
         wanted = {line.person_id: line.code for line in lines}
         return request_terms.of_marks(connection, now, wanted, evidence=bool(wish.files))
+    if wish.kind == CANCELLATION:
+        return request_terms.of_cancellation(now)
+    if wish.kind == SUBMISSION:
+        return request_terms.of_submission(now)
     return request_terms.of_bursary(now) if wish.kind == BURSARY else request_terms.of_list(now, wish.kind)
 
 

@@ -13,16 +13,27 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, select
 
 from server.errors import NotAllowed, Refused, StoreError
-from server.policy import allowed, moments, tiers
+from server.policy import allowed, deadlines, moments, tiers
 from server.policy import requests as rules
-from server.policy.profile import Profile
+from server.policy.profile import Profile, Profiles
 from server.policy.sections import TierRule
 from server.scope import ACTS, Scope
 from server.store import derivations, sessions, standing
-from server.store.schema import batch, session_class
+from server.store.schema import session_class
 from server.store.schema_work import walk_in
 
-MARKS, BURSARY, REMOVAL, TRANSFER = KINDS = ("marks", "bursary", "removal", "transfer")
+MARKS, BURSARY, REMOVAL, TRANSFER, CANCELLATION, SUBMISSION = KINDS = (
+    "marks",
+    "bursary",
+    "removal",
+    "transfer",
+    #: the class is cancelled, where that goes by request only (LOUGH-11 with LOUGH-32 to 34)
+    "cancellation",
+    #: a programme's day is submitted after its deadline (DDU-6)
+    "submission",
+)
+#: these are about the whole register: nobody is chosen
+WHOLE = (CANCELLATION, SUBMISSION)
 #: who takes learners off lists and puts them on others, and by which rule
 _LIST = TierRule(
     name="list",
@@ -34,6 +45,18 @@ _LIST = TierRule(
     approvers=("registry", "admin"),
     evidence_later=True,
     rule="LOUGH-18",
+)
+#: who submits a programme's day late: the state body approves, with proofs; its decision is entered by the approvers
+_LATE = TierRule(
+    name="late-submission",
+    until=None,
+    roles=("lecturer", "head", "registry", "admin"),
+    by_request=True,
+    needs=("reason", "evidence"),
+    copies=(),
+    approvers=("registry", "admin"),
+    evidence_later=False,
+    rule="DDU-6",
 )
 #: the act by which a role decides, where it is not `request.decide`
 _DECIDES = {"finance": "bursary.grant", "curriculum": "unknown.approve"}
@@ -48,7 +71,6 @@ class Situation:
     zone: ZoneInfo
     times: standing.CourseTimes
     stands: standing.Standing
-    batch_starts_ms: int | None
     now_ms: int
     #: of marks
     tier: tiers.Tier
@@ -56,6 +78,8 @@ class Situation:
     bursary: tiers.Tier | None
     #: on the list at its start, or walked in
     members: tuple[int, ...]
+    #: the day was submitted (DDU-5); False too where the profile asks for no such thing
+    submitted: bool = False
 
     @property
     def final(self) -> bool:
@@ -76,9 +100,7 @@ class Terms:
     approvals: tuple[str, ...] = ()
 
 
-def situation(
-    connection: Connection, scope: Scope, profiles: Mapping[str, Profile], session_id: int, now_ms: int
-) -> Situation:
+def situation(connection: Connection, scope: Scope, profiles: Profiles, session_id: int, now_ms: int) -> Situation:
     """How things stand. Raises NotFound(`session`) where this scope may not ask for anything there."""
     found = sessions.need(connection, scope, session_id, "request.make")
     stands = standing.of(connection, scope, session_id, "request.make")
@@ -87,7 +109,7 @@ def situation(
 
 def at(
     connection: Connection,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     found: Any,
     stands: standing.Standing,
     now_ms: int,
@@ -95,17 +117,13 @@ def at(
     """The same for a session's row, whoever asks."""
     profile = standing.profile_of(profiles, found)
     zone = standing.zone_of(connection, found.institution_id)
-    times = standing.course_times(connection, [found.id])[found.id]
-    batch_starts_ms = None
-    if found.batch_id is not None:
-        batch_starts_ms = connection.execute(select(batch.c.starts_ms).where(batch.c.id == found.batch_id)).scalar()
+    times = standing.times_of(connection, profile, found)
     return Situation(
         session=found,
         profile=profile,
         zone=zone,
         times=times,
         stands=stands,
-        batch_starts_ms=batch_starts_ms,
         now_ms=now_ms,
         tier=tiers.tier(
             profile,
@@ -114,10 +132,11 @@ def at(
             zone=zone,
             marking_deadline_ms=times.marking_deadline_ms,
             lock_ms=times.lock_ms,
-            batch_starts_ms=batch_starts_ms,
+            batch_starts_ms=times.batch_starts_ms,
         ),
         bursary=tiers.bursary(profile, ends_ms=found.ends_ms, now_ms=now_ms, zone=zone),
         members=tuple(sorted({*standing.members(connection, found.id), *_walked_in(connection, found.id)})),
+        submitted=standing.submitted(connection, profile, found.id),
     )
 
 
@@ -135,31 +154,43 @@ def facts(
     there = {person: row.code for (_, person), row in rows.items()}
     after = there | dict(wanted)
     came = standing.came_along(connection, found, wanted)
+    about = _about(now, reason=reason, evidence=evidence)
     return {
         person_id: (
             code,
-            allowed.Facts(
-                roles=now.stands.roles,
-                staffs=now.stands.staffs,
-                starts_ms=found.starts_ms,
-                ends_ms=found.ends_ms,
-                now_ms=now.now_ms,
-                zone=now.zone,
+            replace(
+                about,
                 current=there.get(person_id),
-                cancelled=found.cancelled_ms is not None,
                 students_set=sum(after.get(one) == code for one in now.members),
-                students_all=len(now.members),
-                marking_deadline_ms=now.times.marking_deadline_ms,
-                lock_ms=now.times.lock_ms,
-                batch_starts_ms=now.batch_starts_ms,
-                mode=found.mode,
-                has_reason=reason,
-                has_evidence=evidence,
                 trip_confirmed=person_id in came,
             ),
         )
         for person_id, code in wanted.items()
     }
+
+
+def _about(now: Situation, *, reason: bool, evidence: bool) -> allowed.Facts:
+    """What the rules ask about the register; what is to be known of one student is left open."""
+    found = now.session
+    return allowed.Facts(
+        roles=now.stands.roles,
+        staffs=now.stands.staffs,
+        starts_ms=found.starts_ms,
+        ends_ms=found.ends_ms,
+        now_ms=now.now_ms,
+        zone=now.zone,
+        current=None,
+        cancelled=found.cancelled_ms is not None,
+        students_set=0,
+        students_all=len(now.members),
+        marking_deadline_ms=now.times.marking_deadline_ms,
+        lock_ms=now.times.lock_ms,
+        batch_starts_ms=now.times.batch_starts_ms,
+        mode=found.mode,
+        submitted=now.submitted,
+        has_reason=reason,
+        has_evidence=evidence,
+    )
 
 
 def of_marks(connection: Connection, now: Situation, wanted: Mapping[int, str | None], *, evidence: bool) -> Terms:
@@ -239,6 +270,44 @@ def of_list(now: Situation, kind: str) -> Terms:
     return Terms(tier=_LIST.name, rule=_LIST.rule, needs=frozenset(needs))
 
 
+def of_cancellation(now: Situation) -> Terms:
+    """The terms of a request to cancel the class: whoever asks for marks at its age asks for this, by the same way.
+
+    Raises Refused or NotAllowed(`request-tier`).
+    """
+    answer = allowed.may_cancel(now.profile, _about(now, reason=True, evidence=True))
+    if answer.allowed:
+        raise Refused("request-tier", "no request is needed: the class may be cancelled now, on its register")
+    if now.session.cancelled_ms is not None:
+        raise Refused("request-tier", _small(answer.text))
+    if not answer.by_request:
+        raise NotAllowed("request-tier", _outside(now.tier, answer))
+    return Terms(tier=now.tier.name, rule=now.tier.cites, needs=answer.needs | {"reason"}, copies=now.tier.copies)
+
+
+def is_late(now: Situation) -> bool:
+    """Whether the register was to be submitted before, and was not (DDU-5)."""
+    found = now.session
+    due = deadlines.submission(
+        now.profile,
+        starts_ms=found.starts_ms,
+        ends_ms=found.ends_ms,
+        mode=found.mode,
+        zone=now.zone,
+        now_ms=now.now_ms,
+    )
+    return due is not None and not now.submitted and found.cancelled_ms is None
+
+
+def of_submission(now: Situation) -> Terms:
+    """The terms of a request to submit a programme's day late (DDU-6). Raises Refused(`request-tier`)."""
+    if now.profile.programme is None:
+        raise Refused("request-tier", f"the rules of {now.profile.name} know no late submission: ask for marks")
+    if not is_late(now):
+        raise Refused("request-tier", "no request is needed: the register is submitted, or may still be (DDU-5)")
+    return Terms(tier=_LATE.name, rule=_LATE.rule, needs=frozenset(_LATE.needs))
+
+
 def tier_of(now: Situation, kind: str, name: str) -> tiers.Tier:
     """The tier by which a request was asked, as the profile has it now: its approvers are configurable (STEP-22).
 
@@ -246,6 +315,8 @@ def tier_of(now: Situation, kind: str, name: str) -> tiers.Tier:
     """
     if kind in (REMOVAL, TRANSFER):
         return tiers.made(now.profile, _LIST, None, now.zone)
+    if kind == SUBMISSION:
+        return tiers.made(now.profile, _LATE, None, now.zone)
     known = [*now.profile.tiers, *([now.profile.bursary_tier] if now.profile.bursary_tier else [])]
     found = next((one for one in known if one.name == name), None)
     # A tier that the profile has no more: whoever takes learners off lists decides.
@@ -279,7 +350,7 @@ def list_from_ms(now: Situation, asked_ms: int) -> int:
         zone=now.zone,
         marking_deadline_ms=now.times.marking_deadline_ms,
         lock_ms=now.times.lock_ms,
-        batch_starts_ms=now.batch_starts_ms,
+        batch_starts_ms=now.times.batch_starts_ms,
     ).direct
     return now.session.starts_ms if direct else moments.day_end(asked_ms, now.zone, 0)
 

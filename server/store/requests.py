@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, update
 
 from server.errors import NotAllowed, Refused, StoreError
 from server.policy import requests as rules
-from server.policy.profile import Profile
+from server.policy.profile import Profiles
 from server.policy.tiers import Tier, people
 from server.scope import Scope
 from server.store import attachments, derivations, history, notes, page_requests, request_terms
@@ -50,7 +50,7 @@ class Decision:
 def decide(
     connection: Connection,
     scope: Scope,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     request_id: int,
     *,
     accept: bool,
@@ -120,7 +120,7 @@ def _deciding(
 
 
 def _locked(
-    connection: Connection, scope: Scope, profiles: Mapping[str, Profile], request_id: int, now_ms: int
+    connection: Connection, scope: Scope, profiles: Profiles, request_id: int, now_ms: int
 ) -> tuple[Any, Situation]:
     """The request as it is once nobody else acts on its register. Raises NotFound(`request`)."""
     row = page_requests.need(connection, scope, request_id)
@@ -190,7 +190,7 @@ def _close(
 
 
 def withdraw(
-    connection: Connection, scope: Scope, profiles: Mapping[str, Profile], request_id: int, now_ms: int
+    connection: Connection, scope: Scope, profiles: Profiles, request_id: int, now_ms: int
 ) -> None:
     """Whoever asked takes it back. Twice is once. Raises NotFound(`request`), NotAllowed(`request-not-yours`),
     Refused(`request-decided`)."""
@@ -216,7 +216,7 @@ def _need_mine(scope: Scope, row: Any) -> None:
 def ask_for_evidence(
     connection: Connection,
     scope: Scope,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     request_id: int,
     comment: str,
     now_ms: int,
@@ -248,7 +248,7 @@ def add_files(
     connection: Connection,
     folder: Path,
     scope: Scope,
-    profiles: Mapping[str, Profile],
+    profiles: Profiles,
     request_id: int,
     files: Sequence[Ready],
     now_ms: int,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, literal, or_, select, update
 
 from server.errors import StoreError
 from server.scope import DEPARTMENT, INSTITUTION, ROLES, SCOPES, Grant
@@ -13,11 +13,7 @@ from server.store.upsert import new_id
 
 def grants_of(connection: Connection, account_id: int, now_ms: int) -> tuple[Grant, ...]:
     """What the account holds now; a department stands for those below it too."""
-    held = connection.execute(
-        select(account_role.c.role, account_role.c.scope, account_role.c.scope_id)
-        .where(account_role.c.account_id == account_id, _now(now_ms))
-        .order_by(account_role.c.id)
-    ).all()
+    held = connection.execute(_HELD, {"account": account_id, "now_ms": now_ms}).all()
     roots = {row.scope_id for row in held if row.scope == DEPARTMENT and row.scope_id is not None}
     below = _below(connection, roots)
     grants = []
@@ -27,8 +23,16 @@ def grants_of(connection: Connection, account_id: int, now_ms: int) -> tuple[Gra
     return tuple(dict.fromkeys(grants))
 
 
-def _now(now_ms: int):
-    return and_(account_role.c.from_ms <= now_ms, or_(account_role.c.to_ms.is_(None), account_role.c.to_ms > now_ms))
+# Made once: every request of somebody who is signed in asks it.
+_HELD = (
+    select(account_role.c.role, account_role.c.scope, account_role.c.scope_id)
+    .where(
+        account_role.c.account_id == bindparam("account"),
+        account_role.c.from_ms <= bindparam("now_ms"),
+        or_(account_role.c.to_ms.is_(None), account_role.c.to_ms > bindparam("now_ms")),
+    )
+    .order_by(account_role.c.id)
+)
 
 
 def _below(connection: Connection, roots: set[int]) -> dict[int, list[int]]:
@@ -86,16 +90,22 @@ def grant(
 def revoke(connection: Connection, institution_id: int, grant_id: int, now_ms: int) -> bool:
     """Take a role away from now on; whoever is signed in with the account signs in again. False: there is none, or it
     had ended."""
-    holds = and_(
-        account_role.c.id == grant_id,
-        account_role.c.institution_id == institution_id,
-        or_(account_role.c.to_ms.is_(None), account_role.c.to_ms > now_ms),
-    )
-    account_id = connection.execute(select(account_role.c.account_id).where(holds)).scalar()
-    done = connection.execute(update(account_role).where(holds).values(to_ms=now_ms))
-    if account_id is None or done.rowcount == 0:
+    open_ = or_(account_role.c.to_ms.is_(None), account_role.c.to_ms > now_ms)
+    here = account_role.c.institution_id == institution_id
+    row = connection.execute(select(account_role).where(account_role.c.id == grant_id, here, open_)).first()
+    if row is None:
         return False
-    end_logins(connection, account_id, now_ms)
+    # The role whole: another row may give the same.
+    same = and_(
+        account_role.c.account_id == row.account_id,
+        account_role.c.role == row.role,
+        account_role.c.scope == row.scope,
+        account_role.c.scope_id.is_(None) if row.scope_id is None else account_role.c.scope_id == row.scope_id,
+    )
+    done = connection.execute(update(account_role).where(here, same, open_).values(to_ms=now_ms))
+    if done.rowcount == 0:
+        return False
+    end_logins(connection, row.account_id, now_ms)
     return True
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, or_, select
 
 from server.store import upsert
+from server.store.prepared import Prepared
 from server.store.schema import (
     card_assignment,
     card_key,
@@ -30,7 +30,7 @@ AHEAD_MS = 24 * 3_600_000
 
 _INSTITUTION = bindparam("institution")
 _FROM, _TO = bindparam("from_ms"), bindparam("to_ms")
-_AFTER = (
+_AFTER = Prepared(
     select(roster, reader.c.name, site.c.name.label("site"))
     .join(reader, reader.c.id == roster.c.reader_id)
     .join(site, site.c.id == reader.c.site_id)
@@ -41,10 +41,10 @@ _AFTER = (
 
 def after(connection: Connection, institution_id: int, change_no: int) -> list[Any]:
     """The rosters that changed after that change, in order of change."""
-    return list(connection.execute(_AFTER, {"institution": institution_id, "after": change_no}))
+    return _AFTER.all(connection, {"institution": institution_id, "after": change_no})
 
 
-_PLACED = (
+_PLACED = Prepared(
     select(placement.c.reader_id, reader.c.name, placement.c.room_id, placement.c.from_ms, placement.c.to_ms)
     .join(reader, reader.c.id == placement.c.reader_id)
     .where(
@@ -59,10 +59,10 @@ _PLACED = (
 
 def placed(connection: Connection, institution_id: int, from_ms: int, to_ms: int) -> list[Any]:
     """Rows (reader id, name, room, from, to) of every placement that holds at some time in [from, to]."""
-    return list(connection.execute(_PLACED, {"institution": institution_id, "from_ms": from_ms, "to_ms": to_ms}))
+    return _PLACED.all(connection, {"institution": institution_id, "from_ms": from_ms, "to_ms": to_ms})
 
 
-_COMING = (
+_COMING = Prepared(
     select(
         session_room.c.room_id,
         session.c.id,
@@ -86,10 +86,10 @@ _COMING = (
 
 def coming(connection: Connection, institution_id: int, from_ms: int, to_ms: int) -> list[Any]:
     """Rows (room, session's window) of the sessions whose window closes after `from` and that open before `to`."""
-    return list(connection.execute(_COMING, {"institution": institution_id, "from_ms": from_ms, "to_ms": to_ms}))
+    return _COMING.all(connection, {"institution": institution_id, "from_ms": from_ms, "to_ms": to_ms})
 
 
-_OLDEST_KEY = (
+_OLDEST_KEY = Prepared(
     select(card_key.c.key_id)
     .where(card_key.c.institution_id == _INSTITUTION, card_key.c.from_ms <= bindparam("now_ms"))
     .where(or_(card_key.c.to_ms.is_(None), card_key.c.to_ms > bindparam("now_ms")))
@@ -98,7 +98,6 @@ _OLDEST_KEY = (
 )
 
 
-@cache
 def _tokens(dialect: str) -> Select:
     now_ms = bindparam("now_ms", type_=session.c.opens_ms.type)
     return (
@@ -124,6 +123,9 @@ def _tokens(dialect: str) -> Select:
     )
 
 
+_TOKENS = Prepared(_tokens)
+
+
 def tokens(
     connection: Connection, institution_id: int, session_ids: Iterable[int], now_ms: int
 ) -> dict[int, set[bytes]]:
@@ -131,34 +133,38 @@ def tokens(
 
     The oldest key: every reader has it; a swipe during a rotation brings both tokens.
     """
-    key_id = connection.execute(_OLDEST_KEY, {"institution": institution_id, "now_ms": now_ms}).scalar()
+    key_id = _OLDEST_KEY.scalar(connection, {"institution": institution_id, "now_ms": now_ms})
     found: dict[int, set[bytes]] = {}
     wanted = sorted(set(session_ids))
     for start in range(0, len(wanted), 500):
         values = {"ids": wanted[start : start + 500], "now_ms": now_ms, "key": key_id}
-        for row in connection.execute(_tokens(connection.dialect.name), values):
+        for row in _TOKENS.all(connection, values):
             found.setdefault(row.id, set()).add(row.token)
     return found
 
 
-_ISSUED = select(
-    roster.c.reader_id, roster.c.version_ms, roster.c.valid_until_ms, roster.c.digest, roster.c.built_ms
-).where(roster.c.institution_id == _INSTITUTION)
+_ISSUED = Prepared(
+    select(roster.c.reader_id, roster.c.version_ms, roster.c.valid_until_ms, roster.c.digest, roster.c.built_ms).where(
+        roster.c.institution_id == _INSTITUTION
+    )
+)
 
 
 def issued(connection: Connection, institution_id: int) -> dict[int, Any]:
     """reader id -> row (version_ms, valid_until_ms, digest, built_ms) of its roster, without the payload."""
-    return {row.reader_id: row for row in connection.execute(_ISSUED, {"institution": institution_id})}
+    return {row.reader_id: row for row in _ISSUED.all(connection, {"institution": institution_id})}
 
 
-_SAID = select(reader_state.c.reader_id, reader_state.c.roster_ms).where(
-    reader_state.c.institution_id == _INSTITUTION, reader_state.c.roster_ms <= bindparam("latest_ms")
+_SAID = Prepared(
+    select(reader_state.c.reader_id, reader_state.c.roster_ms).where(
+        reader_state.c.institution_id == _INSTITUTION, reader_state.c.roster_ms <= bindparam("latest_ms")
+    )
 )
 
 
 def said(connection: Connection, institution_id: int, now_ms: int) -> dict[int, int]:
     """reader id -> the highest roster version that it ever said it holds; impossible ones left out."""
-    rows = connection.execute(_SAID, {"institution": institution_id, "latest_ms": now_ms + AHEAD_MS})
+    rows = _SAID.all(connection, {"institution": institution_id, "latest_ms": now_ms + AHEAD_MS})
     return {row.reader_id: row.roster_ms for row in rows}
 
 

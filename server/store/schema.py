@@ -323,6 +323,8 @@ enrolment = Table(
     Column("source_id", String(255)),
     _from(),
     _to(),
+    #: ended here, while its source still has it: an import leaves it so until the source has said otherwise (LOUGH-18)
+    Column("ended_by_hand", Boolean, nullable=False, server_default=false()),
     Index("ix_enrolment_class", "class_id", "role"),
     Index("ix_enrolment_person", "person_id", "role"),
 )
@@ -407,7 +409,7 @@ session_staff = Table(
     _institution(),
     _ref("session_id", "session", index=True),
     _ref("person_id", "person", index=True),
-    #: lecturer, cover (LOUGH-9)
+    #: lecturer, cover (LOUGH-9), away: handed it over, and only reads it
     Column("role", String(16), nullable=False, server_default="lecturer"),
     _from(),
     _to(),

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint, false, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 
 from server.store.schema import Id, Ms, _from, _id, _institution, _ref, metadata
 
@@ -25,6 +39,19 @@ history = Table(
     Column("hash", LargeBinary, nullable=False),
     UniqueConstraint("session_id", "seq"),
     Index("ix_history_at", "institution_id", "at_ms"),
+)
+
+#: Which marks are from before there was a history: noted once, where a store was brought to it (LOUGH-39).
+history_start = Table(
+    "history_start",
+    metadata,
+    Column("institution_id", Id, ForeignKey("institution.id"), primary_key=True, autoincrement=False),
+    #: the newest of them
+    Column("mark_id", Id, nullable=False),
+    Column("marks", BigInteger, nullable=False),
+    #: sha256 hex over what they say: nobody puts one among them, or alters one, unseen
+    Column("digest", String(64), nullable=False),
+    Column("at_ms", Ms, nullable=False),
 )
 
 #: Somebody asks for what they may not do by themselves (LOUGH-32 to 35, STEP-15, LOUGH-18).
@@ -93,7 +120,7 @@ attachment = Table(
     metadata,
     _id(),
     _institution(),
-    #: change_request, absence, note
+    #: change_request, absence, mark
     Column("subject", String(32), nullable=False),
     Column("subject_id", Id, nullable=False),
     #: erasable
@@ -161,6 +188,24 @@ absence_session = Table(
     _ref("absence_id", "absence", index=True),
     _ref("session_id", "session", index=True),
     UniqueConstraint("absence_id", "session_id"),
+)
+
+#: A version of a profile of the institution's own, as its file was: one that has begun does not change any more.
+profile_version = Table(
+    "profile_version",
+    metadata,
+    _id(),
+    _institution(),
+    Column("name", String(32), nullable=False),
+    #: holds for sessions from here on; 0: ever since
+    Column("from_ms", Ms, nullable=False),
+    #: sha256 of the body
+    Column("digest", String(64), nullable=False),
+    #: what the file says, as JSON
+    Column("body", Text, nullable=False),
+    #: when it was first read so
+    Column("seen_ms", Ms, nullable=False),
+    UniqueConstraint("institution_id", "name", "from_ms"),
 )
 
 #: A visit or trip: V on every register that its students miss meanwhile, once its staff have confirmed who came.
@@ -272,6 +317,34 @@ message = Table(
     Column("failed_why", String(64)),
     Column("erased_ms", Ms),
     Index("ix_message_unsent", "institution_id", "sent_ms"),
+)
+
+#: A message on its way by SMTP: what was tried, and what the mail system said. Its text stays in `message` alone.
+mail = Table(
+    "mail",
+    metadata,
+    Column("message_id", Id, ForeignKey("message.id"), primary_key=True, autoincrement=False),
+    _institution(),
+    #: the header Message-ID: the same at each try, so that who gets it twice can tell
+    Column("name", String(255), nullable=False, unique=True),
+    #: to whom, as it stood when it was first tried; emptied when the message is erased
+    Column("address", Text, nullable=False),
+    #: sha256 hex of exactly the bytes that are handed over, and how many
+    Column("sha256", String(64), nullable=False),
+    Column("size", Integer, nullable=False),
+    #: waiting, sent, failed
+    Column("state", String(16), nullable=False, server_default="waiting"),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    #: when the last try began and ended; begun and not ended: a crash, or it is going on
+    Column("begun_ms", Ms),
+    Column("ended_ms", Ms),
+    #: not before this
+    Column("next_ms", Ms, nullable=False),
+    #: how the last try ended: sent, or a code such as smtp-later; and the mail system's three digits
+    Column("code", String(32)),
+    Column("reply", Integer),
+    Column("created_ms", Ms, nullable=False),
+    Index("ix_mail_next", "state", "next_ms"),
 )
 
 #: A term or half-term.

@@ -4,14 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, exists, false, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from server.errors import NotFound
 from server.policy import profile as profiles_
 from server.policy.profile import Profiles
 from server.scope import Scope
+from server.store.parts import AWAY as AWAY
+from server.store.parts import COVER as COVER
+from server.store.parts import DELIVERING as DELIVERING
+from server.store.parts import TEACHES as TEACHES
+from server.store.parts import part_of as part_of
+from server.store.parts import set_classes as set_classes
+from server.store.parts import set_rooms as set_rooms
+from server.store.parts import set_staff as set_staff
 from server.store.schema import (
     class_group,
     course,
@@ -71,10 +94,10 @@ def plan(
     institution_id: int,
     session_ids: Iterable[int],
     now_ms: int,
-    profiles: Profiles | None = None,
+    profiles: Profiles,
 ) -> None:
     """Work out profile and window of these sessions, from the assignments that hold at their start (PORT-2)."""
-    known = profiles or profiles_.read_all()
+    known = profiles
     assigned = connection.execute(
         select(profile_assignment)
         .where(profile_assignment.c.institution_id == institution_id)
@@ -152,66 +175,6 @@ def assign_profile(
     )
 
 
-def set_rooms(
-    connection: Connection, institution_id: int, session_id: int, room_ids: Iterable[int], now_ms: int
-) -> bool:
-    """These are the session's rooms from now on. Returns whether anything changed.
-
-    A row that goes keeps its time: swipes at a room that the session had at any time in its window still count.
-    """
-    return _set(connection, session_room, "room_id", institution_id, session_id, room_ids, now_ms)
-
-
-def set_classes(
-    connection: Connection, institution_id: int, session_id: int, class_ids: Iterable[int], now_ms: int
-) -> bool:
-    """These classes are its class list from now on. Returns whether anything changed."""
-    return _set(connection, session_class, "class_id", institution_id, session_id, class_ids, now_ms)
-
-
-def set_staff(
-    connection: Connection, institution_id: int, session_id: int, person_ids: Iterable[int], now_ms: int
-) -> bool:
-    """These persons teach it from now on. Returns whether anything changed."""
-    return _set(connection, session_staff, "person_id", institution_id, session_id, person_ids, now_ms)
-
-
-def _set(
-    connection: Connection,
-    table: Table,
-    column: str,
-    institution_id: int,
-    session_id: int,
-    ids: Iterable[int],
-    now_ms: int,
-) -> bool:
-    wanted = set(ids)
-    there = {
-        getattr(row, column): row.id
-        for row in connection.execute(select(table).where(table.c.session_id == session_id, table.c.to_ms.is_(None)))
-    }
-    gone = [row_id for value, row_id in there.items() if value not in wanted]
-    new = sorted(wanted - set(there))
-    if gone:
-        connection.execute(update(table).where(table.c.id.in_(gone)).values(to_ms=now_ms))
-    if new:
-        opens_ms = connection.execute(select(session.c.opens_ms).where(session.c.id == session_id)).scalar_one()
-        # What is said for the first time, or corrected afterwards, holds for the whole window.
-        connection.execute(
-            table.insert(),
-            [
-                {
-                    "institution_id": institution_id,
-                    "session_id": session_id,
-                    column: value,
-                    "from_ms": min(now_ms, opens_ms),
-                }
-                for value in new
-            ],
-        )
-    return bool(gone or new)
-
-
 def visible(scope: Scope, act: str = "register.read") -> ColumnElement[bool]:
     """The condition on `session` under which this scope reaches it with an act of server/scope.py."""
     inside = session.c.institution_id == scope.institution_id
@@ -224,8 +187,7 @@ def visible(scope: Scope, act: str = "register.read") -> ColumnElement[bool]:
             exists().where(
                 session_staff.c.session_id == session.c.id,
                 session_staff.c.person_id == scope.person_id,
-                # Whoever was taken off before it began does not see it.
-                or_(session_staff.c.to_ms.is_(None), session_staff.c.to_ms > session.c.starts_ms),
+                part_of(act),
             )
         )
     if reach.departments or reach.courses:
@@ -233,10 +195,16 @@ def visible(scope: Scope, act: str = "register.read") -> ColumnElement[bool]:
             course, course.c.id == class_group.c.course_id
         )
         ways.append(
-            session.c.id.in_(
-                select(session_class.c.session_id)
+            exists(
+                select(session_class.c.id)
                 .select_from(taught)
-                .where(or_(course.c.department_id.in_(reach.departments), course.c.id.in_(reach.courses)))
+                .where(
+                    session_class.c.session_id == session.c.id,
+                    # A class that was on it by mistake, and taken off before it began, opens nothing.
+                    or_(session_class.c.to_ms.is_(None), session_class.c.to_ms > session.c.starts_ms),
+                    or_(course.c.department_id.in_(reach.departments), course.c.id.in_(reach.courses)),
+                )
+                .correlate(session)
             )
         )
     return and_(inside, or_(*ways)) if ways else false()
@@ -244,10 +212,16 @@ def visible(scope: Scope, act: str = "register.read") -> ColumnElement[bool]:
 
 def need(connection: Connection, scope: Scope, session_id: int, act: str = "register.read") -> Any:
     """The session's own row. Raises NotFound(`session`) where there is none, or not for this scope and act."""
-    row = connection.execute(select(session).where(session.c.id == session_id, visible(scope, act))).first()
+    row = connection.execute(_reached(scope, act), {"session": session_id}).first()
     if row is None:
         raise NotFound("session", "there is no such session, or it is not yours")
     return row
+
+
+@lru_cache(maxsize=256)
+def _reached(scope: Scope, act: str) -> Select:
+    # Kept for whoever works at the moment: it takes longer to make than to run, and every page of a session asks it.
+    return select(session).where(session.c.id == bindparam("session"), visible(scope, act))
 
 
 def today(connection: Connection, scope: Scope, from_ms: int, to_ms: int) -> list[SessionRow]:
@@ -268,15 +242,11 @@ def one(connection: Connection, scope: Scope, session_id: int) -> SessionRow:
 def _shown(connection: Connection, rows: Iterable[Any]) -> list[SessionRow]:
     found = list(rows)
     ids = [row.id for row in found]
-    classes = _grouped(connection, ids, _classes)
-    rooms = _grouped(connection, ids, _rooms)
-    staff = _grouped(connection, ids, _staff)
+    classes = _grouped(connection, ids, _CLASSES)
+    rooms = _grouped(connection, ids, _ROOMS)
+    staff = _grouped(connection, ids, _STAFF)
     counts = _counts(connection, ids)
-    registers = {
-        row.session_id: row
-        for some in _chunks(ids)
-        for row in connection.execute(select(register).where(register.c.session_id.in_(some)))
-    }
+    registers = {row.session_id: row for some in _chunks(ids) for row in connection.execute(_REGISTERS, {"ids": some})}
     made = []
     for row in found:
         mine = classes.get(row.id, [])
@@ -301,43 +271,39 @@ def _shown(connection: Connection, rows: Iterable[Any]) -> list[SessionRow]:
     return made
 
 
-def _classes(ids: list[int]) -> Any:
-    return (
-        select(
-            session_class.c.session_id,
-            class_group.c.code,
-            course.c.code.label("course_code"),
-            course.c.title.label("course_title"),
-        )
-        .join(class_group, class_group.c.id == session_class.c.class_id)
-        .outerjoin(course, course.c.id == class_group.c.course_id)
-        .where(session_class.c.session_id.in_(ids), session_class.c.to_ms.is_(None))
-        .order_by(class_group.c.code)
+# Made once each: a page of a session asks all of them.
+_IDS = bindparam("ids", expanding=True)
+_CLASSES = (
+    select(
+        session_class.c.session_id,
+        class_group.c.code,
+        course.c.code.label("course_code"),
+        course.c.title.label("course_title"),
     )
-
-
-def _rooms(ids: list[int]) -> Any:
-    return (
-        select(session_room.c.session_id, room.c.code)
-        .join(room, room.c.id == session_room.c.room_id)
-        .where(session_room.c.session_id.in_(ids), session_room.c.to_ms.is_(None))
-        .order_by(room.c.code)
-    )
-
-
-def _staff(ids: list[int]) -> Any:
-    return (
-        select(session_staff.c.session_id, person_name.c.full_name)
-        .join(person_name, person_name.c.person_id == session_staff.c.person_id)
-        .where(session_staff.c.session_id.in_(ids), session_staff.c.to_ms.is_(None))
-        .order_by(person_name.c.sort_name)
-    )
+    .join(class_group, class_group.c.id == session_class.c.class_id)
+    .outerjoin(course, course.c.id == class_group.c.course_id)
+    .where(session_class.c.session_id.in_(_IDS), session_class.c.to_ms.is_(None))
+    .order_by(class_group.c.code)
+)
+_ROOMS = (
+    select(session_room.c.session_id, room.c.code)
+    .join(room, room.c.id == session_room.c.room_id)
+    .where(session_room.c.session_id.in_(_IDS), session_room.c.to_ms.is_(None))
+    .order_by(room.c.code)
+)
+_STAFF = (
+    select(session_staff.c.session_id, person_name.c.full_name)
+    .join(person_name, person_name.c.person_id == session_staff.c.person_id)
+    .where(session_staff.c.session_id.in_(_IDS), session_staff.c.to_ms.is_(None), session_staff.c.role != AWAY)
+    .order_by(person_name.c.sort_name)
+)
+_REGISTERS = select(register).where(register.c.session_id.in_(_IDS))
 
 
 def _grouped(connection: Connection, ids: list[int], query: Any) -> dict[int, list[Any]]:
     found: dict[int, list[Any]] = {}
     for some in _chunks(ids):
-        for row in connection.execute(query(some)):
+        for row in connection.execute(query, {"ids": some}):
             found.setdefault(row.session_id, []).append(row)
     return found
 
@@ -356,32 +322,34 @@ def _holds(table: Table, at_ms: ColumnElement[int]) -> ColumnElement[bool]:
     return and_(table.c.from_ms <= at_ms, or_(table.c.to_ms.is_(None), table.c.to_ms > at_ms))
 
 
+_MEMBERS = (
+    select(session.c.id, func.count(enrolment.c.person_id.distinct()))
+    .join(session_class, session_class.c.session_id == session.c.id)
+    .join(enrolment, enrolment.c.class_id == session_class.c.class_id)
+    .where(session.c.id.in_(_IDS), listed())
+    .group_by(session.c.id)
+)
+_PRESENT = (
+    select(credit.c.session_id, func.count())
+    .where(credit.c.session_id.in_(_IDS), credit.c.superseded_ms.is_(None))
+    .group_by(credit.c.session_id)
+)
+_MARKED = (
+    select(mark_current.c.session_id, func.count())
+    .join(mark, mark.c.id == mark_current.c.mark_id)
+    .where(mark_current.c.session_id.in_(_IDS), mark.c.code.is_not(None))
+    .group_by(mark_current.c.session_id)
+)
+
+
 def _counts(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int, int]]:
     members: dict[int, int] = {}
     present: dict[int, int] = {}
     marked: dict[int, int] = {}
     for some in _chunks(ids):
-        query = (
-            select(session.c.id, func.count(enrolment.c.person_id.distinct()))
-            .join(session_class, session_class.c.session_id == session.c.id)
-            .join(enrolment, enrolment.c.class_id == session_class.c.class_id)
-            .where(session.c.id.in_(some), listed())
-            .group_by(session.c.id)
-        )
-        members |= dict(connection.execute(query).all())
-        query = (
-            select(credit.c.session_id, func.count())
-            .where(credit.c.session_id.in_(some), credit.c.superseded_ms.is_(None))
-            .group_by(credit.c.session_id)
-        )
-        present |= dict(connection.execute(query).all())
-        query = (
-            select(mark_current.c.session_id, func.count())
-            .join(mark, mark.c.id == mark_current.c.mark_id)
-            .where(mark_current.c.session_id.in_(some), mark.c.code.is_not(None))
-            .group_by(mark_current.c.session_id)
-        )
-        marked |= dict(connection.execute(query).all())
+        members |= dict(connection.execute(_MEMBERS, {"ids": some}).all())
+        present |= dict(connection.execute(_PRESENT, {"ids": some}).all())
+        marked |= dict(connection.execute(_MARKED, {"ids": some}).all())
     return {one: (members.get(one, 0), present.get(one, 0), marked.get(one, 0)) for one in ids}
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, and_, exists, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select
 
-from server.policy import allowed
+from server.errors import Refused
+from server.policy import allowed, deadlines
 from server.policy.profile import Profile, Profiles
 from server.policy.tiers import Tier, tier
 from server.scope import Scope
-from server.store import institutions, sessions
-from server.store.schema import batch, class_group, course_run, enrolment, session, session_class, session_staff
+from server.store import course_times, institutions, sessions
+from server.store.course_times import CourseTimes as CourseTimes
+from server.store.schema import enrolment, register, session, session_class, session_staff
 from server.store.schema_work import absence, absence_session, attachment, trip, trip_person
 
 
@@ -30,26 +33,31 @@ class Standing:
 
 def of(connection: Connection, scope: Scope, session_id: int, act: str = "register.mark") -> Standing:
     """How this scope stands to the session, with this act. A head of another department is no head here."""
-    roles = sorted(scope.roles)
-    columns: list[Any] = [
-        sessions.visible(replace(scope, grants=tuple(one for one in scope.grants if one.role == role)), act).label(role)
-        for role in roles
-    ]
-    staffs = exists().where(
-        session_staff.c.session_id == session.c.id,
-        session_staff.c.person_id == scope.person_id,
-        or_(session_staff.c.to_ms.is_(None), session_staff.c.to_ms > session.c.starts_ms),
-    )
-    row = connection.execute(select(staffs.label("staffs"), *columns).where(session.c.id == session_id)).one()
+    row = connection.execute(_of(scope, act), {"session": session_id}).one()
     return Standing(
-        roles=frozenset(role for role, reaches in zip(roles, row[1:], strict=True) if reaches),
+        roles=frozenset(role for role, reaches in zip(sorted(scope.roles), row[1:], strict=True) if reaches),
         staffs=bool(row.staffs) and scope.person_id is not None,
     )
 
 
-def profile_of(profiles: Mapping[str, Profile], found: Any) -> Profile:
+@lru_cache(maxsize=256)
+def _of(scope: Scope, act: str) -> Select:
+    # Kept for whoever works at the moment: it takes longer to make than to run.
+    columns: list[Any] = [
+        sessions.visible(replace(scope, grants=tuple(one for one in scope.grants if one.role == role)), act).label(role)
+        for role in sorted(scope.roles)
+    ]
+    staffs = exists().where(
+        session_staff.c.session_id == session.c.id,
+        session_staff.c.person_id == scope.person_id,
+        sessions.part_of("register.mark"),
+    )
+    return select(staffs.label("staffs"), *columns).where(session.c.id == bindparam("session"))
+
+
+def profile_of(profiles: Profiles, found: Any) -> Profile:
     """The version of its profile that holds for a session (its row)."""
-    return profiles.at(found.profile, found.starts_ms) if isinstance(profiles, Profiles) else profiles[found.profile]
+    return profiles.at(found.profile, found.starts_ms)
 
 
 def zone_of(connection: Connection, institution_id: int) -> ZoneInfo:
@@ -57,56 +65,19 @@ def zone_of(connection: Connection, institution_id: int) -> ZoneInfo:
     return ZoneInfo(institutions.one(connection, institution_id).time_zone)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CourseTimes:
-    """Of the session's course run: until when lecturers mark (STEP-20), and from when nothing changes (STEP-3); and
-    when its batch began (DDU-7)."""
-
-    marking_deadline_ms: int | None = None
-    lock_ms: int | None = None
-    batch_starts_ms: int | None = None
-
-
-def course_times(connection: Connection, session_ids: Iterable[int]) -> dict[int, CourseTimes]:
-    """session id -> its course run's times; of several runs the earliest, so that no class's lock is passed by."""
-    wanted = sorted(set(session_ids))
-    found: dict[int, CourseTimes] = {}
-    in_class = session_class.join(class_group, class_group.c.id == session_class.c.class_id)
-    direct = select(session.c.id, session.c.course_run_id, session.c.batch_id)
-    by_class = (
-        select(session_class.c.session_id.label("id"), class_group.c.course_run_id, class_group.c.batch_id)
-        .select_from(in_class)
-        .where(session_class.c.to_ms.is_(None))
-    )
-    for start in range(0, len(wanted), 500):
-        ids = wanted[start : start + 500]
-        both = direct.where(session.c.id.in_(ids)).union(by_class.where(session_class.c.session_id.in_(ids))).subquery()
-        query = (
-            select(
-                both.c.id,
-                func.min(course_run.c.marking_deadline_ms).label("marking_deadline_ms"),
-                func.min(course_run.c.lock_ms).label("lock_ms"),
-                func.min(batch.c.starts_ms).label("batch_starts_ms"),
-            )
-            .select_from(both)
-            .outerjoin(course_run, course_run.c.id == both.c.course_run_id)
-            .outerjoin(batch, batch.c.id == both.c.batch_id)
-            .group_by(both.c.id)
-        )
-        for row in connection.execute(query):
-            found[row.id] = CourseTimes(
-                marking_deadline_ms=row.marking_deadline_ms, lock_ms=row.lock_ms, batch_starts_ms=row.batch_starts_ms
-            )
-    return {one: found.get(one, CourseTimes()) for one in wanted}
+def times_of(connection: Connection, profile: Profile, found: Any) -> CourseTimes:
+    """Until when a session's register (its row) is marked, and from when it is final."""
+    zone = zone_of(connection, found.institution_id)
+    return course_times.of(connection, [found.id])[found.id].by(profile, zone)
 
 
 def facts(
-    connection: Connection, scope: Scope, found: Any, act: str = "register.mark", *, now_ms: int
+    connection: Connection, scope: Scope, found: Any, act: str = "register.mark", *, profile: Profile, now_ms: int
 ) -> allowed.Facts:
     """What the rules ask about this scope and this session (its row). What is to be known of one student is left open:
     `dataclasses.replace` puts it in."""
     stands = of(connection, scope, found.id, act)
-    times = course_times(connection, [found.id])[found.id]
+    times = times_of(connection, profile, found)
     return allowed.Facts(
         roles=stands.roles,
         staffs=stands.staffs,
@@ -122,12 +93,38 @@ def facts(
         lock_ms=times.lock_ms,
         batch_starts_ms=times.batch_starts_ms,
         mode=found.mode,
+        submitted=submitted(connection, profile, found.id),
     )
+
+
+def submitted(connection: Connection, profile: Profile, session_id: int) -> bool:
+    """Whether a programme's day was submitted (DDU-5); in other profiles nobody asks."""
+    if profile.programme is None:
+        return False
+    query = select(register.c.verified_ms).where(register.c.session_id == session_id)
+    return connection.execute(query).scalar() is not None
+
+
+def final(connection: Connection, profiles: Profiles, zone: ZoneInfo, rows: Iterable[Any], now_ms: int) -> set[int]:
+    """Of these sessions (rows with id, profile, starts_ms) those whose lock date is past: nothing changes (STEP-3)."""
+    known = {one.id: profile_of(profiles, one) for one in rows}
+    locking = {one: profile for one, profile in known.items() if deadlines.locks(profile)}
+    if not locking:
+        return set()
+    times = {one: dates.by(locking[one], zone) for one, dates in course_times.of(connection, locking).items()}
+    return {one for one, at in times.items() if at.lock_ms is not None and now_ms >= at.lock_ms}
+
+
+def need_open(connection: Connection, profiles: Profiles, found: Any, now_ms: int) -> None:
+    """Raises Refused(`register-locked`) where the session's (its row's) lock date is past: nothing changes (STEP-3)."""
+    tier = tier_now(connection, profile_of(profiles, found), found, now_ms)
+    if not tier.roles:
+        raise Refused("register-locked", f"{tier.text[:1].lower()}{tier.text[1:].rstrip('.')} ({tier.cites})")
 
 
 def tier_now(connection: Connection, profile: Profile, found: Any, now_ms: int) -> Tier:
     """The tier of a session (its row) at this time."""
-    times = course_times(connection, [found.id])[found.id]
+    times = times_of(connection, profile, found)
     return tier(
         profile,
         ends_ms=found.ends_ms,

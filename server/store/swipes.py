@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
+from server.store.prepared import Prepared
 from server.store.schema import clock_pair, placement, reading, swipe
 
 #: a wall time later than its arrival by more than its uncertainty and this is not believed
@@ -70,9 +71,11 @@ def _by(pair: Pair, boot_ms: int) -> tuple[int, int]:
     return pair[1] + apart_ms, pair[2] + TICKS_MS + abs(apart_ms) * PPM // 1_000_000
 
 
-_PAIRS_OF = select(
-    clock_pair.c.journal_id, clock_pair.c.boot_ms, clock_pair.c.wall_ms, clock_pair.c.uncertainty_ms
-).where(clock_pair.c.journal_id.in_(bindparam("ids", expanding=True)))
+_PAIRS_OF = Prepared(
+    select(clock_pair.c.journal_id, clock_pair.c.boot_ms, clock_pair.c.wall_ms, clock_pair.c.uncertainty_ms).where(
+        clock_pair.c.journal_id.in_(bindparam("ids", expanding=True))
+    )
+)
 
 
 def pairs_of(connection: Connection, journal_ids: Iterable[int]) -> dict[int, list[Pair]]:
@@ -81,7 +84,7 @@ def pairs_of(connection: Connection, journal_ids: Iterable[int]) -> dict[int, li
     if not wanted:
         return {}
     found: dict[int, list[Pair]] = {}
-    for row in connection.execute(_PAIRS_OF, {"ids": wanted}):
+    for row in _PAIRS_OF.all(connection, {"ids": wanted}):
         found.setdefault(row.journal_id, []).append((row.boot_ms, row.wall_ms, row.uncertainty_ms))
     return found
 
@@ -103,17 +106,29 @@ def told_of(connection: Connection, new: Mapping[int, Iterable[Pair]]) -> list[A
     return found
 
 
-_ADD_SWIPES, _ADD_READINGS = swipe.insert(), reading.insert()
+_ADD_SWIPES = Prepared(
+    swipe.insert(),
+    (
+        *("id", "institution_id", "reader_id", "journal_id", "seq", "key_id", "token", "key2_id", "token2", "boot_ms"),
+        *("wall_ms", "clock", "uncertainty_ms", "verdict", "session_shown", "roster_shown", "received_ms"),
+    ),
+)
+_ADD_READINGS = Prepared(
+    reading.insert(),
+    (
+        *("swipe_id", "institution_id", "reader_id", "room_id", "person_id", "at_ms", "uncertainty_ms", "placed_by"),
+        *("verdict", "credits", "differs"),
+    ),
+)
 
 
 def add(connection: Connection, facts: list[dict[str, Any]], readings: list[dict[str, Any]]) -> None:
     """Insert swipes and their first readings."""
-    if facts:
-        connection.execute(_ADD_SWIPES, facts)
-        connection.execute(_ADD_READINGS, readings)
+    _ADD_SWIPES.each(connection, facts)
+    _ADD_READINGS.each(connection, readings)
 
 
-_READ_AGAIN = (
+_READ_AGAIN = Prepared(
     update(reading)
     .where(reading.c.swipe_id == bindparam("swipe"))
     .values(
@@ -131,11 +146,10 @@ _READ_AGAIN = (
 
 def read_again(connection: Connection, readings: list[dict[str, Any]]) -> None:
     """Overwrite when, where and who of these readings (keyed `swipe`); their worth is open again."""
-    if readings:
-        connection.execute(_READ_AGAIN, readings)
+    _READ_AGAIN.each(connection, readings)
 
 
-_PLACEMENTS_OF = (
+_PLACEMENTS_OF = Prepared(
     select(placement.c.reader_id, placement.c.from_ms, placement.c.to_ms, placement.c.room_id)
     .where(placement.c.reader_id.in_(bindparam("ids", expanding=True)))
     .order_by(placement.c.from_ms, placement.c.id)
@@ -148,7 +162,7 @@ def placements_of(connection: Connection, reader_ids: Iterable[int]) -> dict[int
     if not wanted:
         return {}
     found: dict[int, list[tuple[int, int | None, int]]] = {}
-    for row in connection.execute(_PLACEMENTS_OF, {"ids": wanted}):
+    for row in _PLACEMENTS_OF.all(connection, {"ids": wanted}):
         if row.to_ms is None or row.to_ms > row.from_ms:
             found.setdefault(row.reader_id, []).append((row.from_ms, row.to_ms, row.room_id))
     return found
@@ -166,7 +180,7 @@ def place_again(connection: Connection, reader_id: int, from_ms: int) -> None:
         connection.execute(update(reading).where(*where).values(room_id=room_id))
 
 
-_JUDGE = (
+_JUDGE = Prepared(
     update(reading)
     .where(reading.c.swipe_id == bindparam("swipe"))
     .values(
@@ -180,8 +194,7 @@ _JUDGE = (
 
 def judge(connection: Connection, judged: list[dict[str, Any]]) -> None:
     """Write what readings are worth: dicts of swipe, worth, session, new, other."""
-    if judged:
-        connection.execute(_JUDGE, judged)
+    _JUDGE.each(connection, judged)
 
 
 def unplaced(connection: Connection, institution_id: int) -> int:

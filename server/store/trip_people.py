@@ -56,7 +56,7 @@ def numbered(connection: Connection, scope: Scope, numbers: Iterable[str]) -> tu
         person_external_id.c.external_id.in_(wanted),
         person_external_id.c.to_ms.is_(None),
     )
-    return _single(connection.execute(query).tuples().all(), wanted)
+    return _single(connection.execute(query).all(), wanted)
 
 
 def staff_named(connection: Connection, scope: Scope, names: Iterable[str]) -> tuple[dict[str, int], list[str]]:
@@ -69,7 +69,7 @@ def staff_named(connection: Connection, scope: Scope, names: Iterable[str]) -> t
         person_name.c.full_name.in_(wanted),
         or_(teaches, signs_in),
     )
-    return _single(connection.execute(query).tuples().all(), wanted)
+    return _single(connection.execute(query).all(), wanted)
 
 
 def _single(rows: Iterable[tuple[str, int]], wanted: list[str]) -> tuple[dict[str, int], list[str]]:

@@ -74,6 +74,8 @@ def plan(
     _check(name, from_ms, to_ms)
     pupils, teachers = set(students), set(staff)
     _check_people(connection, scope, pupils, teachers)
+    # Of the same form that was sent twice at once, the second one sees what the first has made.
+    connection.execute(select(account.c.id).where(account.c.id == scope.account_id).with_for_update(key_share=True))
     there = connection.execute(
         select(trip.c.id).where(
             trip.c.institution_id == scope.institution_id,

@@ -76,7 +76,7 @@ def of(connection: Connection, scope: Scope, row: SessionRow) -> list[Swipe]:
             swipe_resolution.c.outcome,
             account.c.shown_name.label("resolved_by"),
             whose.c.full_name.label("resolved_name"),
-            note.c.text.label("note"),
+            notes.shown().label("note"),
         )
         .join(reader, reader.c.id == reading.c.reader_id)
         .outerjoin(room, room.c.id == reading.c.room_id)
@@ -87,7 +87,7 @@ def of(connection: Connection, scope: Scope, row: SessionRow) -> list[Swipe]:
         )
         .outerjoin(account, account.c.id == swipe_resolution.c.by_account_id)
         .outerjoin(whose, whose.c.person_id == swipe_resolution.c.person_id)
-        .outerjoin(note, and_(note.c.id == swipe_resolution.c.note_id, note.c.erased_ms.is_(None)))
+        .outerjoin(note, note.c.id == swipe_resolution.c.note_id)
         .where(_at(reader_ids, row.opens_ms, row.closes_ms))
         .order_by(reading.c.at_ms, reading.c.swipe_id)
         .limit(LISTED)
@@ -115,7 +115,7 @@ def _elsewhere(connection: Connection, row: SessionRow, person_ids: set[int]) ->
         )
         .order_by(session.c.starts_ms.desc())
     )
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def resolve(

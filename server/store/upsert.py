@@ -26,11 +26,12 @@ def unless_there(
 ) -> Any:
     """INSERT of what is not there, by these unique columns or by any; what is there stays. It returns those columns of
     what was inserted."""
-    return _unless_there(connection.dialect.name, table, unique, returning)
+    return unless_there_of(connection.dialect.name, table, unique, returning)
 
 
 @cache
-def _unless_there(dialect: str, table: Table, unique: tuple[str, ...], returning: tuple[str, ...]) -> Any:
+def unless_there_of(dialect: str, table: Table, unique: tuple[str, ...] = (), returning: tuple[str, ...] = ()) -> Any:
+    """The same, by the dialect's name."""
     elements = [table.c[name] for name in unique]
     made = insert_of(dialect, table).on_conflict_do_nothing(index_elements=elements or None)
     return made.returning(*(table.c[name] for name in returning)) if returning else made
@@ -38,11 +39,12 @@ def _unless_there(dialect: str, table: Table, unique: tuple[str, ...], returning
 
 def over(connection: Connection, table: Table, unique: tuple[str, ...], columns: tuple[str, ...]) -> Any:
     """INSERT; where one with the same unique columns is there, these columns of it become the new one's."""
-    return _over(connection.dialect.name, table, unique, columns)
+    return over_of(connection.dialect.name, table, unique, columns)
 
 
 @cache
-def _over(dialect: str, table: Table, unique: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+def over_of(dialect: str, table: Table, unique: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+    """The same, by the dialect's name."""
     made = insert_of(dialect, table)
     return made.on_conflict_do_update(
         index_elements=[table.c[name] for name in unique],

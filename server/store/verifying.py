@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from server.errors import NotAllowed, Refused
-from server.policy import profile as profiles_
 from server.policy import verification
-from server.policy.allowed import Facts
-from server.policy.profile import Profile
-from server.scope import ADMIN, Scope
+from server.policy.allowed import Answer, Facts
+from server.policy.profile import Profile, Profiles
+from server.scope import Scope
 from server.store import derivations, hands, history, sessions, standing
-from server.store.schema import mark, mark_current
+from server.store.schema import mark, mark_current, session
 from server.store.schema import register as register_table
 
 #: what a verified mark takes over from the one that it verifies
@@ -41,23 +38,49 @@ def verify(
     scope: Scope,
     session_id: int,
     now_ms: int,
-    profiles: Mapping[str, Profile] | None = None,
+    profiles: Profiles,
 ) -> int:
     """The lecturer saves the register: every mark on it is verified and counts (STEP-18). Returns how many were new.
 
-    Raises NotFound(`session`), Refused(`session-cancelled`, `verify-early`, `register-locked`), NotAllowed(`verify-role`).
+    Raises NotFound(`session`), Refused(`session-cancelled`, `verify-early`, `verify-late`,
+    `register-locked`), NotAllowed(`verify-role`).
     """
     found = sessions.need(connection, scope, session_id, "register.verify")
-    profile = standing.profile_of(profiles or profiles_.read_all(), found)
-    _need_may(profile, standing.facts(connection, scope, found, "register.verify", now_ms=now_ms))
     derivations.lock_registers(connection, found.institution_id, [session_id])
+    # Read again under the lock: the class may have been cancelled just now.
+    found = sessions.need(connection, scope, session_id, "register.verify")
+    profile = standing.profile_of(profiles, found)
+    _need_may(profile, standing.facts(connection, scope, found, "register.verify", profile=profile, now_ms=now_ms))
+    return _save(connection, scope, found, None, now_ms)
+
+
+def may(connection: Connection, scope: Scope, profile: Profile, session_id: int, now_ms: int) -> Answer:
+    """Whether this scope may save the register now, and what to do instead. Raises NotFound(`session`)."""
+    found = sessions.need(connection, scope, session_id, "register.verify")
+    about = standing.facts(connection, scope, found, "register.verify", profile=profile, now_ms=now_ms)
+    return verification.may_verify(profile, about)
+
+
+def submit(connection: Connection, scope: Scope, session_id: int, *, authority: str, now_ms: int) -> int:
+    """A programme's day is submitted after its deadline, on the authority of the request that was approved (DDU-6); its
+    register is locked by the caller. Returns how many marks count from now on. Raises Refused(`session-cancelled`)."""
+    found = connection.execute(
+        select(session).where(session.c.id == session_id, session.c.institution_id == scope.institution_id)
+    ).one()
+    if found.cancelled_ms is not None:
+        raise Refused("session-cancelled", "this class was cancelled: there is nothing to submit")
+    return _save(connection, scope, found, authority, now_ms)
+
+
+def _save(connection: Connection, scope: Scope, found: Any, authority: str | None, now_ms: int) -> int:
+    session_id = found.id
     query = (
         select(mark)
         .join(mark_current, mark_current.c.mark_id == mark.c.id)
         .where(mark_current.c.session_id == session_id, mark.c.code.is_not(None), mark.c.verified.is_(False))
         .order_by(mark.c.id)
     )
-    rows = [_verified(row, scope, now_ms) for row in connection.execute(query)]
+    rows = [_verified(row, scope, authority, now_ms) for row in connection.execute(query)]
     if rows:
         derivations.add_marks(connection, rows, history.VERIFY)
     else:
@@ -66,7 +89,7 @@ def verify(
             institution_id=found.institution_id,
             session_id=session_id,
             kind=history.VERIFY,
-            body={"marks": []},
+            body={"marks": []} if authority is None else {"marks": [], "authority": authority},
             by_account_id=scope.account_id,
             now_ms=now_ms,
         )
@@ -83,20 +106,22 @@ def verify(
 def _need_may(profile: Profile, facts: Facts) -> None:
     if facts.cancelled:
         raise Refused("session-cancelled", "this class was cancelled: there is nothing to verify")
-    if ADMIN in facts.roles:
-        # An administrator stands in for others.
-        facts = replace(facts, roles=facts.roles | set(profile.verified_by), staffs=True)
     answer = verification.may_verify(profile, facts)
     if answer.allowed:
         return
     if answer.rule.endswith(".verify.by"):
         raise NotAllowed("verify-role", answer.text)
-    raise Refused("verify-early" if answer.rule.endswith(".verify.before") else "register-locked", answer.text)
+    why = answer.rule.rpartition(".verify.")[2]
+    raise Refused({"before": "verify-early", "late": "verify-late"}.get(why, "register-locked"), answer.text)
 
 
-def _verified(row: Any, scope: Scope, now_ms: int) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _KEPT} | {
-        "verified": True,
-        "by_account_id": scope.account_id,
-        "created_ms": now_ms,
-    }
+def _verified(row: Any, scope: Scope, authority: str | None, now_ms: int) -> dict[str, Any]:
+    return (
+        {name: getattr(row, name) for name in _KEPT}
+        | {
+            "verified": True,
+            "by_account_id": scope.account_id,
+            "created_ms": now_ms,
+        }
+        | ({} if authority is None else {"authority": authority})
+    )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
 
 from server.errors import StoreError
+from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import derivations, history, notes, sessions
 from server.store.schema import enrolment, person, person_external_id, person_name
 from server.store.schema_work import walk_in
-from server.store.standing import members
+from server.store.standing import members, need_open
 
 #: as many are found at once, and words of a name must be at least so long: nobody lists all students here
 FOUND, SHORTEST = 12, 2
@@ -28,8 +29,10 @@ class Found:
 
 def persons(connection: Connection, session_id: int) -> set[int]:
     """Who was added to this session by hand and not taken off again."""
-    query = select(walk_in.c.person_id).where(walk_in.c.session_id == session_id, walk_in.c.ended_ms.is_(None))
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_PERSONS, {"session": session_id}).scalars())
+
+
+_PERSONS = select(walk_in.c.person_id).where(walk_in.c.session_id == bindparam("session"), walk_in.c.ended_ms.is_(None))
 
 
 def search(connection: Connection, scope: Scope, session_id: int, text: str) -> list[Found]:
@@ -75,12 +78,22 @@ def _is_student(scope: Scope):
     )
 
 
-def add(connection: Connection, scope: Scope, session_id: int, person_id: int, *, note: str = "", now_ms: int) -> bool:
+def add(
+    connection: Connection,
+    scope: Scope,
+    profiles: Profiles,
+    session_id: int,
+    person_id: int,
+    *,
+    note: str = "",
+    now_ms: int,
+) -> bool:
     """This student was there. Returns False where they are on the register already.
 
-    Raises NotFound(`session`), StoreError(`walk-in`) where it is no student of the institution.
+    Raises NotFound(`session`), Refused(`register-locked`), StoreError(`walk-in`) where it is no student of the institution.
     """
     found = sessions.need(connection, scope, session_id, "register.mark")
+    need_open(connection, profiles, found, now_ms)
     known = select(person_name.c.person_id).where(person_name.c.person_id == person_id, _is_student(scope))
     if connection.execute(known).first() is None:
         raise StoreError("walk-in", "there is no such student here: search by number or name")
@@ -111,9 +124,10 @@ def add(connection: Connection, scope: Scope, session_id: int, person_id: int, *
     return True
 
 
-def end(connection: Connection, scope: Scope, session_id: int, person_id: int, now_ms: int) -> bool:
-    """They were added by mistake. False: they were not. Raises NotFound(`session`)."""
+def end(connection: Connection, scope: Scope, profiles: Profiles, session_id: int, person_id: int, now_ms: int) -> bool:
+    """They were added by mistake. False: they were not. Raises NotFound(`session`), Refused(`register-locked`)."""
     found = sessions.need(connection, scope, session_id, "register.mark")
+    need_open(connection, profiles, found, now_ms)
     derivations.lock_registers(connection, found.institution_id, [session_id])
     if person_id not in persons(connection, session_id):
         return False

@@ -13,6 +13,12 @@ from typing import Any
 import hypothesis
 import schemathesis
 from schemathesis import GenerationMode
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from tests.server.store_client import Server
 from tests.server.store_world import MIN, NINE, World
@@ -20,6 +26,8 @@ from tests.server.store_world import MIN, NINE, World
 #: requests of one operation and kind before the next one's turn
 EACH = 20
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+#: what the document says of answers
+DOCUMENTED = (status_code_conformance, content_type_conformance, response_schema_conformance)
 #: what schemathesis draws from is large and slow: no fault of what is tested
 SLOW = (hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much, hypothesis.HealthCheck.data_too_large)
 #: nothing here may need more, MiB: the tests' own libraries take about 200 of it
@@ -28,7 +36,8 @@ MEMORY_MIB = 700
 
 @dataclass(kw_only=True)
 class Tried:
-    """What became of the requests. problems: an operation's name and what it answered, or raised."""
+    """What became of the requests. problems: an operation's name and what it answered (a fault, or what the document
+    does not say), or raised."""
 
     operations: int = 0
     requests: int = 0
@@ -102,16 +111,30 @@ def some(server: Server, operation: Any, mode: GenerationMode, seed: int, each: 
             case.path_parameters = dict.fromkeys(case.path_parameters or {}, 1)
         case.headers = {**(case.headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         try:
-            status = case.call().status_code
+            answer = case.call()
+            status = answer.status_code
         except Exception as error:  # noqa: BLE001  whatever the server lets out is what is looked for
             tried.problems.append(f"{operation.label}: {type(error).__name__}: {error!s:.200}")
             return
         tried.statuses[status] += 1
         if status >= 500:
             tried.problems.append(f"{operation.label}: {status} to {case.as_curl_command()[:300]}")
+        else:
+            tried.problems += undocumented(operation.label, case, answer)
 
     try:
         ask()
     except hypothesis.errors.Unsatisfiable:
         # There are operations with nothing to get wrong.
         return
+
+
+def undocumented(label: str, case: Any, answer: Any) -> list[str]:
+    """What in an answer the OpenAPI document does not say: its status, its kind, its shape."""
+    try:
+        case.validate_response(answer, checks=list(DOCUMENTED))
+    except FailureGroup as group:
+        return [f"{label}: {answer.status_code}: {type(one).__name__}: {one!s:.200}" for one in group.exceptions]
+    except Failure as one:
+        return [f"{label}: {answer.status_code}: {type(one).__name__}: {one!s:.200}"]
+    return []

@@ -25,7 +25,7 @@ def _lower(word: re.Match[str]) -> str:
     return word.group().lower()
 
 
-SQL_PLACES = ("server/store/", "gateway/spool.py", "firmware/pi/journal.py", "tests/")
+SQL_PLACES = ("server/store/", "gateway/spool.py", "firmware/pi/journal.py", "firmware/pi/finger_ledger.py", "tests/")
 #: Modules that may import one all the same, without holding SQL.
 NO_SQL_BUT_A_CONNECTION = {"gateway/testing.py": "hands the real spool a connection that needs no thread"}
 SQL_MODULES = {"sqlite3", "aiosqlite", "sqlalchemy", "alembic", "psycopg"}

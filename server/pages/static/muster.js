@@ -27,6 +27,21 @@ function focusOn(id) {
 }
 document.addEventListener("focus-on", (event) => focusOn(event.detail.value));
 
+// A student's name opens their panel below the row; without scripts, or in another tab, it is a page.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest ? event.target.closest("#rows a.name") : null;
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  openPanel(link);
+});
+// One panel is open at a time: the one before goes as the new one comes, and stays with what was typed if none comes.
+function openPanel(link, more = "") {
+  const before = document.getElementById("panel");
+  htmx.ajax("GET", link.getAttribute("href") + more, { source: link, target: link.closest("tr"), swap: "afterend" }).then(() => {
+    if (before && document.querySelectorAll("#panel").length > 1) before.remove();
+  });
+}
+
 // Closing an open panel needs no request; the focus goes back to where it was opened.
 function close(link) {
   const panel = document.getElementById("panel");
@@ -143,7 +158,7 @@ if (table) {
 document.addEventListener("open-panel", (event) => {
   const [person, code] = event.detail.value.split(".");
   const link = document.getElementById(`c${person}`);
-  if (link) htmx.ajax("GET", `${link.getAttribute("href")}?code=${code}`, { source: link, target: link.closest("tr"), swap: "afterend" });
+  if (link) openPanel(link, `?code=${code}`);
 });
 
 const typing = (element) => element.closest && element.closest("input:not([type=checkbox]):not([type=radio]), select, textarea, #panel, dialog");

@@ -215,7 +215,7 @@ def test_a_mark_that_a_person_verified_is_never_changed_but_proposed_against(wor
     session, board, scope = world.session(profile="lough"), world.reader(), admin(world)
     tap(world, board, 0, NINE + 20 * MIN)
     with writing(world.engine) as connection:
-        assert store_registers.verify(connection, scope, session, world.now_ms) == 1
+        assert store_registers.verify(connection, scope, session, world.now_ms, world.profiles) == 1
     saved = world.marks()[session, world.students[0]]
     assert saved == ("L", 20, None)
     tap(world, board, 0, NINE)  # an earlier tap of the same student, delivered late
@@ -238,7 +238,7 @@ def test_a_step_mark_counts_only_once_verified(world):
     before = shown()
     assert before[1:] == ("P", False)
     with writing(world.engine) as connection:
-        assert store_registers.verify(connection, scope, session, world.now_ms) == 1
+        assert store_registers.verify(connection, scope, session, world.now_ms, world.profiles) == 1
     assert shown()[1:] == ("P", True)
     assert shown()[0] > before[0]
     history = [(row.code, row.verified) for row in world.all(schema.mark)]

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from server.clock import Clock
 from server.imports import run
 from server.imports.rules import Rules
+from server.policy import profile
 from server.store import institutions, schema
 from server.store.engine import open_engine, reading, writing
 from server.vault import Vault
@@ -106,6 +107,7 @@ class Office:
             clock=Clock(real=lambda: self.now_ms / 1000),
             vault=self.vault,
             institution=self.institution,
+            profiles=profile.read_all(time_zone=zone),
         )
         self._numbers = iter(range(1_000_000))
 

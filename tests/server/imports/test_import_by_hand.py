@@ -5,9 +5,10 @@ from sqlalchemy import update
 
 from server.policy import profile
 from server.scope import Grant, Scope
-from server.store import campus_sessions, logins, schema
+from server.store import campus_classes, campus_sessions, logins, schema
 from server.store.campus_sessions import Wanted
 from server.store.engine import reading, writing
+from tests.rules import rule
 from tests.server.imports.imports_world import DAY, ENROLLMENTS, HOUR, PACKAGE, calendar, event
 from tests.server.pages.school import HASHER, PASSWORD
 
@@ -90,3 +91,56 @@ def test_a_new_teacher_of_the_class_does_not_take_a_session_whose_staff_was_set_
     each_office.roster(PACKAGE | {"enrollments": lines}, confirm=True)
     assert session_of(each_office, "a")["staff"] == ["t1"]
     assert session_of(each_office, "b")["staff"] == ["t2"]
+
+
+def taken_off(office, scope: Scope) -> str:
+    """The first student of the file is taken off the list here. Returns their enrolment's sourcedId."""
+    with office.engine.connect() as connection:
+        row = connection.execute(schema.enrolment.select().where(schema.enrolment.c.role == "student")).first()
+    with writing(office.engine) as connection:
+        campus_classes.end_place(connection, scope, row.id, row.class_id, "student", office.now_ms, office.now_ms)
+    office.now_ms += DAY
+    return row.source_id
+
+
+def places(office, sid: str) -> list[tuple[bool, bool]]:
+    """Of an enrolment, oldest first: whether it holds, and whether it was ended here."""
+    with office.engine.connect() as connection:
+        table = schema.enrolment
+        rows = connection.execute(table.select().where(table.c.source_id == sid).order_by(table.c.id)).all()
+    return [(row.to_ms is None or row.to_ms > office.now_ms, row.ended_by_hand) for row in rows]
+
+
+def without(sid: str) -> list[str]:
+    return [line for line in ENROLLMENTS if not line.startswith(f"{sid},")]
+
+
+@rule("LOUGH-18")
+def test_whoever_was_taken_off_the_list_here_stays_off_and_the_report_says_so(each_office):
+    each_office.roster()
+    sid = taken_off(each_office, registrar(each_office))
+    done = each_office.roster()
+    assert places(each_office, sid) == [(False, True)] and not done.applied
+    assert [note for note in done.summary.notes if sid in note and "stays off" in note]
+
+
+@rule("LOUGH-18")
+def test_dropped_and_added_again_by_their_source_they_are_back(each_office):
+    each_office.roster()
+    sid = taken_off(each_office, registrar(each_office))
+    each_office.roster(PACKAGE | {"enrollments": without(sid)}, confirm=True)
+    assert places(each_office, sid) == [(False, False)]
+    each_office.now_ms += DAY
+    each_office.roster()
+    assert places(each_office, sid) == [(False, False), (True, False)]
+
+
+@rule("LOUGH-18")
+def test_under_a_new_id_in_the_file_it_is_the_same_place_and_stays_off(each_office):
+    each_office.roster()
+    sid = taken_off(each_office, registrar(each_office))
+    line = next(line for line in ENROLLMENTS if line.startswith(f"{sid},"))
+    renamed = [line.replace(f"{sid},", "brand-new,", 1) if one == line else one for one in ENROLLMENTS]
+    done = each_office.roster(PACKAGE | {"enrollments": renamed}, confirm=True)
+    assert places(each_office, "brand-new") == [(False, True)] and places(each_office, sid) == []
+    assert [note for note in done.summary.notes if "brand-new" in note and "stays off" in note]

@@ -73,6 +73,8 @@ class Tab:
     def _note(self, said: dict) -> None:
         if said.get("method") == "Log.entryAdded" and said["params"]["entry"]["level"] == "error":
             self.problems.append(said["params"]["entry"]["text"])
+        elif said.get("method") == "Runtime.consoleAPICalled" and said["params"]["type"] == "error":
+            self.problems.append(json.dumps(said["params"]["args"])[:500])
         elif said.get("method") == "Runtime.exceptionThrown":
             self.problems.append(json.dumps(said["params"]["exceptionDetails"])[:500])
 
@@ -103,6 +105,12 @@ class Tab:
         self.run("window.left = true")
         self.run(f"document.querySelector({json.dumps(selector)}).click()")
         self.until("!window.left && document.readyState === 'complete'")
+
+    def attach(self, selector: str, *files: Path) -> None:
+        """Choose files in a field, as a person does in the browser's dialogue."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(one) for one in files])
 
     def press(self, key: str) -> None:
         """A key, to whatever has the focus: a letter (a capital one with Shift), or the name of a key."""

@@ -1,12 +1,14 @@
-"""Makes the pictures in docs/images/, and those of every page in light and dark, on a desk and on a phone.
+"""Makes the pictures in docs/images/, and those of every page at a desk and on a phone, and as it is printed.
 
-python -m tests.server.pages.pictures FOLDER          # all of them, to be looked at
+python -m tests.server.pages.pictures FOLDER              # every page: the desk in the light, the phone in the dark
+python -m tests.server.pages.pictures FOLDER --swapped    # the other way round
 python -m tests.server.pages.pictures docs/images --docs
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import tempfile
 import time
@@ -17,23 +19,67 @@ from server.store import schema, sessions
 from server.store.engine import writing
 from tests.parts_chromium import Chromium
 from tests.server.pages.browser import Tab
+from tests.server.pages.college import NAMES as LONG_AND_SHORT
+from tests.server.pages.college import College
+from tests.server.pages.person import Person
 from tests.server.pages.school import NOW, PASSWORD, School
 from tests.server.pages.serving import Gateway, Serving
+from tests.server.pages.visits import visits
 
-NAMES = """Amara Okafor|Anton Weiß|Beatriz Álvarez Núñez|Chen Yu-Ting|Daniel O’Sullivan|Elif Yıldız|Farah Haddad
-Grace Kim|Hamish MacDonald|Ingrid Sørensen|Jamal Washington|Katarzyna Wójcik|Leila Ben Amor|Mateo Rossi|Ngozi Eze
-Oliver Brown|Priya Raghunathan|Quentin Lefèvre|Rosa Jiménez|Siddharth Iyer|Tomás Ó Briain|Uma Krishnan|Viktor Novák
-Wen Li|Yusuf Demir|Zoë van der Berg""".replace("\n", "|").split("|")
+#: those of the college, but the one that is too long for a picture
+NAMES = [name for name in LONG_AND_SHORT if len(name) < 40]
 
 
 def main() -> None:
-    """Seed a school, serve it, take the pictures."""
+    """Say where to, and which."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--docs", action="store_true")
+    parser.add_argument("--only", default="", help="those with this in their name")
+    parser.add_argument("--swapped", action="store_true", help="the desk in the dark and the phone in the light")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp())
+    try:
+        if arguments.docs:
+            _docs(arguments.folder, work)
+        else:
+            _every(arguments.folder, work, arguments.only, arguments.swapped)
+    finally:
+        shutil.rmtree(work)
+
+
+def _every(folder: Path, work: Path, only: str, swapped: bool) -> None:
+    """Every page of the college, as the role that uses it; what has to be printed also as it is printed."""
+    college = College(work, students=26)
+    serving = Serving(college.served)
+    tab = Tab(Chromium(shutil.which("chromium") or "chromium", work))
+    person = Person(tab, serving.url)
+    try:
+        for number, visit in enumerate(visits(college)):
+            if only not in visit.name:
+                continue
+            person.enter(college.cookie(visit.who) if visit.who else None)
+            name = f"{number:03}-{re.sub(r'[^a-z]+', '-', visit.name.lower()).strip('-')}"
+            for width, dark in ((1280, swapped), (360, not swapped)):
+                tab.look(width=width, height=800, dark=dark)
+                person.open(visit.address)
+                tab.picture(folder / f"{name}-{width}{'-dark' if dark else ''}.png", whole=True)
+            if "print" in visit.name or visit.name == "/sessions/{session}":
+                # As wide as A4 between its margins, in pixels of CSS.
+                tab.look(width=718, height=1000)
+                tab.call("Emulation.setEmulatedMedia", media="print")
+                person.open(visit.address)
+                tab.picture(folder / f"{name}-print.png", whole=True)
+                tab.call("Emulation.setEmulatedMedia", media="")
+    finally:
+        tab.close()
+        serving.close()
+        college.close()
+
+
+def _docs(folder: Path, work: Path) -> None:
+    """Seed a school whose clock runs, serve it, and take the pictures of docs/images."""
     begun = time.time()
     school = School(work, students=len(NAMES), clock=Clock(origin_s=begun, offset_s=NOW / 1000 - begun))
     paths = _seed(school)
@@ -42,41 +88,27 @@ def main() -> None:
     tab = Tab(Chromium(shutil.which("chromium") or "chromium", work))
     try:
         _swipes(school, gateway)
-        for name, dark, width, height in _wanted(arguments.docs):
-            tab.look(width=width, height=height, dark=dark)
-            who = "tess" if name == "doors" else "admin" if name == "all" else "ada"
+        for name in ("sign-in", "today", "register", "doors"):
+            tab.look(width=1100, height=760)
+            who = "tess" if name == "doors" else "ada"
             tab.call("Network.clearBrowserCookies")
             tab.go(f"{serving.url}/sign-in?next={paths[name]}")
             if name != "sign-in":
                 tab.run(f"document.getElementById('login').value = '{who}'")
                 tab.run(f"document.getElementById('password').value = '{PASSWORD}'")
                 tab.submit("form button.main")
-            if name == "mark":
-                tab.run(f"document.getElementById('c{school.students[7]}').click()")
-                tab.until("!!document.querySelector('.panel')")
             if name == "register":
                 # Somebody arrives while it is looked at.
-                school.late = getattr(school, "late", 14) + 1
-                student = school.late % len(NAMES)
+                student = 15
                 gateway.deliver(school.board.swipe(school.uids[student], school.clock.now_ms()))
                 tab.until(f"document.getElementById('p{school.students[student]}').classList.contains('fresh')")
                 time.sleep(0.3)
-            tag = "" if arguments.docs else f"-{'dark' if dark else 'light'}-{width}"
-            tab.picture(arguments.folder / f"{name}{tag}.png")
+            tab.picture(folder / f"{name}.png")
     finally:
         tab.close()
         gateway.close()
         serving.close()
         school.close()
-        shutil.rmtree(work)
-
-
-def _wanted(docs: bool):
-    if docs:
-        return [(name, False, 1100, 760) for name in ("sign-in", "today", "register", "doors")]
-    names = ("sign-in", "today", "all", "register", "step", "ended", "mark", "doors")
-    sizes = ((False, 1100, 800), (True, 1100, 800), (False, 360, 780), (True, 360, 780))
-    return [(name, dark, width, height) for name in names for dark, width, height in sizes]
 
 
 def _seed(school: School) -> dict[str, str]:
@@ -103,7 +135,7 @@ def _seed(school: School) -> dict[str, str]:
         connection.execute(
             schema.account.update().where(schema.account.c.login == "ada").values(shown_name="Ada Byron")
         )
-    before = school.session("Discrete mathematics", starts_min=-140, minutes=60, room=1)
+    school.session("Discrete mathematics", starts_min=-140, minutes=60, room=1)
     now = school.session("Operating systems: scheduling", starts_min=-6)
     step = school.session("Digital logic workshop", starts_min=-2, minutes=90, room=1, profile="step")
     with writing(world.engine) as connection:
@@ -114,9 +146,7 @@ def _seed(school: School) -> dict[str, str]:
         connection.execute(
             schema.session_staff.update().where(schema.session_staff.c.session_id == cancelled).values(role="cover")
         )
-    return {"sign-in": "/", "today": "/today", "all": "/today", "register": f"/sessions/{now}",
-            "step": f"/sessions/{step}", "ended": f"/sessions/{before}", "mark": f"/sessions/{now}",
-            "doors": "/doors"}  # fmt: skip
+    return {"sign-in": "/", "today": "/today", "register": f"/sessions/{now}", "doors": "/doors"}
 
 
 def _swipes(school: School, gateway: Gateway) -> None:

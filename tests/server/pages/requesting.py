@@ -25,8 +25,8 @@ STAFF = {
 class Corrected(School):
     """`aged(days)`: a session of Ada's that ended so long ago, everybody marked A."""
 
-    def __init__(self, folder) -> None:
-        super().__init__(folder)
+    def __init__(self, folder, **values) -> None:
+        super().__init__(folder, **values)
         for name, role in STAFF.items():
             person_id = self.person(f"{name.title()} Staff")
             with writing(self.world.engine) as connection:
@@ -55,6 +55,7 @@ class Corrected(School):
                 authority=None,
                 by_account_id=None,
                 now_ms=self.now_ms - int(days * DAY) + 1,
+                profiles=self.world.profiles,
             )
         return session
 
@@ -114,7 +115,9 @@ def made(answer) -> int:
 
 def told(answer) -> str:
     """What the page's alert says."""
-    found = re.search(r'role="alert"[^>]*>([^<]*)', answer.text) or re.search(r'<p class="none">([^<]*)', answer.text)
+    found = re.search(r'role="alert"[^>]*>([^<]*)', answer.text) or re.search(
+        r'<p class="(?:none|told)">([^<]*)', answer.text
+    )
     return found[1].strip() if found else answer.text[:300]
 
 

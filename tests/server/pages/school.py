@@ -30,8 +30,11 @@ HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 class School:
     """now_ms is the server's clock, set by the test."""
 
-    def __init__(self, folder: Path, *, students: int = 5, now_ms: int = NOW, clock: Clock | None = None) -> None:
-        self.world = World(f"sqlite:///{folder / 'muster.db'}", students=0, now_ms=now_ms - 30 * 24 * 3_600_000)
+    def __init__(
+        self, folder: Path, *, students: int = 5, now_ms: int = NOW, clock: Clock | None = None, url: str = ""
+    ) -> None:
+        url = url or f"sqlite:///{folder / 'muster.db'}"
+        self.world = World(url, students=0, now_ms=now_ms - 30 * 24 * 3_600_000)
         self.folder = folder
         self.now_ms = now_ms
         self.clock = clock or Clock(real=lambda: self.now_ms / 1000)

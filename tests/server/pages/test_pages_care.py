@@ -1,8 +1,12 @@
 """The student's page, absences, lost cards, trips and paper registers, through their real forms."""
 
-import pytest
+import base64
 
-from server.store import schema, schema_work
+import pytest
+from fastapi.testclient import TestClient
+
+from firmware.contract import roster
+from server.store import logins, schema, schema_work
 from server.store.engine import writing
 from tests.rules import rule
 from tests.server.pages.care_school import day, fill_in, form_to, people, send
@@ -196,6 +200,7 @@ def test_the_page_explains_the_percentage_row_by_row(school, signed):
                 connection, school.world.institution_id, session,
                 [registers.Wanted(person_id=school.students[0], code=code)],
                 source="import", rule="test", authority=None, by_account_id=None, now_ms=school.now_ms,
+            profiles=school.world.profiles,
             )  # fmt: skip
     text = signed("sam").get("/me").text
     # 17 P, 2 R, 1 A: the bursary discounts R, attendance does not; both readings are shown.
@@ -254,6 +259,7 @@ def test_staff_see_a_students_attendance_in_their_sessions_only_and_no_reasons(s
                 connection, school.world.institution_id, session,
                 [registers.Wanted(person_id=school.students[0], code="L", late_min=9, remark="Overslept")],
                 source="import", rule="test", authority=None, by_account_id=None, now_ms=school.now_ms,
+            profiles=school.world.profiles,
             )  # fmt: skip
     path = f"/people/{school.students[0]}/attendance"
     ada, hel = signed("ada").get(path).text, signed("hel").get(path).text
@@ -348,3 +354,31 @@ def test_forms_without_the_logins_token_change_nothing(school, signed):
     assert ada.post(f"/sessions/{session}/paper", {"do": "said"}).status_code == 403
     assert school.world.all(schema_work.absence) == [] and school.world.all(schema_work.trip) == []
     assert all(one.to_ms is None for one in school.world.all(schema.card_assignment))
+
+
+def at_the_doors(school, app, gateway: str, boards) -> list[bool]:
+    """Whether each door's list, as a gateway is handed it now, has the first student's card."""
+    answer = TestClient(app).get("/api/gateway/v1/rosters", headers={"Authorization": f"Bearer {gateway}"})
+    blobs = {one["reader"]: base64.b64decode(one["payload_b64"]) for one in answer.json()["rosters"]}
+    cards = [token for _, token in school.world.tokens(school.uids[0])]
+    found = []
+    for board in boards:
+        made = roster.decode(blobs[board.name], board.key, board.name)
+        assert made.sessions, "the door has a list at all"
+        found.append(any(made.find(one, card) >= 0 for one in made.sessions for card in cards))
+    return found
+
+
+@rule("PORT-8")
+def test_a_lost_card_is_off_every_doors_list_with_the_next_step_of_the_store(school, app, signed):
+    school.session("Running", starts_min=-5)
+    school.session("Coming", starts_min=600, room=1)
+    boards = [school.reader("a-101"), school.reader("a-102", room=1)]
+    with writing(school.world.engine) as connection:
+        gateway = logins.add_gateway(connection, school.world.institution_id, "g1", school.now_ms)
+    app.state.jobs.step()
+    assert at_the_doors(school, app, gateway, boards) == [True, True]
+    fill_in(signed("sam"), "/me/card")
+    # No time passes, and nothing else happens: the report alone makes the lists anew.
+    app.state.jobs.step()
+    assert at_the_doors(school, app, gateway, boards) == [False, False]

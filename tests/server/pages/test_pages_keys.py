@@ -1,4 +1,4 @@
-"""The register in real Chromium: marked by keys, verified by one, marked without scripts, and what axe says of it."""
+"""The register in real Chromium: marked by keys, verified by one, marked without scripts."""
 
 import time
 
@@ -6,7 +6,6 @@ import pytest
 
 from server.clock import Clock
 from server.store import schema
-from tests.server.pages import axe
 from tests.server.pages.browser import Tab
 from tests.server.pages.school import PASSWORD, School
 from tests.server.pages.serving import Gateway, Serving
@@ -179,30 +178,3 @@ def test_a_register_is_marked_without_scripts(live_school, serving, tab):
     assert [found[n][0] for n in range(3)] == ["A", "E", "P"] and len(found) == STUDENTS
     tab.submit(f"#c{live_school.students[0]}")
     assert tab.run("!!document.querySelector('.panel form')")
-
-
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, False), (360, True)])
-def test_axe_finds_nothing_and_no_page_is_wider_than_its_window(live_school, serving, gateway, tab, width, dark):
-    session = live_school.session("A long title of a session, which somebody wrote in full", starts_min=-10)
-    step = live_school.session(starts_min=-200, profile="step", room=1)
-    tap(live_school, gateway, range(10))
-    until(lambda: len(held(live_school, session)) == 10)
-    live_school.person("Stranger", bytes([4, 99, 99, 9]))
-    tab.look(width=width, height=800, dark=dark)
-    sign_in(tab, serving.url, "ada")
-    person = live_school.students[0]
-    paths = ["/today", "/lateness?all=1", f"/sessions/{step}"]
-    paths += [f"/sessions/{session}{more}" for more in
-              ("", "/class", "/add?q=student", "/taps", "/cancel", "/cover", "/notify", f"/people/{person}")]  # fmt: skip
-    for path in paths:
-        tab.go(serving.url + path)
-        assert tab.run("document.documentElement.scrollWidth") <= width, path
-        assert axe.problems(tab) == [], path
-    # With a panel, the keys and the form for several open.
-    tab.go(f"{serving.url}/sessions/{session}")
-    tab.run("document.querySelectorAll('details').forEach(one => one.open = true)")
-    tab.run(f"document.getElementById('c{person}').click()")
-    tab.until("!!document.querySelector('#panel form')")
-    tab.run("document.querySelector('.keys').open = false")
-    assert tab.run("document.documentElement.scrollWidth") <= width
-    assert axe.problems(tab) == []

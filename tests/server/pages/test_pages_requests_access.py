@@ -123,7 +123,7 @@ def test_a_mark_that_was_changed_meanwhile_is_shown_and_not_overwritten(school, 
     with writing(school.world.engine) as connection:
         record(
             connection, school.world.institution_id, session, [Wanted(person_id=other, code="R")], source="absence",
-            rule="test", authority=None, by_account_id=None, now_ms=school.now_ms,
+            rule="test", authority=None, by_account_id=None, now_ms=school.now_ms, profiles=school.world.profiles,
         )  # fmt: skip
     rita = signed("rita")
     page = rita.get(f"/requests/{request}").text

@@ -183,7 +183,16 @@ def test_a_session_handed_over_is_on_the_colleagues_list_and_theirs_to_mark(scho
         assert answer.headers["location"].endswith("said=covered")
     assert "Handed over" in bob.get("/today").text and "<strong>cover</strong>" in bob.get("/today").text
     assert send(bob, f"/sessions/{session}/marks", set=f"{school.students[0]}.0.P").status_code == 303
+    # From then on Ada reads it: the page says so, and offers nothing that is Bob's now.
+    text = ada.get(f"/sessions/{session}").text
+    assert "handed this session over to Bob Lecturer" in plain(text) and "Take it back" in text
+    assert 'name="set"' not in text and f"/sessions/{session}/cancel" not in text
+    assert "<strong>handed over</strong>" in ada.get("/today").text
+    assert send(ada, f"/sessions/{session}/marks", set=f"{school.students[1]}.0.P").status_code == 404
+    assert ada.get(f"/sessions/{session}/people/{school.students[0]}").status_code == 200
+    assert "Take it back" in ada.get(f"/sessions/{session}/cover").text
     send(ada, f"/sessions/{session}/cover", person=str(school.bob), do="end")
+    assert send(ada, f"/sessions/{session}/marks", set=f"{school.students[1]}.0.P").status_code == 303
     assert [row.role for row in rows(school, schema.session_staff) if row.to_ms is None] == ["lecturer"]
 
 

@@ -13,7 +13,7 @@ CSS = (STATIC / "muster.css").read_text()
 #: text on ground
 PAIRS = [
     ("ink", "ground"), ("ink", "sheet"), ("soft", "ground"), ("soft", "sheet"), ("link", "sheet"), ("link", "ground"),
-    ("on-deep", "deep"), ("ink", "plain-ground"), ("soft", "plain-ground"), ("good", "good-ground"),
+    ("on-deep", "deep"), ("on-deep", "danger"), ("ink", "plain-ground"), ("soft", "plain-ground"), ("good", "good-ground"),
     ("late", "late-ground"), ("bad", "bad-ground"), ("calm", "calm-ground"), ("ink", "fresh"), ("soft", "fresh"),
     ("link", "fresh"),
 ]  # fmt: skip
@@ -99,6 +99,20 @@ def test_every_form_that_changes_something_brings_its_token():
         text = (STATIC.parent / "templates" / name).read_text()
         for form in re.findall(r'<form[^>]*method="post".*?</form>', text, re.S):
             assert 'name="csrf"' in form, name
+
+
+#: what a register's row prints as it is: the server's own numbers, words and times, and a code that was escaped before
+OWN = {"id", "mark_id", "session_id", "kind", "note_kind", "mark", "mark_kind", "at[:5]", "at[5:]"}
+
+
+def test_only_a_registers_rows_are_not_escaped_by_themselves_and_they_escape_what_others_said():
+    texts = {name: (STATIC.parent / "templates" / name).read_text() for name in TEMPLATES}
+    assert [name for name, text in texts.items() if re.search(r"autoescape|\|\s*safe\b|Markup", text)] == ["_rows.html"]
+    (inside,) = re.findall(r"{% autoescape false %}(.*){% endautoescape %}", texts["_rows.html"], re.S)
+    printed = {one.strip() for one in re.findall(r"{{(.*?)}}", inside)}
+    assert {one for one in printed if not re.fullmatch(r"\w+ \| e", one)} == OWN
+    (names,) = re.findall(r"{% for ([^%]*) in rows %}", inside)
+    assert len(names.split(", ")) == 12
 
 
 @pytest.mark.parametrize("path", ["/static/../guard.py", "/static/%2e%2e/guard.py", "/static/..%2fguard.py"])

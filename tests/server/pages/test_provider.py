@@ -4,13 +4,17 @@ import base64
 import hmac
 import json
 import re
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
 
+from server import oidc
+from server.pages.begun import Begun
 from server.store import flows, schema, schema_rights
 from server.store.engine import writing
 from tests.server.pages.evil_provider import CLIENT, EvilProvider
@@ -293,3 +297,60 @@ def test_a_disabled_account_is_not_let_in_through_the_provider_either(school, ev
     with writing(school.world.engine) as connection:
         connection.execute(schema.account.update().values(disabled_ms=1))
     assert lied_to(right).status_code == 401
+
+
+class Away:
+    """A provider whose every answer is a fault; it counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        away = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                away.asked += 1
+                self.send_response(503)
+                self.end_headers()
+
+            def log_message(self, format, *args) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def test_a_provider_that_does_not_answer_is_not_asked_for_each_stranger_who_wants_it(school):
+    """Whoever waits for it holds a thread of the server's: a storm of sign-ins must not hold them all."""
+    away = Away()
+    try:
+        app = school.app(public_url=HERE, oidc_issuer=away.url, oidc_client_id=CLIENT)
+        visitor = Visitor(app, base_url=HERE)
+        answers = [visitor.get("/sign-in/provider") for _ in range(5)]
+        assert {answer.status_code for answer in answers} == {503} and away.asked == 1
+        assert "cannot be reached now" in answers[-1].text
+        school.now_ms += oidc.AWAY_MS
+        assert visitor.get("/sign-in/provider").status_code == 503 and away.asked == 2
+        assert school.world.all(schema_rights.sign_in_flow) == []
+    finally:
+        away.close()
+
+
+def test_sign_ins_at_the_provider_that_are_begun_without_end_leave_no_endless_rows(school):
+    evil = EvilProvider()
+    try:
+        app = school.app(public_url=HERE, oidc_issuer=evil.issuer, oidc_client_id=CLIENT)
+        object.__setattr__(app.state.desk, "begun", Begun(address=3))
+        visitor = Visitor(app, base_url=HERE)
+        answers = [visitor.get("/sign-in/provider") for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [303, 303, 303, 429, 429]
+        assert int(answers[-1].headers["retry-after"]) > 0 and "wait a minute" in answers[-1].text
+        assert len(school.world.all(schema_rights.sign_in_flow)) == 3
+    finally:
+        evil.close()

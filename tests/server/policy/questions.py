@@ -24,6 +24,7 @@ def _facts(given):
         has_evidence=given("evidence", False),
         trip_confirmed=given("trip_confirmed", False),
         approvals=given.roles("approvals"),
+        submitted=given("submitted", False),
     )
 
 

@@ -96,9 +96,20 @@ def _state(profile, given):
 
 def _course(profile, given):
     found = deadlines.course(
-        profile, course_ends_ms=given.ms("ends", ENDS), zone=LONDON, deadline_ms=given.ms("deadline")
+        profile,
+        course_ends_ms=given.ms("ends", ENDS),
+        zone=LONDON,
+        deadline_ms=given.ms("deadline"),
+        lock_ms=given.ms("lock"),
     )
-    return {"guide": said(found.guide_ms), "lock": said(found.lock_ms), "warned": found.warning is not None}
+    return {
+        "guide": said(found.guide_ms),
+        "lock": said(found.lock_ms),
+        "deadline": said(found.deadline_ms),
+        "final": said(found.final_ms),
+        "reminded": said(found.remind_ms),
+        "warned": found.warning is not None,
+    }
 
 
 def _lateness(profile, given):

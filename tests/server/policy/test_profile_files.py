@@ -1,6 +1,7 @@
 """Profiles as files: what is wrong with one is named, and a version holds from its date on and changes nothing before."""
 
 import re
+from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -158,3 +159,33 @@ def test_a_version_also_changes_who_may_act(tmp_path):
             students_set=1, students_all=20,
         )  # fmt: skip
         assert allowed.may_set(made, "P", about).allowed is may
+
+
+def test_after_the_lock_date_no_transition_goes_before_the_tiers(tmp_path):
+    """STEP-3: also where an institution's own profile lets a mark change by itself."""
+    text = """
+name = "own"
+like = "step"
+[transitions.told]
+rule = "Board"
+to = { value = "LOA", unit = "mark" }
+roles = { value = ["lecturer"], unit = "roles" }
+needs = { value = [], unit = "needs" }
+told_before = { value = false, unit = "switch" }
+"""
+    made = own(tmp_path, own=text)["own"]
+    about = allowed.Facts(
+        roles=frozenset({"lecturer"}), staffs=True, starts_ms=0, ends_ms=60 * MIN, now_ms=100 * MIN,
+        zone=ZoneInfo("Europe/London"), current="A", cancelled=False, students_set=1, students_all=9,
+        marking_deadline_ms=80 * MIN, lock_ms=101 * MIN,
+    )  # fmt: skip
+    assert allowed.may_set(made, "LOA", about).allowed
+    final = allowed.may_set(made, "LOA", replace(about, lock_ms=100 * MIN))
+    assert not final.allowed and final.cites == "STEP-3"
+
+
+def test_who_verifies_is_among_those_who_may_set_every_mark_by_hand(tmp_path):
+    text = 'name = "own"\nlike = "step"\n[derive]\n' \
+           'verified_by = { value = ["lecturer", "registry"], unit = "roles", rule = "Board" }\n'  # fmt: skip
+    with pytest.raises(BadSetting, match=r"derive\.verified_by names registry"):
+        own(tmp_path, own=text)

@@ -31,6 +31,7 @@ def record(care, session: int, code: str, person: int | None = None) -> None:
             connection, care.world.institution_id, session,
             [registers.Wanted(person_id=care.sam if person is None else person, code=code)],
             source="import", rule="test", authority=None, by_account_id=None, now_ms=care.world.now_ms,
+            profiles=care.world.profiles,
         )  # fmt: skip
 
 

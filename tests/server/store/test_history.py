@@ -7,83 +7,21 @@ from sqlalchemy import delete, insert, update
 
 from server import heads_file
 from server.errors import StoreError
-from server.scope import Grant, Scope
-from server.store import chains, derivations, history, institutions, notes, registers, schema
+from server.store import chains, derivations, history, institutions, notes, schema
 from server.store.engine import reading, writing
 from server.store.schema_work import history as entries
 from tests.rules import rule
-from tests.server.store_world import HOUR, MIN, NINE, UIDS, World
+from tests.server.lesson_world import a_lesson, broken, do, kept_now, last, set_, tutor
+from tests.server.store_world import HOUR, NINE, World
 
 DAY = 24 * HOUR
 pytestmark = rule("LOUGH-39")
-
-
-def tutor(world, session, name="tutor"):
-    """A lecturer who staffs the session."""
-    person_id = world.person(name)
-    world.insert(schema.session_staff, session_id=session, person_id=person_id, from_ms=0)
-    account_id = world.insert(
-        schema.account,
-        person_id=person_id,
-        login=name,
-        shown_name=name.title(),
-        password_hash="",
-        role="lecturer",
-        created_ms=world.now_ms,
-    )
-    grants = (Grant(role="lecturer"),)
-    return Scope(institution_id=world.institution_id, account_id=account_id, person_id=person_id, grants=grants)
-
-
-def set_(world, scope, session, *codes, **more):
-    wanted = [
-        registers.Wanted(person_id=world.students[place], code=code, late_min=9 if code == "L" else None, **more)
-        for place, code in enumerate(codes)
-    ]
-    with writing(world.engine) as connection:
-        return registers.set_marks(connection, scope, world.profiles, session, wanted, now_ms=world.now_ms)
 
 
 @pytest.fixture
 def lesson(world):
     """A lesson at nine: two swipes came, one student is marked by hand with a remark, the register is verified."""
     return a_lesson(world)
-
-
-def a_lesson(world):
-    session, board = world.session(profile="lough"), world.reader()
-    world.now_ms = NINE + 30 * MIN
-    world.deliver(board.hello(), *board.lines, board.swipe(UIDS[0], NINE), board.swipe(UIDS[1], NINE + 20 * MIN))
-    scope = tutor(world, session)
-    set_(world, scope, session, "A", remark="said by telephone: the bus stood still")
-    world.now_ms += MIN
-    with writing(world.engine) as connection:
-        registers.verify(connection, scope, session, world.now_ms, world.profiles)
-    return session, scope
-
-
-def broken(world, kept=None):
-    """The codes of what a walk over every chain finds."""
-    with reading(world.engine) as connection:
-        return [one.code for one in chains.walk(connection, kept).breaks]
-
-
-def kept_now(world):
-    with reading(world.engine) as connection:
-        return {
-            session: [chains.Kept(seq=seq, hash=made, source="heads-yesterday")]
-            for session, seq, made in chains.heads(connection, world.institution_id)
-        }
-
-
-def do(world, statement):
-    """Alter the database past Muster."""
-    with writing(world.engine) as connection:
-        connection.execute(statement)
-
-
-def last(world, table, session):
-    return [row for row in world.all(table) if row.session_id == session][-1]
 
 
 def test_everything_that_happens_to_a_register_is_an_entry_of_one_chain(world, lesson):
@@ -259,25 +197,6 @@ def test_what_stands_on_the_register_itself_is_compared_too(world, lesson):
     assert broken(world) == []
 
 
-def test_a_register_from_before_there_was_a_history_begins_its_chain_when_it_is_touched(world, lesson):
-    session, scope = lesson
-    do(world, delete(entries))
-    do(world, update(schema.note).values(salt=None))
-    with reading(world.engine) as connection:
-        found = chains.walk(connection)
-    assert (found.breaks, found.before, found.registers) == ([], 1, 1)
-    world.now_ms += MIN
-    set_(world, scope, session, "P")
-    rows = world.all(entries)
-    assert [(row.seq, row.kind) for row in rows] == [(1, "begin"), (2, "mark")]
-    assert broken(world) == []
-    with reading(world.engine) as connection:
-        assert chains.walk(connection).before == 0
-    old = min(row.id for row in world.all(schema.mark))
-    do(world, update(schema.mark).where(schema.mark.c.id == old).values(code="B"))
-    assert "mark-altered" in broken(world), "what the chain began with is watched from then on"
-
-
 # --- heads written off the host ---------------------------------------------------------------------------------------
 
 
@@ -322,8 +241,11 @@ def test_a_heads_file_that_was_altered_or_cut_is_refused(world, lesson, tmp_path
         good[:-1],
         good.replace(f" {seq} ", f" {int(seq) + 1} "),
         good.replace("main", "other"),
+        good.replace("before: -", "before: 5 5 " + "0" * 64),
+        good.replace("previous: -", "previous: " + "0" * 64),
         "",
         "muster heads 1\n",
+        "muster heads 2\n",
     )
     for one in bad:
         path.write_text(one if one != good[:-1] else good[: good.rindex("\n", 0, -1) + 1])

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import update
 
-from server.errors import NotAllowed, NotFound, Refused
+from server.errors import NotAllowed, NotFound, Refused, StoreError
 from server.policy import deadlines
-from server.scope import Grant
-from server.store import cancellations, compliance, cover, proposals, schema, sessions
+from server.scope import ACTS, Grant
+from server.store import cancellations, compliance, cover, imported_staff, proposals, schema, sessions
 from server.store.engine import reading, writing
 from server.store.schema_rights import department
 from server.store.schema_work import history as entries
@@ -110,34 +110,114 @@ def test_who_may_not_cancel_does_not(world, lesson):
 # --- cover ------------------------------------------------------------------------------------------------------------
 
 
+def hand(world, scope, session, to, **more):
+    with writing(world.engine) as connection:
+        return cover.hand_over(connection, scope, session, to, reason="ill since Monday", now_ms=world.now_ms, **more)
+
+
 @rule("LOUGH-9")
-@rule("LOUGH-10")
-def test_whoever_covers_marks_it_and_the_lecturer_still_sees_it(world, lesson):
+@rule("STEP-1")
+def test_whoever_covers_marks_it_and_who_handed_it_over_reads_it_until_they_take_it_back(world, lesson):
     session, scope = lesson
     colleague, student = staff(world, "lecturer"), world.students[0]
-
-    def hand(to):
-        with writing(world.engine) as connection:
-            cover.hand_over(connection, scope, session, to, reason="ill since Monday", now_ms=world.now_ms)
-
     with pytest.raises(NotFound):
         set_(world, colleague, session, want(world, 0, "P"))
     with pytest.raises(Exception, match="colleague who teaches"):
-        hand(student)
-    hand(colleague.person_id)
+        hand(world, scope, session, student)
+    hand(world, scope, session, colleague.person_id)
     with pytest.raises(Refused):
-        hand(colleague.person_id)
+        hand(world, scope, session, colleague.person_id)
     assert set_(world, colleague, session, want(world, 0, "P"))
+    with pytest.raises(NotFound):
+        set_(world, scope, session, want(world, 1, "P"))
     with reading(world.engine) as connection:
         for one in (scope, colleague):
             assert [row.id for row in sessions.today(connection, one, NINE, NINE + 1)] == [session]
+        for act in sorted(sessions.DELIVERING & {act for act in ACTS if act.startswith("register.")}):
+            with pytest.raises(NotFound):
+                sessions.need(connection, scope, session, act)
+            if act != "register.verify":
+                assert sessions.need(connection, colleague, session, act)
+        assert sessions.one(connection, scope, session).staff == ("lecturer1 Example",), (
+            "who delivers it, not who is away"
+        )
     entry = next(row for row in world.all(entries) if row.kind == "cover")
-    assert f'"to":{colleague.person_id}' in entry.body and "ill" not in entry.body and whole(world)
+    assert f'"instead":[{scope.person_id}]' in entry.body and f'"to":{colleague.person_id}' in entry.body
+    assert "ill" not in entry.body and whole(world)
     with writing(world.engine) as connection:
         assert colleague.person_id is not None
-        cover.take_back(connection, scope, session, colleague.person_id, now_ms=NINE - HOUR)
+        cover.take_back(connection, scope, session, colleague.person_id, now_ms=world.now_ms)
     with pytest.raises(NotFound):
         set_(world, colleague, session, want(world, 1, "P"))
+    assert set_(world, scope, session, want(world, 1, "P")), "it is theirs again"
+    assert f'"back":[{scope.person_id}]' in world.all(entries)[-2].body and whole(world)
+
+
+@rule("LOUGH-10")
+def test_who_teaches_it_with_them_keeps_their_part_and_hands_over_no_part_but_their_own(world, lesson):
+    session, scope = lesson
+    other, colleague = staff(world, "lecturer", session), staff(world, "lecturer")
+    with pytest.raises(StoreError) as error:
+        hand(world, scope, session, colleague.person_id, instead=[scope.person_id, other.person_id])
+    assert error.value.code == "cover-instead"
+    hand(world, scope, session, colleague.person_id)
+    assert set_(world, other, session, want(world, 0, "P")) and set_(world, colleague, session, want(world, 1, "P"))
+    with pytest.raises(NotFound):
+        set_(world, scope, session, want(world, 2, "P"))
+
+
+@rule("LOUGH-9")
+@pytest.mark.parametrize(
+    ("instead", "away"), [(None, {"a", "b"}), ("b", {"b"}), ("nobody", set())], ids=["all", "one of them", "beside"]
+)
+def test_the_head_says_in_whose_place_a_colleague_comes(world, lesson, instead, away):
+    session, first = lesson
+    second, colleague, head = staff(world, "lecturer", session), staff(world, "lecturer"), staff(world, "head")
+    chosen = {None: None, "b": [second.person_id], "nobody": []}[instead]
+    hand(world, head, session, colleague.person_id, instead=chosen)
+    for place, (name, scope) in enumerate({"a": first, "b": second}.items()):
+        if name in away:
+            with pytest.raises(NotFound):
+                set_(world, scope, session, want(world, place, "P"))
+        else:
+            assert set_(world, scope, session, want(world, place, "P"))
+    with pytest.raises(StoreError) as error:
+        hand(world, head, session, staff(world, "lecturer").person_id, instead=[world.students[0]])
+    assert error.value.code == "cover-instead"
+
+
+@rule("LOUGH-9")
+def test_who_covers_and_hands_it_on_has_it_no_longer(world, lesson):
+    session, scope = lesson
+    first, second = staff(world, "lecturer"), staff(world, "lecturer")
+    hand(world, scope, session, first.person_id)
+    hand(world, first, session, second.person_id)
+    for gone in (scope, first):
+        with pytest.raises(NotFound):
+            set_(world, gone, session, want(world, 0, "P"))
+    assert set_(world, second, session, want(world, 0, "P")) and whole(world)
+
+
+@rule("LOUGH-9")
+def test_an_import_of_the_class_gives_nobody_back_what_they_handed_over(world, lesson):
+    session, scope = lesson
+    world.insert(schema.enrolment, class_id=world.group, person_id=scope.person_id, role="teacher", source="import",
+                 from_ms=0)  # fmt: skip
+    colleague = staff(world, "lecturer")
+    hand(world, scope, session, colleague.person_id)
+    with writing(world.engine) as connection:
+        imported_staff.staff_sessions(connection, world.institution_id, [session], world.now_ms)
+    held = {row.person_id: row.role for row in world.all(schema.session_staff) if row.to_ms is None}
+    assert held == {scope.person_id: "away", colleague.person_id: "cover"}
+
+
+@rule("LOUGH-9")
+def test_where_the_registry_takes_the_cover_off_it_is_theirs_again_who_handed_it_over(world, lesson):
+    session, scope = lesson
+    hand(world, scope, session, staff(world, "lecturer").person_id)
+    with writing(world.engine) as connection:
+        assert sessions.set_staff(connection, world.institution_id, session, [scope.person_id], world.now_ms)
+    assert set_(world, scope, session, want(world, 0, "P"))
 
 
 # --- proposals --------------------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ def session(world, people):
         hands.record(
             connection, world.institution_id, made, [hands.Wanted(person_id=one, code="A") for one in world.students],
             source="import", rule="test", authority=None, by_account_id=None, now_ms=NINE + HOUR,
+            profiles=world.profiles,
         )  # fmt: skip
     return made
 

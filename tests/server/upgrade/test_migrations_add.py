@@ -120,7 +120,7 @@ def test_a_server_runs_on_the_schema_of_its_own_release_and_of_the_next(found, o
 
 def test_revisions_are_numbered_by_release_and_in_order():
     known = migrations.known()
-    assert known == sorted(known)
+    assert list(known) == sorted(known)
     assert all(len(one) == 4 and one.isdigit() for one in known), known
 
 

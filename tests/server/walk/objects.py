@@ -63,6 +63,15 @@ def course(walk, visitor):
     return walk.courses
 
 
+@of("run")
+def run(walk, visitor):
+    made = [
+        walk.made(schema.course_run, course_id=one, code=f"r{walk.number()}", ends_ms=walk.school.now_ms)
+        for one in walk.courses
+    ]
+    return made[0], made[1]
+
+
 @of("department")
 def department(walk, visitor):
     # The list of departments is for whoever reads the campus, in whatever part of it.
@@ -115,6 +124,27 @@ def login(walk, visitor):
             for one in (walk.accounts[visitor.name], walk.accounts["victim"])
         ]
     return made[0], made[1]
+
+
+@of("token")
+def token(walk, visitor):
+    made = [
+        walk.made(
+            schema.api_token,
+            account_id=walk.accounts[name],
+            name="walk",
+            token_hash=f"{name} {walk.number()}".encode(),
+            created_ms=1,
+        )
+        for name in (visitor.name, "victim")
+    ]
+    return made[0], made[1]
+
+
+@of("program")
+def program(walk, visitor):
+    # A token of the account in the address: administrators revoke anybody's.
+    return both(token(walk, visitor)[1])
 
 
 @of("passkey")

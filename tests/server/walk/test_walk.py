@@ -9,7 +9,7 @@ import pytest
 from server.scope import ROLES
 from server.store import schema
 from tests.server.walk.objects import MAKERS, noun_of
-from tests.server.walk.walk import EITHER, NO, WHO, YES, Walk, outcome, routes_of, wanted
+from tests.server.walk.walk import EITHER, NO, WHO, YES, InACluster, Walk, outcome, routes_of, wanted
 
 #: some thousand requests, on a machine that does other things too
 pytestmark = pytest.mark.timeout(900)
@@ -23,11 +23,23 @@ EXCEPTIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def walk(tmp_path_factory):
-    made = Walk(tmp_path_factory.mktemp("walk"))
+#: on PostgreSQL with the proof: it takes as long again, and differs only in how the conditions are read
+POSTGRES = pytest.param("postgres", marks=[pytest.mark.proof, pytest.mark.needs("postgres")])
+
+
+@pytest.fixture(scope="module", params=["sqlite", POSTGRES])
+def walk(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("walk")
+    if request.param == "sqlite":
+        made = Walk(folder)
+        yield made
+        made.close()
+        return
+    store = InACluster(request.getfixturevalue("postgres_cluster"), request.getfixturevalue("empty_postgres"))
+    made = Walk(folder, store)
     yield made
     made.close()
+    store.drop()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,24 @@
+"""One person at a kiosk: what they have done so far, from the card to the end. In memory only."""
+
+from firmware.contract import statement
+
+
+class Act:
+    """What one person has done so far, from the card to the end."""
+
+    def __init__(self, tokens, entry, held):
+        self.tokens = tokens
+        self.entry = entry
+        #: the token that stands for the card in records
+        self.subject = statement.evidence_of([held if held is not None else tokens[0]])[1:]
+        self.tries = 0
+        self.fingers = 0
+        self.digits = ""
+        self.pin_right = False
+        self.done = False
+        #: of an enrolment: the staff card
+        self.by = None
+
+    def is_of(self, tokens) -> bool:
+        """Whether it is the same card."""
+        return any([token in self.tokens for token in tokens])  # noqa: C419  a list is less heap than a generator

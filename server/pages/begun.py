@@ -1,0 +1,58 @@
+"""How many sign-ins an address may begin at a provider or with a passkey: each keeps a row until it is finished.
+
+No person is kept out by others' here as by wrong passwords: the limit is far above what a college behind one address
+needs. In memory, and a fixed window: a count and its begin for each address.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from server.errors import StoreError
+from server.pages.attempts import REMEMBERED, block
+
+#: begun in the window, by one address and by everybody
+ADDRESS, ALL = 300, 3000
+WINDOW_MS = 60_000
+
+
+class Often(StoreError):
+    """Begun too often from one address, or by everybody."""
+
+    status = 429
+
+    def __init__(self, wait_ms: int) -> None:
+        super().__init__(
+            "sign-in-often", "too many sign-ins were begun from this network: wait a minute, then try again"
+        )
+        self.wait_s = -(-wait_ms // 1000)
+
+
+class Begun:
+    """Counts them. Thread-safe. Times in epoch ms are handed in."""
+
+    def __init__(self, *, address: int = ADDRESS, everybody: int = ALL, window_ms: int = WINDOW_MS) -> None:
+        self._address, self._all, self._window_ms = address, everybody, window_ms
+        #: block of addresses, or '' for everybody -> (begin of its window, how many)
+        self._counts: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def need(self, address: str, now_ms: int) -> None:
+        """Count one more. Raises Often, and then it is not counted."""
+        with self._lock:
+            wanted = {block(address): self._address, "": self._all}
+            found = {key: self._of(key, now_ms) for key in wanted}
+            for key, most in wanted.items():
+                if found[key][1] >= most:
+                    raise Often(found[key][0] + self._window_ms - now_ms)
+            for key, (since_ms, count) in found.items():
+                self._counts[key] = (since_ms, count + 1)
+                self._counts.move_to_end(key)
+            while len(self._counts) > REMEMBERED:
+                self._counts.popitem(last=False)
+
+    def _of(self, key: str, now_ms: int) -> tuple[int, int]:
+        since_ms, count = self._counts.get(key, (now_ms, 0))
+        # A clock that was set back begins anew.
+        return (since_ms, count) if 0 <= now_ms - since_ms < self._window_ms else (now_ms, 0)
