@@ -155,7 +155,10 @@ def _follows(found: Place, touched: campus_classes.Touched) -> list[Said]:
         said.append(Said("late", "The class's coming sessions lose them as lecturer: see that somebody else has them."))
     if found.source != campus.SOURCE:
         said.append(
-            Said("calm", f"This place comes from {found.source}: an import leaves it ended until it was dropped there too.")
+            Said(
+                "calm",
+                f"This place comes from {found.source}: an import leaves it ended until it was dropped there too.",
+            )
         )
     return said
 

@@ -36,7 +36,15 @@ HEADERS = {
     "cache-control": "no-store",
 }
 FORM_LIMIT = 64 * 1024
-_HEADINGS = {401: "Sign in", 403: "Not allowed", 404: "Not found", 409: "Not done", 413: "Too much", 429: "Too often", 503: "Not now"}
+_HEADINGS = {
+    401: "Sign in",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Not done",
+    413: "Too much",
+    429: "Too often",
+    503: "Not now",
+}
 
 
 class PageRoute(APIRoute):

@@ -22,7 +22,8 @@ from server.policy.sections import ATTENDED, DID_NOT, NOT_REQUIRED
 
 #: whose rule holds where an institution's profile says nothing of a residence: the one source that has one
 SOURCE = "ddu"
-FINGER, PIN = METHODS = ("finger", "pin")
+#: a witness alone: somebody's word, where no PIN is set or it is locked
+FINGER, PIN, WITNESS = METHODS = ("finger", "pin", "witness")
 #: where a kiosk says it was: in or out of its registered place, no receiver fitted, no fix
 IN, OUT, FIXED, NONE = PLACES = ("in", "out", "fixed", "none")
 
@@ -30,7 +31,7 @@ IN, OUT, FIXED, NONE = PLACES = ("in", "out", "fixed", "none")
 UNPLACED, UNKNOWN_CARD, NOT_RESIDENT, OTHER_HOUSE = "unplaced", "unknown-card", "not-resident", "other-house"
 NO_WITNESS, ALTERNATIVE, BEFORE, AFTER, REPEAT = "no-witness", "alternative", "before", "after", "repeat"
 # why it does not, or why it was flagged though it does
-OUTSIDE, NO_FIX, UNSURE = "outside", "no-fix", "unsure"
+OUTSIDE, NO_FIX, WITNESS_ONLY, UNSURE = "outside", "no-fix", "witness-only", "unsure"
 
 #: what somebody is on an evening
 CHECKED_IN, BY_ALTERNATIVE, BY_STAFF = "in", "in-alternative", "in-staff"
@@ -106,7 +107,7 @@ class CheckIn:
     house_id: int | None
     #: where the person lives then; None: in no house
     lives_in: int | None
-    #: a PIN only: a card of somebody on duty in the house then stood by
+    #: of the alternative: a card of somebody on duty in the house then stood by
     witnessed: bool = False
 
 
@@ -159,6 +160,8 @@ def _worth(rule: ResidenceRule, one: CheckIn, near: Evening) -> tuple[bool, str]
         return rule.outside_counts, OUTSIDE
     if one.place == NONE:
         return rule.no_fix_counts, NO_FIX
+    if one.method == WITNESS:
+        return True, WITNESS_ONLY
     return True, "" if near.opens_ms <= one.at_ms < near.closes_ms else UNSURE
 
 

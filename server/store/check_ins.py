@@ -38,7 +38,7 @@ def add(
 
 
 def place_again(
-    connection: Connection, new: Mapping[int, list[Pair]], place: Callable[[Mapping[str, Any]], Placed]
+    connection: Connection, new: Mapping[int, list[Pair]], place: Callable[[Mapping[Any, Any]], Placed]
 ) -> None:
     """Place what new clock records (journal id -> pairs) may place otherwise; what moves is due."""
     for journal_id, told in sorted(new.items()):

@@ -13,9 +13,7 @@ from server.store import derivations, hands, history, sessions
 from server.store.schema import proposal
 
 
-def accept(
-    connection: Connection, scope: Scope, profiles: Profiles, proposal_id: int, *, now_ms: int
-) -> int:
+def accept(connection: Connection, scope: Scope, profiles: Profiles, proposal_id: int, *, now_ms: int) -> int:
     """Set the mark that is proposed, as this person's own act: by the same rules as if they had chosen it themselves.
     Returns the mark's id.
 

@@ -189,9 +189,7 @@ def _close(
         tell_asker(connection, scope, row, f"request-{state}", f"Your request was {state}", comment, now_ms)
 
 
-def withdraw(
-    connection: Connection, scope: Scope, profiles: Profiles, request_id: int, now_ms: int
-) -> None:
+def withdraw(connection: Connection, scope: Scope, profiles: Profiles, request_id: int, now_ms: int) -> None:
     """Whoever asked takes it back. Twice is once. Raises NotFound(`request`), NotAllowed(`request-not-yours`),
     Refused(`request-decided`)."""
     row, _ = _locked(connection, scope, profiles, request_id, now_ms)

@@ -91,9 +91,10 @@ def machine(program: str) -> Iterator[Machine]:
     """A machine with an empty disk, in a folder that is removed at the end."""
     # In memory where there is room: the host's own disk has no part in this, and would only make it slow.
     place = SHARED_MEMORY if "TMPDIR" not in os.environ and _roomy(SHARED_MEMORY) else None
-    # Only the disk: what the guest itself sees under /dev is its own.
+    # Only the disk: what the guest itself sees under /dev is its own, and so it could not see its folder there.
+    seen = "/var/tmp" if tempfile.gettempdir().startswith("/dev/") else None
     with (
-        tempfile.TemporaryDirectory(prefix="muster-guest-") as folder,
+        tempfile.TemporaryDirectory(prefix="muster-guest-", dir=seen) as folder,
         tempfile.TemporaryDirectory(prefix="muster-guest-", dir=place) as disk,
     ):
         yield Machine(program, Path(folder), Path(disk) / "disk.ext4")

@@ -1,4 +1,3 @@
-
 """The residents list: what is made is read back, a card is found, and any other bytes are refused with a reason."""
 
 import pytest

@@ -151,8 +151,9 @@ def test_one_that_is_switched_off_runs_only_when_asked_for(school, app, office):
 def test_two_servers_do_not_run_the_same_import_twice(school, app, office, folder):  # noqa: F811
     schedule(office)
     school.now_ms += 24 * 60 * MIN
-    one, two = runner(school, app), Schedules(
-        school.world.engine, school.clock, school.world.vault, folder, school.world.profiles
+    one, two = (
+        runner(school, app),
+        Schedules(school.world.engine, school.clock, school.world.vault, folder, school.world.profiles),
     )
     with reading(school.world.engine) as connection:
         held = stored.due(connection, school.now_ms)
