@@ -386,18 +386,3 @@ def test_a_flood_of_items_that_the_store_refuses_is_said_once_for_each_reader_an
         assert sum(said.get("times", 1) for said in world.named("item-refused")) == 80
 
     play(scenario)
-
-
-def test_a_gateway_with_nothing_to_do_hardly_reads_and_is_there_at_once(play, lines):
-    async def scenario(world):
-        world.link.send(lines.topic(), lines.message(lines.swipe()))
-        await world.until(lambda: world.store.held)
-        await world.passes(5)
-        reads = []
-        world.connections[1]._connection.set_trace_callback(reads.append)
-        await world.passes(40)
-        assert len(reads) <= 3, reads
-        world.link.send(lines.topic(), lines.message(lines.swipe(seq=1)))
-        assert await world.until(lambda: len(world.store.held) == 2) <= 0.016
-
-    play(scenario)

@@ -62,10 +62,10 @@ class House:
                               subject="Room changed", text=text, created_ms=self.world.now_ms)  # fmt: skip
 
     def mails(self):
-        return self.world.all(schema_work.mail)
+        return sorted(self.world.all(schema_work.mail), key=lambda row: row.message_id)
 
     def messages(self):
-        return self.world.all(schema_work.message)
+        return sorted(self.world.all(schema_work.message), key=lambda row: row.id)
 
 
 def test_each_message_is_handed_over_once_and_what_was_sent_is_written_down(house, post, inbox):

