@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from firmware.contract import roster, topics
+from firmware.contract import residents, roster, topics
 from firmware.contract.errors import Malformed, Misuse
+from firmware.contract.residents import Residents
 from firmware.contract.roster import Roster
 from gateway.clock import Backoff, Clock
 from gateway.counts import Counts
@@ -99,7 +100,7 @@ class Rosters:
         reader.retained = reader.offered if payload == reader.offered else bytes(payload)
         reader.retained_ms = -1 if found is None else found.version_ms
         reader.retained_generation = generation
-        if found is not None and reader.offered_ms < 0:
+        if isinstance(found, Roster) and reader.offered_ms < 0:
             self._judge.hold(where.site, found, offered=False)
         self._count_held()
         return found is not None or not payload
@@ -114,13 +115,15 @@ class Rosters:
             self._refused("roster-older", "offered", name)
         elif blob != reader.offered:
             reader.offered, reader.offered_ms = bytes(blob), found.version_ms
-            self._judge.hold(site, found)
+            if isinstance(found, Roster):
+                self._judge.hold(site, found)
             self._count_held()
 
-    def _read(self, site: str, name: str, blob: bytes, how: str) -> Roster | None:
+    def _read(self, site: str, name: str, blob: bytes, how: str) -> Roster | Residents | None:
         try:
             topics.topic(site, name, "roster")
-            return roster.decode(blob, None, name)
+            # A kiosk's list travels as a roster does; there is nothing in it to judge swipes by.
+            return residents.decode(blob, None, name) if residents.is_one(blob) else roster.decode(blob, None, name)
         except (Malformed, Misuse) as error:
             self._refused(error.code, how, name)
             return None

@@ -7,7 +7,7 @@ await in between. Everything else waits.
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from firmware.contract import topics
@@ -44,7 +44,10 @@ class Keeper(Protocol):
 
 
 class Board:
-    """One reader on a Pi. `log(event, **fields)` must not block; nothing about persons is handed to it."""
+    """One reader on a Pi. `log(event, **fields)` must not block; nothing about persons is handed to it.
+
+    A kiosk's board stands on this one: `_jobs`, `_card`, `_unreadable`, `_show`, `_look`, `_trouble` and `_alarms` are its.
+    """
 
     def __init__(
         self,
@@ -89,6 +92,10 @@ class Board:
             on_message=self._received,
         )
 
+    def backlog(self) -> int:
+        """How many records wait for a receipt."""
+        return self._reader.journal.backlog()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, or until the disk of a journal that failed is well again: then all begins anew.
 
@@ -107,15 +114,7 @@ class Board:
         chip.start()
         try:
             async with asyncio.TaskGroup() as group:
-                jobs = {
-                    "chip": self._taps(events),
-                    "lamp": self._light(),
-                    "tick": self._tick(),
-                    "housekeeping": self._idle(),
-                    "mend": self._mend(),
-                    "link": self._link.run(),
-                }
-                tasks = [group.create_task(job, name=name) for name, job in jobs.items()]
+                tasks = [group.create_task(job, name=name) for name, job in self._jobs(events).items()]
                 self._systemd.ready()
                 ends = [group.create_task(event.wait(), name="end") for event in (stop, self._anew)]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -126,20 +125,25 @@ class Board:
         finally:
             await asyncio.to_thread(chip.stop)
 
+    def _jobs(self, events: "asyncio.Queue[Event]") -> dict[str, Coroutine[Any, Any, None]]:
+        """What runs side by side, by name."""
+        return {
+            "chip": self._taps(events),
+            "lamp": self._light(),
+            "tick": self._tick(),
+            "housekeeping": self._idle(),
+            "mend": self._mend(),
+            "link": self._link.run(),
+        }
+
     async def _taps(self, events: "asyncio.Queue[Event]") -> None:
         while True:
             event = await events.get()
             if isinstance(event, CardArrived):
-                began_ms = self._now_ms()
-                shown = self._reader.tap(event.uid, began_ms)
-                if shown in FLASHES and self._now_ms() - began_ms > SLOW_MS:
-                    # An SD card may take longer to sync than a flash lasts: then it begins when the swipe is kept.
-                    self._reader.lights.flash(shown, self._now_ms())
-                self._show()
-                self._lamp.beep(shown, self._now_ms())
+                self._card(event.uid)
                 self._wake.set()
             elif isinstance(event, CardUnreadable):
-                self._reader.unreadable(self._now_ms())
+                self._unreadable()
                 self._show()
             elif isinstance(event, ChipLost):
                 self._reader.chip(False, self._now_ms())
@@ -147,6 +151,32 @@ class Board:
             elif isinstance(event, ChipReady):
                 self._reader.chip(True, self._now_ms())
                 self._log("chip-ready")
+
+    def _card(self, uid: bytes) -> None:
+        """A card came: the swipe is kept, and shown."""
+        began_ms = self._now_ms()
+        shown = self._reader.tap(uid, began_ms)
+        if shown in FLASHES and self._now_ms() - began_ms > SLOW_MS:
+            # An SD card may take longer to sync than a flash lasts: then it begins when the swipe is kept.
+            self._reader.lights.flash(shown, self._now_ms())
+        self._show()
+        self._lamp.beep(shown, self._now_ms())
+
+    def _unreadable(self) -> None:
+        """A card came that identifies nobody."""
+        self._reader.unreadable(self._now_ms())
+
+    def _look(self) -> None:
+        """Look at the time."""
+        self._reader.tick(self._now_ms())
+
+    def _trouble(self) -> str | None:
+        """What failed for good, so that all is to begin anew once the disk is well."""
+        return self._storage.failed
+
+    def _alarms(self) -> list[str]:
+        """Codes for the technician."""
+        return [*self._storage.alarms, *self._shelf_alarms]
 
     async def _light(self) -> None:
         while True:
@@ -162,7 +192,7 @@ class Board:
 
     async def _tick(self) -> None:
         while True:
-            self._reader.tick(self._now_ms())
+            self._look()
             for name in self._reader.commands:
                 self._log("command-unknown", name=name)
             self._reader.commands.clear()
@@ -186,11 +216,11 @@ class Board:
         # start; it is tried only once the disk has taken something, so that until then the old one can be delivered.
         while True:
             await asyncio.sleep(MEND_S)
-            if not (self._storage.failed or self._reader.journal.trouble == "full"):
+            if not (self._trouble() or self._reader.journal.trouble == "full"):
                 continue
             if not await asyncio.to_thread(self._disk_well):
                 continue
-            if self._storage.failed:
+            if self._trouble():
                 self._anew.set()
             else:
                 self._reader.journal.room_again()
@@ -224,7 +254,7 @@ class Board:
 
     def _with_alarms(self, payload: bytes) -> bytes:
         health: dict[str, Any] = json.loads(payload)
-        health["alarms"] = [*self._storage.alarms, *self._shelf_alarms]
+        health["alarms"] = self._alarms()
         health["unhandled"] = self._link.unhandled
         return json.dumps(health).encode()
 

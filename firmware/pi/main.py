@@ -1,4 +1,4 @@
-"""`muster pi run`: the reader on a Raspberry Pi, wired together.
+"""`muster pi run` and `muster pi kiosk`: the reader on a Raspberry Pi, wired together.
 
     muster pi run --settings settings.json --data /var/lib/muster --chip /dev/ttyAMA0
 
@@ -12,15 +12,13 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 from gpiozero.exc import GPIOZeroError
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from firmware.contract.statement import Held
+from firmware.pi import kiosk_parts
 from firmware.pi.board import Board
 from firmware.pi.chip import quiet
 from firmware.pi.disk import takes_writes
@@ -28,60 +26,12 @@ from firmware.pi.journal import SqliteJournal
 from firmware.pi.lamp import PINS, Lamp
 from firmware.pi.shelf import RosterShelf
 from firmware.pi.systemd import Systemd
+from firmware.pi.wiring import FIRMWARE, NoJournal, Storage, Wiring, log, uptime
 from firmware.reader import settings as reader_settings
 from firmware.reader.errors import SettingsError, StorageFailed
 from firmware.reader.reader import Reader
 
-FIRMWARE = "pi-0.1.0"
 OK, FAILED, USAGE = 0, 1, 2
-
-
-class NoJournal:
-    """Stands in where the journal cannot be opened: every swipe is refused, and the lamp and the store are told."""
-
-    def __init__(self, why: str) -> None:
-        self.alarms = ["journal-not-open"]
-        self._why = why
-
-    @property
-    def failed(self) -> str:
-        """Why it cannot be opened."""
-        return self._why
-
-    def journals(self) -> list[Held]:
-        """None."""
-        return []
-
-    def append(self, journal: str, seq: int, text: str, mac: bytes) -> NoReturn:
-        """Raises StorageFailed."""
-        raise StorageFailed(self._why)
-
-    def read(self, journal: str, first: int, limit: int) -> list[str]:
-        """Nothing."""
-        return []
-
-    def free(self, journal: str, up_to: int) -> None:
-        """Nothing to free."""
-
-    def unfree(self, journal: str, first: int) -> None:
-        """Nothing to keep."""
-
-    def room(self) -> int:
-        """None."""
-        return 0
-
-    def idle(self) -> bool:
-        """Nothing to do."""
-        return False
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-def uptime(scale: float) -> Callable[[], int]:
-    """Monotonic milliseconds, going `scale` times as fast from now on (1 on a real reader; more in simulations)."""
-    began_ns = time.monotonic_ns()
-    return lambda: int(began_ns + (time.monotonic_ns() - began_ns) * scale) // 1_000_000
 
 
 def main(argv: list[str]) -> int:
@@ -89,18 +39,23 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="muster pi", description="The reader on a Raspberry Pi.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the reader until SIGTERM")
-    run.add_argument("--settings", type=Path, required=True, help="the JSON file that `muster reader add` made")
-    run.add_argument("--data", type=Path, required=True, help="folder of the journal and the roster")
-    run.add_argument("--chip", required=True, help="serial port of the PN532, such as /dev/ttyAMA0")
-    run.add_argument("--mock-pins", action="store_true", help="no GPIO: print the lamp's changes instead")
-    run.add_argument("--pins", type=_pins, default=PINS, help="BCM numbers, red,green,blue (default: 17,27,22)")
-    run.add_argument("--buzzer", type=int, help="BCM number of a buzzer (default: none)")
+    kiosk = commands.add_parser("kiosk", help="run a residence's kiosk until SIGTERM")
+    for each in (run, kiosk):
+        each.add_argument("--settings", type=Path, required=True, help="the JSON file that `muster reader add` made")
+        each.add_argument("--data", type=Path, required=True, help="folder of the journal and the roster")
+        each.add_argument("--chip", required=True, help="serial port of the PN532, such as /dev/ttyAMA0")
+        each.add_argument("--mock-pins", action="store_true", help="no GPIO: print the lamp's changes instead")
+        each.add_argument("--pins", type=_pins, default=PINS, help="BCM numbers, red,green,blue (default: 17,27,22)")
+        each.add_argument("--buzzer", type=int, help="BCM number of a buzzer (default: none)")
+    kiosk_parts.add_arguments(kiosk)
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as leave:
         return int(leave.code or 0)
     try:
-        settings = reader_settings.parse(arguments.settings.read_text())
+        text = arguments.settings.read_text()
+        settings = reader_settings.parse(text)
+        fitted = kiosk_parts.fitted(arguments, text) if arguments.command == "kiosk" else None
         scale = float(os.environ.get("MUSTER_UPTIME_SCALE", "1"))
     except (OSError, SettingsError, ValueError) as error:
         print(f"muster pi: {error}", file=sys.stderr)
@@ -114,30 +69,22 @@ def main(argv: list[str]) -> int:
         return FAILED
     quiet()
     try:
-        asyncio.run(
-            _run(
-                settings,
-                data=arguments.data,
-                chip_path=arguments.chip,
-                lamp=lamp,
-                now_ms=uptime(scale),
-                on_light=_print_light if arguments.mock_pins else lambda rgb, now_ms: None,
-            )
+        wiring = Wiring(
+            settings=settings,
+            data=arguments.data,
+            chip_path=arguments.chip,
+            lamp=lamp,
+            factory=factory,
+            now_ms=uptime(scale),
+            on_light=_print_light if arguments.mock_pins else lambda rgb, now_ms: None,
         )
+        asyncio.run(_run(wiring, _board if fitted is None else lambda *parts: kiosk_parts.board(fitted, *parts)))
     finally:
         lamp.close()
     return OK
 
 
-async def _run(
-    settings: reader_settings.Settings,
-    *,
-    data: Path,
-    chip_path: str,
-    lamp: Lamp,
-    now_ms: Callable[[], int],
-    on_light: Callable[[tuple[int, int, int], int], None],
-) -> None:
+async def _run(wiring: Wiring, make: Callable[[Wiring, Storage], Board]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -145,40 +92,40 @@ async def _run(
     failed_before = False
     while not stop.is_set():
         try:
-            storage: SqliteJournal | NoJournal = SqliteJournal(data, uptime_ms=now_ms)
+            storage: Storage = SqliteJournal(wiring.data, uptime_ms=wiring.now_ms)
         except StorageFailed as error:
             # Not an end of the process: the door must show red, and the store must hear why.
             storage = NoJournal(str(error))
         if failed_before:
             storage.alarms.append("journal-failed-before")
-        shelf = RosterShelf(data)
         for code in storage.alarms:
             log(code, why=storage.failed)
         try:
-            reader = Reader(settings=settings, storage=storage, shelf=shelf, random_bytes=os.urandom, firmware=FIRMWARE)
-            board = Board(
-                reader=reader,
-                storage=storage,
-                shelf_alarms=shelf.alarms,
-                lamp=lamp,
-                chip_path=chip_path,
-                now_ms=now_ms,
-                log=log,
-                on_light=on_light,
-                systemd=Systemd(),
-                disk_well=lambda: takes_writes(data),
-            )
-            log("started", reader=settings.reader, firmware=FIRMWARE, backlog=reader.journal.backlog())
+            board = make(wiring, storage)
+            log("started", reader=wiring.settings.reader, firmware=FIRMWARE, backlog=board.backlog())
             await board.run(stop)
-            log("stopped", backlog=reader.journal.backlog())
+            log("stopped", backlog=board.backlog())
         finally:
             storage.close()
         failed_before = True
 
 
-def log(event: str, **fields: object) -> None:
-    """One event with its fields, as a line of JSON on standard error."""
-    print(json.dumps({"event": event, **fields}), file=sys.stderr, flush=True)
+def _board(wiring: Wiring, storage: Storage) -> Board:
+    """A door's."""
+    shelf = RosterShelf(wiring.data)
+    reader = Reader(settings=wiring.settings, storage=storage, shelf=shelf, random_bytes=os.urandom, firmware=FIRMWARE)
+    return Board(
+        reader=reader,
+        storage=storage,
+        shelf_alarms=shelf.alarms,
+        lamp=wiring.lamp,
+        chip_path=wiring.chip_path,
+        now_ms=wiring.now_ms,
+        log=log,
+        on_light=wiring.on_light,
+        systemd=Systemd(),
+        disk_well=lambda: takes_writes(wiring.data),
+    )
 
 
 def _print_light(rgb: tuple[int, int, int], now_ms: int) -> None:

@@ -7,6 +7,7 @@ to judge, which has the key.
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from firmware.contract import roster
@@ -17,10 +18,11 @@ NEWEST, BEFORE, BESIDE = "roster", "roster.before", "roster.part"
 
 
 class RosterShelf:
-    """The shelf of docs/wire.md in `folder`, which is made where it is missing."""
+    """The shelf of docs/wire.md in `folder`, which is made where it is missing. decode: raises Malformed for what is torn."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, decode: Callable[[bytes], object] = roster.decode) -> None:
         self._folder = folder
+        self._decode = decode
         #: `roster-not-kept`: the last one could not be written; it is in force until the next start
         self.alarms: list[str] = []
 
@@ -29,7 +31,7 @@ class RosterShelf:
         for name in (NEWEST, BEFORE):
             try:
                 blob = (self._folder / name).read_bytes()
-                roster.decode(blob)
+                self._decode(blob)
             except (OSError, Malformed):
                 continue
             return blob

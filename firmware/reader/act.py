@@ -6,7 +6,7 @@ from firmware.contract import statement
 class Act:
     """What one person has done so far, from the card to the end."""
 
-    def __init__(self, tokens, entry, held):
+    def __init__(self, tokens, entry, held, by=None):
         self.tokens = tokens
         self.entry = entry
         #: the token that stands for the card in records
@@ -17,7 +17,7 @@ class Act:
         self.pin_right = False
         self.done = False
         #: of an enrolment: the staff card
-        self.by = None
+        self.by = by
 
     def is_of(self, tokens) -> bool:
         """Whether it is the same card."""

@@ -38,6 +38,10 @@ class Journal:
         """
         return self._append("swipe", values)
 
+    def record(self, kind: str, values: dict) -> int:
+        """Append a record of another numbered kind, as a kiosk makes them. Raises like `swipe`."""
+        return self._append(kind, values)
+
     def clock(self, **values) -> int:
         """Append a clock record: boot_ms, wall_ms, uncertainty_ms. Raises like `swipe`."""
         return self._append("clock", values)

@@ -20,12 +20,16 @@ REFUSED_AFTER_MS = 10_000
 
 
 class Reader:
-    """One reader. settings: `settings.Settings`; storage and shelf: as docs/wire.md says; random_bytes(n) -> bytes."""
+    """One reader. settings: `settings.Settings`; storage and shelf: as docs/wire.md says; random_bytes(n) -> bytes.
 
-    def __init__(self, *, settings, storage, shelf, random_bytes, firmware):
+    door, decode: who judges by which list, and what reads that list (a kiosk has others: house.py).
+    """
+
+    def __init__(self, *, settings, storage, shelf, random_bytes, firmware, door=None, decode=roster.decode):
         self.settings = settings
         self.clock = Clock()
-        self.door = Door()
+        self.door = Door() if door is None else door
+        self._decode = decode
         self.lights = lights.Lights()
         self.journal = Journal(
             reader=settings.reader, key=settings.key, storage=storage, random_bytes=random_bytes, firmware=firmware
@@ -181,7 +185,7 @@ class Reader:
 
     def _roster(self, blob, now_ms):
         try:
-            new = roster.decode(blob, self.settings.key, self.settings.reader)
+            new = self._decode(blob, self.settings.key, self.settings.reader)
         except ContractError as error:
             self.uplink.refuse(error.code)
             return
@@ -206,7 +210,7 @@ class Reader:
         if blob is None:
             return
         try:
-            kept = roster.decode(blob, self.settings.key, self.settings.reader)
+            kept = self._decode(blob, self.settings.key, self.settings.reader)
         except ContractError as error:
             self.uplink.refuse(error.code)
             return

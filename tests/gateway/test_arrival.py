@@ -3,10 +3,11 @@
 import hashlib
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.contract import envelope, topics
+from firmware.contract import envelope, statement, topics
 from gateway.arrival import RAW_MAX, arrivals
 
 TOPICS = st.one_of(
@@ -77,3 +78,18 @@ def test_a_message_larger_than_any_is_cut_and_says_so(lines):
 def test_a_hello_on_the_swipes_topic_is_forwarded_raw(lines):
     [raw] = arrivals(lines.topic(), lines.message(lines.hello()), 1)
     assert (raw.kind, raw.problem, raw.raw) == ("raw", "statement-kind", lines.hello().encode())
+
+
+@pytest.mark.parametrize("kind", ["checkin", "kiosk"])
+def test_a_kiosks_records_arrive_as_journal_records_in_their_own_lane(lines, kind):
+    values = {
+        "journal": "9f8e7d6c5b4a3210", "seq": 3, "evidence": "t1:0a1b2c3d4e5f6071", "method": "pin", "boot_ms": 1,
+        "witness": "1:1111111111111111", "wall_ms": None, "clock": "none", "uncertainty_ms": None, "verdict": "check",
+        "tries": 2, "place": "out", "cell": "51.50,-0.12", "fix": "good", "roster": None, "event": "enrolled",
+        "subject": "1:0a1b2c3d4e5f6071", "by": None, "slot": 4, "generation": 9, "detail": None,
+    }  # fmt: skip
+    line = statement.seal(statement.say(kind, "a-101", 1, values), bytes(16))
+    [found] = arrivals(lines.topic(), lines.message(line), 1)
+    assert (found.kind, found.lane, found.seq, found.line) == ("record", "main/a-101/9f8e7d6c5b4a3210", 3, line)
+    [raw] = arrivals(lines.topic(kind="head"), lines.message(line), 1)
+    assert (raw.kind, raw.problem) == ("raw", "statement-kind")

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from firmware.contract import roster
+from firmware.contract import residents, roster
 from firmware.contract.mac import Key
 from gateway.errors import StoreAway
 from gateway.events import AGAIN_S, APART_MOST, Events, Seldom
@@ -303,5 +303,43 @@ def test_what_could_not_be_published_while_the_link_was_down_is_published_after(
         world.link.is_up = True
         world.link.generation += 1
         await world.until(lambda: rosters(world), 6)
+
+    play(scenario)
+
+
+def residents_list(lines, version_ms, reader="kiosk-1"):
+    evening = residents.Evening(lines.now_ms - 10**6, lines.now_ms + 10**7)
+    entry = residents.Entry(b"\x01" * 8, residents.NO_SLOT, 0, residents.RESIDENT, residents.NO_PIN)
+    until_ms = lines.now_ms + 10**8
+    blob = residents.encode(reader, MADE_UP, version_ms, lines.now_ms, until_ms, [evening], [entry])
+    return Offer(site="main", reader=reader, blob=blob)
+
+
+def test_a_kiosks_residents_list_is_published_retained_as_a_roster_is(play, lines):
+    async def scenario(world):
+        older, newer = residents_list(lines, 2000), residents_list(lines, 2001)
+        world.store.offers.append(older)
+        await world.until(lambda: rosters(world), 5)
+        world.store.offers += [newer, residents_list(lines, 1999)]
+        await world.until(lambda: rosters(world)[-1][1] == newer.blob, 5)
+        topic = lines.topic(kind="roster").replace("a-101", "kiosk-1")
+        assert rosters(world) == [(topic, older.blob), (topic, newer.blob)]
+        assert world.counts.get("rosters_refused_total", "roster-older") == 1
+        # Heard back from the broker it is what was offered; one that was changed on the way is not.
+        world.link.send(topic, newer.blob[:-1] + bytes([newer.blob[-1] ^ 1]))
+        await world.until(lambda: rosters(world)[-1] == (topic, newer.blob) and len(rosters(world)) == 3, 30)
+        assert world.counts.get("rosters_overwritten_total") == 1
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("cut, code", [(10, "length"), (60, "length"), (100, "checksum"), (-1, "checksum")])
+def test_a_residents_list_that_is_cut_short_is_refused(play, lines, cut, code):
+    async def scenario(world):
+        whole = residents_list(lines, 2000)
+        world.store.offers.append(Offer(site="main", reader="kiosk-1", blob=whole.blob[:cut]))
+        await world.passes(20)
+        assert rosters(world) == []
+        assert world.counts.get("rosters_refused_total", f"residents-{code}") == 1
 
     play(scenario)

@@ -64,17 +64,18 @@ def test_what_the_units_start_are_commands_of_muster(units):
     started = [
         line.split()[1:] for unit in units for line in unit.read_text().splitlines() if line.startswith("ExecStart=")
     ]
-    assert len(started) == 4
+    assert len(started) == 5
     for words in started:
         assert words[0] in muster.COMMANDS, words
 
 
 def test_services_that_serve_are_started_again_and_the_reader_is_watched(units):
     texts = {unit.name: unit.read_text() for unit in units}
-    for name in ("muster-server.service", "muster-gateway@.service", "muster-pi.service"):
+    for name in ("muster-server.service", "muster-gateway@.service", "muster-pi.service", "muster-kiosk.service"):
         assert "Restart=always" in texts[name], name
-    assert "Type=notify" in texts["muster-pi.service"]
-    assert "WatchdogSec=10" in texts["muster-pi.service"]
+    for name in ("muster-pi.service", "muster-kiosk.service"):
+        assert "Type=notify" in texts[name]
+        assert "WatchdogSec=10" in texts[name]
 
 
 def test_no_secret_stands_on_a_command_line(units):

@@ -233,8 +233,8 @@ SABOTEURS = [
     (
         "accepts_any_roster_mac",
         "reader/reader.py",
-        "new = roster.decode(blob, self.settings.key, self",
-        "new = roster.decode(blob, None, self",
+        "new = self._decode(blob, self.settings.key, self",
+        "new = self._decode(blob, None, self",
         only(
             door.test_a_roster_not_to_be_believed_is_refused_and_counted_and_the_old_one_stays,
             code="roster-mac",
@@ -244,8 +244,8 @@ SABOTEURS = [
     (
         "accepts_another_readers_roster",
         "reader/reader.py",
-        "new = roster.decode(blob, self.settings.key, self.settings.reader)",
-        "new = roster.decode(blob, self.settings.key)",
+        "new = self._decode(blob, self.settings.key, self.settings.reader)",
+        "new = self._decode(blob, self.settings.key)",
         only(
             door.test_a_roster_not_to_be_believed_is_refused_and_counted_and_the_old_one_stays,
             code="roster-reader",
