@@ -39,6 +39,8 @@ COMMANDS: dict[str, Command] = {
     "staff": Command("server.staff_command:main", "server", "Make or change a staff account"),
     "import": Command("server.imports.command:main", "server", "Read OneRoster files or a timetable into the store"),
     "audit": Command("server.audit_command:main", "server", "Is the registers' history as it was written"),
+    "person": Command("server.person_command:main", "server", "Everything about one person, and erasing who has left"),
+    "retention": Command("server.retention_command:main", "server", "What is old enough to go by the retention rules"),
     "mail": Command("server.mail_command:main", "server", "How mails by SMTP stand, and try them again"),
     "backup": Command("server.backup_command:main", "server", "Copy the store into one file, while the server runs"),
     "restore": Command("server.restore_command:main", "server", "Put a backup in the store's place"),

@@ -5,7 +5,6 @@ what the store has *offered* (it is asked with a token) is published. One that i
 the store has offered one for that reader; it is never published again, and never in the way of the store's.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -75,7 +74,6 @@ class Rosters:
         self._asked_all_at_s = -ASK_ALL_S
         # topic -> what was overwritten, on its way into the spool: the newest of each topic.
         self._overwritten: dict[str, bytes] = {}
-        self._overwrote = asyncio.Event()
 
     def heard(self, topic: str, payload: bytes, generation: int) -> bool:
         """A roster that the broker sent: a retained one, or one that somebody has just published.
@@ -167,7 +165,6 @@ class Rosters:
                 if doubtful:
                     self._counts.add("rosters_overwritten_total")
                     self._overwritten[topic] = reader.retained
-                    self._overwrote.set()
                     self._seldom.warning(
                         "roster-overwritten",
                         name,
@@ -189,10 +186,9 @@ class Rosters:
         """Hand what was overwritten to `forward` (topic, bytes, code), until cancelled: the store quarantines it."""
         while True:
             # Beside publishing, which does not wait for a spool that cannot be written.
-            await self._overwrote.wait()
-            self._overwrote.clear()
             for topic in list(self._overwritten):
                 await forward(topic, self._overwritten.pop(topic), "roster-not-offered")
+            await self._clock.sleep(PUBLISH_S)
 
     async def ask(self, store: Store, backoff: Backoff, condition: Condition) -> None:
         """Ask the store for changes every two seconds, until cancelled. One that is away is asked less often."""

@@ -115,10 +115,6 @@ SELECT (SELECT count(*) FROM spool WHERE forwarded_ms IS NULL AND passing = 0)
        (SELECT count(*) FROM spool WHERE refused IS NOT NULL)
 """
 KEPT = "SELECT count(*) FROM spool WHERE forwarded_ms IS NOT NULL"
-EMPTY = """
-SELECT NOT EXISTS (SELECT 1 FROM spool INDEXED BY pending WHERE forwarded_ms IS NULL AND passing = 0)
-   AND NOT EXISTS (SELECT 1 FROM spool INDEXED BY passing WHERE forwarded_ms IS NULL AND passing = 1)
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,8 +181,8 @@ class Spool:
         self._lock = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._waiting: list[_Write] = []
-        #: what was read last by these statements, while no write was begun since then; writes begun or ended
-        self._known: dict[str, list[tuple]] = {}
+        #: the lanes as they were read last, while no write was begun since then; writes begun or ended
+        self._lanes: list[tuple[str, int]] | None = None
         self._writes = 0
 
     @classmethod
@@ -307,13 +303,15 @@ class Spool:
     async def lanes(self) -> list[tuple[str, int]]:
         """Lanes with pending rows that are no passing ones: name, and `n` of the row that stands last in it.
 
-        Asked for at each look.
+        Asked for at each look, and read only where something was written since: nobody else writes this file.
         """
-        return [(name, n) for name, n in await self._unchanged(LANES)]
-
-    async def is_empty(self) -> bool:
-        """Whether nothing is pending, due or not: then there is nothing to do before the next write."""
-        return bool((await self._unchanged(EMPTY))[0][0])
+        if self._lanes is None:
+            writes = self._writes
+            found = [(name, n) for name, n in await self._read(LANES, ())]
+            if writes != self._writes:
+                return found
+            self._lanes = found
+        return list(self._lanes)
 
     async def oldest(self, lanes: Sequence[str], each: int, now_ms: int, but: Iterable[int]) -> list[Row]:
         """Up to `each` pending rows from the front of each of these lanes, in the lanes' order."""
@@ -331,7 +329,7 @@ class Spool:
 
     async def depth(self) -> Depth:
         """How much waits."""
-        pending, refused = (await self._unchanged(DEPTH))[0]
+        pending, refused = (await self._read(DEPTH, ()))[0]
         return Depth(pending=pending, refused=refused)
 
     async def kept(self) -> int:
@@ -387,23 +385,13 @@ class Spool:
 
     def _wrote(self) -> None:
         self._writes += 1
-        self._known.clear()
+        self._lanes = None
 
     async def _connected(self) -> Connection:
         if self._writer is None:
             await self.open()
         assert self._writer is not None
         return self._writer
-
-    async def _unchanged(self, sql: str) -> list[tuple]:
-        """What this says: read only where something was written since it was read. Nobody else writes this file."""
-        found = self._known.get(sql)
-        if found is None:
-            writes = self._writes
-            found = await self._read(sql, ())
-            if writes == self._writes:
-                self._known[sql] = found
-        return found
 
     async def _read(self, sql: str, parameters: tuple) -> list[tuple]:
         async with self._reading:

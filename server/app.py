@@ -12,7 +12,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from server.api import errors, gateway, health, limits, v1
+from server.api import errors, gateway, health, limits, residence, v1
 from server.audit_key import AuditKey
 from server.clock import Clock
 from server.compressed import Compressed, Static
@@ -21,6 +21,8 @@ from server.jobs import Jobs
 from server.mail_line import Account
 from server.mailer import Mailer
 from server.outbox import Outbox
+from server.policy import retention
+from server.retention import Retention
 from server.schedules import Schedules
 from server.settings import Settings
 from server.store import attachments, copies, logins, profile_versions
@@ -54,6 +56,7 @@ def make_app(
         audit_key=partial(AuditKey.of, settings.data_dir, vault),
         outbox=None if settings.smtp_host else Outbox(settings.data_dir / "outbox", sender=settings.mail_from),
         thinning=Thinning(engine, settings.reader_heads_days) if settings.reader_heads_days else None,
+        retention=Retention(engine, retention.load(settings.retention_file)) if settings.retention else None,
     )
     mailer = Mailer(engine, clock, _smtp(settings)) if settings.smtp_host else None
     scheduled = Schedules(engine, clock, vault, settings.import_dir, profiles, wake=jobs.wake)
@@ -93,6 +96,7 @@ def make_app(
     app.add_middleware(limits.Bodies, is_gateway=is_gateway)
     app.include_router(gateway.router)
     app.include_router(v1.router)
+    app.include_router(residence.router)
     app.include_router(health.router)
     if importlib.util.find_spec("server.pages") is not None:
         pages = importlib.import_module("server.pages")

@@ -15,12 +15,14 @@ from pathlib import Path
 from server import heads_file
 from server.audit_key import AuditKey
 from server.clock import Clock
-from server.derive import filling, persons, registers, rosters
+from server.derive import check_ins as judging
+from server.derive import filling, persons, registers, residents, rosters
 from server.errors import StoreError, Unwritable
 from server.outbox import Outbox
 from server.policy import marking
 from server.policy.profile import Profiles
-from server.store import course_runs, due, institutions, readers
+from server.retention import Retention
+from server.store import check_ins, course_runs, due, institutions, readers
 from server.store import rosters as issued
 from server.store.engine import Engine, probe, reading, writes, writing
 from server.thinning import Thinning
@@ -67,17 +69,19 @@ class Jobs:
         audit_key: Callable[[], AuditKey] | None = None,
         outbox: Outbox | None = None,
         thinning: Thinning | None = None,
+        retention: Retention | None = None,
     ) -> None:
         self._engine, self._ring, self._profiles, self._clock = engine, ring, profiles, clock
         self._monotonic = monotonic
         self._audit_dir, self._audit_key = audit_dir, audit_key
-        self._outbox, self._thinning = outbox, thinning
+        self._outbox, self._thinning, self._retention = outbox, thinning, retention
         self._wake = threading.Event()
         self._ends = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
         self._failing = False
         self._settled_s = self._again_s = self._headed_s = self._thinned_s = self._coursed_s = float("-inf")
+        self._retained_s = float("-inf")
         #: institution id -> (campus change, store time) of the last look at its rosters
         self._rosters: dict[int, tuple[int, int]] = {}
         #: institution id -> the campus change up to which absences and trips were looked at
@@ -88,7 +92,7 @@ class Jobs:
         self._stuck: dict[int, float] = {}
         self.trouble = Trouble(engine)
         #: what was done since the start, for the metrics
-        self.derived = self.credited = self.released = self.issued = self.sent = self.failures = 0
+        self.derived = self.credited = self.judged = self.released = self.issued = self.sent = self.failures = 0
 
     def start(self) -> None:
         """Start the thread."""
@@ -148,10 +152,12 @@ class Jobs:
             self._again_s = now_s
             self._alone("late registers", lambda: self.settle(marking.INCOMPLETE))
             self._alone("absences and trips", self.fill)
+            self._alone("cards in two places", self.elsewhere)
         if everything or now_s - self._coursed_s >= COURSES_S:
             self._coursed_s = now_s
             self._alone("course dates", self.courses)
         self._alone("marks", self.derive)
+        self._alone("check-ins", self.check_ins)
         self._alone("class lists", self.rosters)
         if self._outbox is not None:
             self._alone("mail", self.mail)
@@ -161,6 +167,9 @@ class Jobs:
         if self._thinning is not None and (everything or now_s - self._thinned_s >= THIN_S):
             self._thinned_s = now_s
             self._alone("readers' old heads", partial(self._thinning.step, self._clock.now_ms()))
+        if self._retention is not None and (everything or now_s - self._retained_s >= THIN_S):
+            self._retained_s = now_s
+            self._alone("retention", partial(self._retention.step, self._clock.now_ms()))
         self.trouble.tell(self._clock.now_ms())
 
     def _alone(self, what: str, work: Callable[[], object]) -> None:
@@ -276,6 +285,28 @@ class Jobs:
                 with writing(self._engine) as connection:
                     course_runs.fix(connection, found.id, self._profiles, now_ms)
 
+    def check_ins(self) -> None:
+        """Judge the residence's check-ins, and what its kiosks told, until nothing is due (DDU-13)."""
+        with reading(self._engine) as connection:
+            if not check_ins.anything_due(connection):
+                return
+        for found in self._institutions():
+            done = 1
+            while done and not self._stop:
+                with writing(self._engine) as connection:
+                    done = judging.judge_due(connection, self._profiles, found.id, self._clock.now_ms())
+                self.judged += done
+
+    def elsewhere(self) -> None:
+        """Flag check-ins whose card was on another site within minutes (DDU-12)."""
+        for found in self._institutions():
+            now_ms = self._clock.now_ms()
+            with reading(self._engine) as connection:
+                if not judging.odd_elsewhere(connection, found.id, now_ms):
+                    continue
+            with writing(self._engine) as connection:
+                judging.look_elsewhere(connection, found.id, now_ms)
+
     def rosters(self) -> None:
         """Build rosters where the campus changed, time passed, or a reader holds a newer one than was issued."""
         for found in self._institutions():
@@ -295,6 +326,7 @@ class Jobs:
         failed: dict[str, tuple[int, Exception]] = {}
         with writing(self._engine) as connection:
             self.issued += rosters.build(connection, self._ring, found.id, now_ms, failed=failed)
+            self.issued += residents.build(connection, self._ring, found.id, self._profiles, now_ms, failed=failed)
         self._rosters[found.id] = (change, now_ms)
         self._lame[found.id] = {reader_id for reader_id, _ in failed.values()}
         self.failures += len(failed)

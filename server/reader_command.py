@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from server import deliveries
+from server import deliveries, kiosk_settings
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import cards, institutions, journals, logins, quarantines, readers
+from server.store import cards, institutions, journals, logins, quarantines, readers, residence_admin
 from server.store.engine import reading, writing
 
 
@@ -33,6 +33,14 @@ def main(argv: Sequence[str]) -> int:
     one.add_argument("--out", type=Path, help="where to write its settings file; it holds secrets")
     one.add_argument("--bulk", type=Path, help="a CSV with the columns name, room and (optional) site, from")
     one.add_argument("--out-dir", type=Path, help="with --bulk: folder for NAME.json each")
+    one.add_argument(
+        "--kiosk", metavar="HOUSE", help="it is a kiosk of the residence, and serves the house of this code"
+    )
+    one.add_argument("--new-house", metavar="NAME", help="with --kiosk: make the house, of this name, if there is none")
+    one.add_argument("--place", metavar="LAT,LON,RADIUS", help="with --kiosk: its registered place, degrees and metres")
+    one.add_argument("--capacity", type=int, default=residence_admin.CAPACITY, help="with --kiosk: slots of its sensor")
+    one.add_argument("--sensor-password", type=int, default=0, help="with --kiosk: the sensor's password, a number")
+    one.add_argument("--language", default="en", help="with --kiosk: the file of words on its display")
     one.set_defaults(work=_add_readers)
     one = commands.add_parser(
         "adopt", help="make a reader known under the key that its board has: after a restore from an older backup"
@@ -87,6 +95,11 @@ def _declare_lost(arguments: argparse.Namespace) -> int:
 
 def _add_readers(arguments: argparse.Namespace) -> int:
     wanted = _wanted(arguments)
+    if arguments.kiosk is not None and (arguments.bulk is not None or arguments.room):
+        raise StoreError(
+            "usage", "--kiosk is for one reader, and for one that serves no door: leave out --bulk and --room"
+        )
+    place = kiosk_settings.place_in(arguments.place)
     store = open_store().ready()
     vault = store.vault
     broker = _broker(arguments.broker)
@@ -110,7 +123,12 @@ def _add_readers(arguments: argparse.Namespace) -> int:
                 from_ms=_epoch_ms(since, now_ms),
                 now_ms=now_ms,
             )
-            made.append((out, reader_settings(name, site, (key_id, secret), keys, broker)))
+            told = reader_settings(name, site, (key_id, secret), keys, broker)
+            if arguments.kiosk is not None:
+                told |= kiosk_settings.place_and_tell(
+                    connection, vault, here.id, name, arguments, place, _epoch_ms(since, now_ms), now_ms
+                )
+            made.append((out, told))
         # Before the commit: a key that stands in no settings file is of no use to anybody.
         for out, told in made:
             _write_secret(out, told)

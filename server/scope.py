@@ -77,6 +77,9 @@ ACTS: Mapping[str, Mapping[str, str]] = {
     "trip.plan": {LECTURER: OWN, HEAD: GRANT, REGISTRY: GRANT, ADMIN: ALL},
     # reasons, notes, callers' names, evidence and messages, erased for good on somebody's demand
     "notes.erase": {REGISTRY: GRANT, ADMIN: ALL},
+    # everything about one person, for whoever demands it; and erasing somebody who has left
+    "person.export": {REGISTRY: GRANT, ADMIN: ALL},
+    "person.erase": {REGISTRY: GRANT, ADMIN: ALL},
     # a student's own page; others read a student through their scope
     "attendance.read": {STUDENT: OWN, LECTURER: OWN, HEAD: GRANT, CURRICULUM: GRANT, REGISTRY: GRANT, FINANCE: GRANT,
                         AUDITOR: GRANT, ADMIN: ALL},

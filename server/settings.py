@@ -44,6 +44,8 @@ VARIABLES = {
     "smtp_user": "MUSTER_SMTP_USER",
     "smtp_password_file": "MUSTER_SMTP_PASSWORD_FILE",
     "reader_heads_days": "MUSTER_READER_HEADS_DAYS",
+    "retention": "MUSTER_RETENTION",
+    "retention_file": "MUSTER_RETENTION_FILE",
 }
 FILE = "muster.toml"
 #: registers are looked at again for 30 days (store/evidence.py), and gateways deliver again what is as old
@@ -107,6 +109,10 @@ class Settings:
     smtp_password_file: Path = Path()
     #: readers' head statements older than this are thinned to what the promise needs; 0: never
     reader_heads_days: int = 60
+    #: whether the retention rules are done; look with `muster retention --dry-run` first
+    retention: bool = False
+    #: the institution's own retention rules, over the shipped ones; empty: those alone
+    retention_file: Path = Path()
 
 
 def load(environ: Mapping[str, str], folder: Path) -> Settings:

@@ -70,6 +70,8 @@ class Campus:
     sessions: tuple[Session, ...]
     #: students who stand on no class list of these rooms, and whom the timetable therefore sends nowhere
     strangers: tuple[str, ...] = field(default=())
+    #: people with a card who are in no class: the staff of a residence
+    beside: tuple[Person, ...] = field(default=())
 
     def students_of(self, session: Session) -> Sequence[str]:
         """Ids of the students whom this session's class list names."""

@@ -24,6 +24,8 @@ _PRESENT = {"academicSessions", "classes", "courses", "enrollments", "orgs", "ro
 def write(campus: Campus, folder: Path) -> None:
     """Write `campus` into `folder`: the OneRoster files, `cards.csv` and `timetable.ics`."""
     folder.mkdir(parents=True, exist_ok=True)
+    everybody = [*campus.people.values(), *campus.beside]
+    students = {p.id for p in campus.people.values() if p.uid}
     first = min(s.starts_ms for s in campus.sessions)
     day = datetime.fromtimestamp(first / 1000, UTC).date()
     begin, end = (day - timedelta(days=60)).isoformat(), (day + timedelta(days=120)).isoformat()
@@ -77,15 +79,15 @@ def write(campus: Campus, folder: Path) -> None:
                 "org",
                 "",
             )
-            for p in campus.people.values()
+            for p in everybody
         ],
     )
     _csv(
         folder / "roles.csv",
         "sourcedId status dateLastModified userSourcedId roleType role beginDate endDate orgSourcedId userProfileSourcedId",
         [
-            (f"r-{p.id}", "", "", p.id, "primary", "student" if p.uid else "teacher", "", "", "org", "")
-            for p in campus.people.values()
+            (f"r-{p.id}", "", "", p.id, "primary", "student" if p.id in students else "teacher", "", "", "org", "")
+            for p in everybody
         ],
     )
     enrolments = []
@@ -100,7 +102,7 @@ def write(campus: Campus, folder: Path) -> None:
     _csv(
         folder / "cards.csv",
         "userSourcedId uid",
-        [(p.id, p.uid.hex().upper()) for p in campus.people.values() if p.uid],
+        [(p.id, p.uid.hex().upper()) for p in everybody if p.uid],
     )
     (folder / "timetable.ics").write_bytes("\r\n".join(_calendar(campus)).encode() + b"\r\n")
 

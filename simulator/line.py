@@ -75,7 +75,8 @@ class Line:
         self.folder = folder
         self._logs = folder / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._broker_url = broker_url
+        #: a broker that was there already, or None
+        self.broker_url = broker_url
         self.database_url = database_url or f"sqlite:///{folder / 'muster.db'}"
         self._gateways = gateways
         self._broker_port = free_port()
@@ -101,8 +102,8 @@ class Line:
     @property
     def broker(self) -> tuple[str, int]:
         """The broker's host and port."""
-        if self._broker_url:
-            parts = urlsplit(self._broker_url)
+        if self.broker_url:
+            parts = urlsplit(self.broker_url)
             return parts.hostname or "127.0.0.1", parts.port or 1883
         return "127.0.0.1", self._broker_port
 
@@ -128,28 +129,29 @@ class Line:
             writer.writerows([name, SITE, room] for room, name in readers.items())
         settings = self.folder / "readers"
         host, port = self.broker
-        broker = self._broker_url or f"mqtt://{host}:{port}"
+        broker = self.broker_url or f"mqtt://{host}:{port}"
         run(["reader", "add", "--bulk", str(table), "--out-dir", str(settings), "--broker", broker], env=env)
         for n in range(1, self._gateways + 1):
             _secret(self._token(n), run(["gateway", "add", f"g{n}"], env=env).strip())
-        self._accounts(campus, env)
+        self._accounts(campus)
         return settings
 
-    def _accounts(self, campus: Campus, env: dict[str, str]) -> None:
-        password = self.folder / "password"
+    def _accounts(self, campus: Campus) -> None:
         for visitor in visitors(campus):
             person = campus.people.get(visitor.person)
             shown = f"{person.given} {person.family}" if person else visitor.role
             who = f"{shown}, {visitor.role}" if person else visitor.role
             login = Login(who=who, name=visitor.name, password=secrets.token_urlsafe(9))
             more = ["--role", visitor.grant, "--name", shown]
-            self._staff(login, [*more, "--person", visitor.person] if person else more, password, env)
+            self.add_staff(login, [*more, "--person", visitor.person] if person else more)
             self.logins.append(login)
 
-    def _staff(self, login: Login, more: list[str], password: Path, env: dict[str, str]) -> None:
+    def add_staff(self, login: Login, more: list[str]) -> None:
+        """Make a staff account. more: the options of `muster staff add` beside its password's."""
         # In a file, not in the arguments: every process on a machine can see those.
+        password = self.folder / "password"
         _secret(password, login.password)
-        run(["staff", "add", login.name, *more, "--password-file", str(password)], env=env)
+        run(["staff", "add", login.name, *more, "--password-file", str(password)], env=self.env)
         password.unlink()
 
     def _token(self, n: int) -> Path:
@@ -157,7 +159,7 @@ class Line:
 
     def start_broker(self) -> None:
         """Start our own broker, unless there is one already."""
-        if not self._broker_url:
+        if not self.broker_url:
             command = [sys.executable, "-m", "simulator.broker", "--port", str(self._broker_port)]
             self.parts["broker"].append(Part("broker", command, log=self._logs / "broker.log"))
             self.parts["broker"][0].start()
@@ -176,7 +178,7 @@ class Line:
                 "--spool", str(self.folder / f"spool-{n}.db"), "--name", f"g{n}", "--http-port", str(http_port),
             )  # fmt: skip
             env = {
-                "MUSTER_GATEWAY_BROKER": self._broker_url or f"mqtt://{host}:{port}",
+                "MUSTER_GATEWAY_BROKER": self.broker_url or f"mqtt://{host}:{port}",
                 "MUSTER_CLOCK": self.env["MUSTER_CLOCK"],
             }
             gateway = Part(f"gateway g{n}", command, log=self._logs / f"gateway-{n}.log", env=env)

@@ -6,7 +6,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -20,11 +20,17 @@ from simulator.faults import Faults
 from simulator.line import Line, redirect
 from simulator.network import Wire
 from simulator.processes import Part, PartFailed
+from simulator.residence import ResidenceStage
+from simulator.residence_clock import closing, evening_now, length_s, today
+from simulator.residence_people import Residence, found
+from simulator.residence_plan import Evening, plan
 from simulator.unixport import runner
 from simulator.world import World, wall_ms
 
 #: the day's first door opens this long after the clock of a played day starts
 LEAD_MS = 12 * MINUTE_MS
+#: what is needed for a residence's evening is made so long before that evening closes, s
+AFTERNOON_S = 7 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +53,11 @@ class Script:
     #: how much faster than ours a handed-over campus's day is played
     speed: int = 1
     zone: str = "Europe/London"
+    #: who lives in the residence, and at how many kiosks they check in; 0: there is none
+    residents: int = 0
+    kiosks: int = 2
+    #: the residence alone, without doors: its evening is over soon after everybody came
+    residence_only: bool = False
 
 
 @dataclass
@@ -66,6 +77,13 @@ class Stage:
     _house: LightHouse | None = field(init=False, default=None)
     #: each reader's way to the broker, where the network may fail
     wires: list[Wire] = field(init=False, default_factory=list)
+    #: the residence and tonight's plan, where there is one
+    lodging: ResidenceStage | None = field(init=False, default=None)
+    evening: Evening | None = field(init=False, default=None)
+    #: the evening's date
+    day: date = field(init=False, default=date.min)
+    #: when it closes, epoch seconds of the campus's clock; None: nobody waits for that
+    closes_s: float | None = field(init=False, default=None)
     _origin_s: float = field(init=False, default=0.0)
     _offset_s: float = field(init=False, default=0.0)
 
@@ -89,6 +107,7 @@ class Stage:
         script = self.script
         files = self.folder / "campus"
         starts_ms = 0  # of a played day
+        residence: Residence | None = None
         if script.campus is None:
             self.campus = invent(
                 seed=script.seed,
@@ -97,20 +116,37 @@ class Stage:
                 now_ms=int(wall_ms()),
                 zone=script.zone,
             )
-            campus_files.write(self.campus, files)
             clock = ""
+            if script.residents:
+                residence = found(self.campus, seed=script.seed, residents=script.residents, kiosks=script.kiosks)
+                self.campus = replace(self.campus, beside=tuple(residence.staff.values()))
+            if script.residence_only:
+                self.day = script.day or today(script.zone)
+                self.closes_s = closing(self.day, script.zone)
+                # What is made beforehand is made in the afternoon of that day.
+                clock = f"offset_s={self.closes_s - AFTERNOON_S - time.time():.3f}"
+            campus_files.write(self.campus, files)
         else:
             files = script.campus
             assert script.day is not None
             self.campus = campus_files.read(files, script.day, script.zone)
             starts_ms = min(s.starts_ms for s in self.campus.sessions) - 30 * MINUTE_MS - LEAD_MS
             clock = f"offset_s={(starts_ms - 60 * MINUTE_MS) / 1000 - time.time():.3f}"
-        readers = {room: room.lower() for room in self.campus.rooms}
+        readers = {} if script.residence_only else {room: room.lower() for room in self.campus.rooms}
         self.line = Line(
             self.folder, broker_url=script.broker, database_url=script.database, gateways=script.gateways, clock=clock
         )
         await asyncio.to_thread(self.line.start_broker)
+        if residence is not None and not script.residence_only:
+            self.day = evening_now(self.folder / "profiles", script.zone)
+            self.line.env["MUSTER_PROFILES_DIR"] = str(self.folder / "profiles")
         settings = await asyncio.to_thread(self.line.provision, self.campus, files, readers, self.say)
+        if residence is not None:
+            self.lodging = ResidenceStage(
+                residence, self.line, self.folder / "residence", seed=script.seed, clock=self.now_ms, say=self.say
+            )
+            self.evening = plan(residence, seed=script.seed)
+            await asyncio.to_thread(self.lodging.provision)
         if script.campus is not None:
             # From here on the campus's time runs; the first door opens soon.
             self._origin_s = time.time()
@@ -118,10 +154,16 @@ class Stage:
             self.line.env["MUSTER_CLOCK"] = (
                 f"origin_s={self._origin_s:.3f},offset_s={self._offset_s:.3f},scale={script.speed}"
             )
+        elif residence is not None and script.residence_only:
+            # So that the evening, as the shipped profile has it, ends when everybody has come.
+            assert self.evening is not None and self.closes_s is not None
+            self._offset_s = self.closes_s - length_s(residence, self.evening) - time.time()
+            self.line.env["MUSTER_CLOCK"] = f"offset_s={self._offset_s:.3f}"
         self.say("starting store and gateway")
         await asyncio.to_thread(self.line.start)
-        self.say("starting readers")
-        await self._start_doors(readers, settings)
+        if readers:
+            self.say("starting readers")
+            await self._start_doors(readers, settings)
         self.world = World(self._doors, seed=script.seed, clock=self.now_ms)
 
     async def _start_doors(self, readers: dict[str, str], settings: Path) -> None:
@@ -203,6 +245,14 @@ class Stage:
                 raise PartFailed(f"these doors did not open within {timeout_s:.0f} s: {', '.join(dark)}")
             await asyncio.sleep(0.05)
 
+    async def lodge(self) -> None:
+        """The residence's evening, once its kiosks are there: enrolments, and everybody who comes."""
+        assert self.lodging is not None and self.evening is not None
+        await self.lodging.enrol()
+        kinds = ", ".join(f"{n} {kind}" for kind, n in self.evening.kinds().items())
+        self.say(f"the residence's evening: {kinds}; {len(self.evening.missing)} stay away")
+        await self.lodging.play(self.evening)
+
     @property
     def boards(self) -> int:
         """How many doors run on real MicroPython."""
@@ -248,6 +298,8 @@ class Stage:
                 cursor = page["next"]
 
     async def _take_down(self) -> None:
+        if self.lodging:
+            await self.lodging.close()
         for door in self._doors.values():
             if isinstance(door, BoardDoor):
                 await door.close()

@@ -1,4 +1,4 @@
-"""The commands `muster import oneroster` and `muster import timetable`. docs/imports.md is their manual."""
+"""The commands `muster import oneroster`, `timetable` and `residence`. docs/imports.md is their manual."""
 
 from __future__ import annotations
 
@@ -61,7 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("--zone", default="", help="IANA time zone of starts that name none")
     two.add_argument("--source", default="", help="name of the timetable (timetable)")
     two.set_defaults(work=_timetable)
-    for each in (one, two):
+    three = commands.add_parser("residence", help="the residence's houses, residents and duty staff from CSV files")
+    three.add_argument("path", type=Path, metavar="FOLDER", help="with houses.csv, residents.csv, duty.csv, or some")
+    three.add_argument("--source", default="residence", help="name of the system it comes from (residence)")
+    three.set_defaults(work=_residence)
+    for each in (one, two, three):
         each.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
         each.add_argument("--confirm", action="store_true", help="go on where more than 5 percent end or move")
         each.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -98,6 +102,20 @@ def _timetable(arguments: argparse.Namespace) -> Done:
             arguments.path,
             rules,
             zone=arguments.zone,
+            dry=arguments.dry_run,
+            confirm=arguments.confirm,
+            progress=progress,
+        )
+
+    return _with_store(arguments, work)
+
+
+def _residence(arguments: argparse.Namespace) -> Done:
+    def work(store: run.Store, progress: Progress) -> Done:
+        return run.import_residence(
+            store,
+            arguments.path,
+            source=_source(arguments.source),
             dry=arguments.dry_run,
             confirm=arguments.confirm,
             progress=progress,

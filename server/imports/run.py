@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from server.clock import Clock
-from server.imports import bundle, cardlist, icsfile, matching, occurrences, oneroster, roster_plan, timetable_plan
+from server.imports import (
+    bundle,
+    cardlist,
+    icsfile,
+    matching,
+    occurrences,
+    oneroster,
+    residence,
+    roster_plan,
+    timetable_plan,
+)
 from server.imports.badrows import BadRows, ImportRefused, NeedsConfirmation, RowsRefused, quoted
 from server.imports.occurrences import Occurrence
 from server.imports.progress import Progress
@@ -16,7 +26,18 @@ from server.imports.rules import SKIP, Rules, plain, zone_named
 from server.imports.summary import Summary
 from server.imports.timetable_plan import WantedSession
 from server.policy.profile import Profiles
-from server.store import cards, engine, imported, imported_cards, imported_sessions
+from server.scope import Scope
+from server.store import (
+    accounts,
+    campus,
+    cards,
+    engine,
+    imported,
+    imported_cards,
+    imported_residence,
+    imported_sessions,
+    residence_admin,
+)
 from server.store.engine import Connection, Engine
 from server.store.institutions import Institution
 from server.vault import Vault
@@ -153,6 +174,60 @@ def import_timetable(
 
     digest = bundle.digest_of({path.name: data})
     return _run(store, "timetable", rules.source, digest, started_ms, work, bad, dry, confirm, tell, step)
+
+
+def import_residence(
+    store: Store,
+    folder: Path,
+    *,
+    source: str = "residence",
+    dry: bool = False,
+    confirm: bool = False,
+    progress: Progress | None = None,
+    step: Callable[[Connection, str], None] | None = None,
+) -> Done:
+    """Import the residence's houses, residents and duty staff: a folder with the files of imports/residence.py.
+
+    Raises RowsRefused, NeedsConfirmation, ImportRefused.
+    """
+    files = {name: _bytes(folder / name) for name in residence.FILES if (folder / name).is_file()}
+    if not files:
+        raise ImportRefused("import-path", f"{folder.name} holds none of {', '.join(residence.FILES)}")
+    scope = accounts.at_the_console(store.institution.id)
+    return import_residence_files(
+        store, scope, files, source=source, dry=dry, confirm=confirm, progress=progress, step=step
+    )
+
+
+def import_residence_files(
+    store: Store,
+    scope: Scope,
+    files: Mapping[str, bytes],
+    *,
+    source: str = "residence",
+    dry: bool = False,
+    confirm: bool = False,
+    progress: Progress | None = None,
+    step: Callable[[Connection, str], None] | None = None,
+) -> Done:
+    """The same with the files' bytes by their names, for whoever is signed in. Raises NotAllowed too."""
+    campus.need_whole(scope, residence_admin.MANAGE)
+    tell = progress or Progress(None)
+    started_ms = store.clock.now_ms()
+    bad = BadRows()
+    tell.step("reading the files")
+    wanted = residence.read(files, zone_named(store.institution.time_zone), bad)
+
+    def work(connection: Connection, now_ms: int) -> tuple[Summary, Callable[[imported.Step], None] | None]:
+        tell.step("comparing with what is held")
+        held = imported_residence.held(connection, store.institution.id, now_ms)
+        changes, summary = residence.plan(wanted, held, source, now_ms, bad)
+        if not changes.any():
+            return summary, None
+        return summary, lambda each: residence.apply(connection, scope, source, changes, now_ms, each)
+
+    digest = bundle.digest_of(files)
+    return _run(store, "residence", source, digest, started_ms, work, bad, dry, confirm, tell, step)
 
 
 def _run(

@@ -95,7 +95,8 @@ class Answering:
         """Authentic swipes say as well which class list they were judged by."""
         newest: dict[int, int] = {}
         for made in records:
-            version_ms = made.said.values["roster"] if made.said and made.said.kind == "swipe" else None
+            judged = made.said is not None and made.said.kind in ("swipe", "checkin")
+            version_ms = made.said.values["roster"] if made.said and judged else None
             if version_ms is not None:
                 newest[made.reader.id] = max(version_ms, newest.get(made.reader.id, 0))
         for reader_id, version_ms in sorted(newest.items()):

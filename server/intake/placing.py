@@ -7,6 +7,7 @@ from typing import Any
 
 from firmware.contract import statement
 from server.intake.desk import Desk, Record
+from server.intake.kiosks import KINDS, Kiosks
 from server.store import cards, due, journals, swipes
 
 
@@ -15,12 +16,14 @@ class Placing:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
+        self._kiosks = Kiosks(desk)
 
     def read(self, new: list[tuple[int, Record]], held: dict[tuple[int, str], journals.Journal]) -> None:
         """Open new journals, pair clocks, and place new swipes in time, at a room, with a person."""
         facts: list[dict[str, Any]] = []
         pairs: list[dict[str, Any]] = []
         repaired: dict[int, list[swipes.Pair]] = {}
+        told: list[tuple[int, Record, journals.Journal]] = []
         for row_id, made in new:
             journal = held[made.reader.id, made.journal]
             if made.said is None:
@@ -29,8 +32,8 @@ class Placing:
             if made.said.kind == "open":
                 continue
             elif made.said.kind == "clock":
-                told = values["boot_ms"], values["wall_ms"], values["uncertainty_ms"]
-                repaired.setdefault(journal.id, []).append(told)
+                pair = values["boot_ms"], values["wall_ms"], values["uncertainty_ms"]
+                repaired.setdefault(journal.id, []).append(pair)
                 pairs.append(
                     {
                         "record_id": row_id,
@@ -39,9 +42,12 @@ class Placing:
                         **{name: values[name] for name in ("boot_ms", "wall_ms", "uncertainty_ms")},
                     }
                 )
+            elif made.said.kind in KINDS:
+                told.append((row_id, made, journal))
             else:
                 facts.append(self._fact(row_id, made, journal))
         journals.add_clock_pairs(self.desk.connection, pairs)
+        self._kiosks.read(told, repaired)
         known = swipes.pairs_of(self.desk.connection, {fact["journal_id"] for fact in facts} | repaired.keys())
         old = swipes.told_of(self.desk.connection, repaired)
         if not facts and not old:
@@ -64,6 +70,9 @@ class Placing:
         changed = []
         for row in old:
             read = placer.read(row._mapping)
+            if row.token is None and row.person_id is not None:
+                # Its token was taken out since (store/emptying.py): whose it was stays.
+                read |= {"person_id": row.person_id, "verdict": None}
             if (read["at_ms"], read["uncertainty_ms"]) == (row.at_ms, row.at_uncertainty_ms):
                 continue
             changed.append(

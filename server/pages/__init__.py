@@ -17,6 +17,7 @@ from server.pages import (
     provider,
     request_form,
     requests,
+    residence_routes,
     sign_in,
 )
 from server.pages.desk import Desk
@@ -34,6 +35,7 @@ for _part in (
     campus_routes,
     request_form,
     requests,
+    residence_routes,
 ):
     router.include_router(_part.router)
 

@@ -12,7 +12,7 @@ from server.pages.account import at, sentence
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, clean, form, number
 from server.pages.rendering import page
-from server.scope import COURSE, DEPARTMENT, INSTITUTION, LECTURER, ROLE_NAMES
+from server.scope import COURSE, DEPARTMENT, INSTITUTION, LECTURER, RESIDENCE_HOUSE, ROLE_NAMES
 from server.store import accounts, campus, tokens
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
@@ -20,7 +20,12 @@ from server.store.engine import reading, writing
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
 
-SCOPE_NAMES = {INSTITUTION: "the whole institution", DEPARTMENT: "a department", COURSE: "a course"}
+SCOPE_NAMES = {
+    INSTITUTION: "the whole institution",
+    DEPARTMENT: "a department",
+    COURSE: "a course",
+    RESIDENCE_HOUSE: "a house of the residence",
+}
 SAID = {
     "added": "The account is made.",
     "granted": "The role is given. Whoever was signed in with this account signs in again.",

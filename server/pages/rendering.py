@@ -18,7 +18,7 @@ STATIC = HERE / "static"
 
 def _version() -> str:
     digest = hashlib.sha256()
-    for name in ("muster.css", "muster.js", "passkeys.js"):
+    for name in ("muster.css", "muster.js", "passkeys.js", "roll-call.js"):
         digest.update((STATIC / name).read_bytes())
     return digest.hexdigest()[:12]
 
@@ -60,6 +60,7 @@ MENU: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("Trips", "/trips", ("/paper",), ("trip.plan",)),
     ("Requests", "/requests", (), ("request.read",)),
     ("Unmarked", "/compliance", (), ("compliance.read",)),
+    ("Residence", "/residence", (), ("residence.read",)),
     ("Registry", "/registry", (), ("campus.read",)),
     ("Emergency", "/emergency", (), ("emergency.read",)),
     ("Doors", "/doors", (), ("doors.read",)),

@@ -94,3 +94,27 @@ def _write_row(sheet: Worksheet, number: int, row: Sequence[str | int]) -> None:
         elif cell:
             # A cell takes 32,767 characters.
             sheet.write_string(number, column, cell[:32_000])
+
+
+def table(form: str, headings: Sequence[str], rows: Iterable[Sequence[str | int]], title: str) -> bytes:
+    """A small table of any columns as a file: CSV or XLSX, guarded as registers are."""
+    if form == CSV:
+        into = io.StringIO()
+        into.write("\ufeff")
+        writer = csv.writer(into, lineterminator="\r\n")
+        writer.writerow(headings)
+        writer.writerows([guarded(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+        return into.getvalue().encode()
+    file = io.BytesIO()
+    book = xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
+                                      "strings_to_numbers": False})  # fmt: skip
+    sheet = book.add_worksheet(title)
+    bold = book.add_format({"bold": True})
+    sheet.freeze_panes(1, 1)
+    sheet.set_column(0, 0, 28)
+    for column, heading in enumerate(headings):
+        sheet.write_string(0, column, heading, bold)
+    for number, row in enumerate(rows, start=1):
+        _write_row(sheet, number, row)
+    book.close()
+    return file.getvalue()

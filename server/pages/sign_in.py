@@ -14,7 +14,7 @@ from server import csrf, scope
 from server.api.signed_in import COOKIE
 from server.declared import public, signed_in
 from server.errors import NotSignedIn
-from server.pages import device, entering
+from server.pages import device, entering, residence_roll_call
 from server.pages.desk import Desk, Signed, desk_of
 from server.pages.guard import PageRoute, by_cookie, check_csrf, form, safe_next
 from server.pages.rendering import page
@@ -34,7 +34,7 @@ HOMES = {
     scope.CURRICULUM: "/today",
     scope.REGISTRY: "/registry",
     scope.FINANCE: "/requests",
-    scope.RESIDENCE: "/emergency",
+    scope.RESIDENCE: "/residence",
     scope.TECHNICIAN: "/doors",
     scope.AUDITOR: "/today",
     scope.ADMIN: "/today",
@@ -154,4 +154,5 @@ def sign_out(signed: Signed, fields: Form) -> Response:
         logins.sign_out(connection, signed.request.cookies.get(COOKIE, ""), signed.now_ms())
     answer = RedirectResponse("/sign-in?said=signed-out", status_code=303)
     entering.forget(answer)
+    residence_roll_call.let_go(signed.request.cookies, answer)
     return answer

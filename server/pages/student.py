@@ -15,7 +15,7 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local
 from server.pages.rendering import page
-from server.store import absences, attendance, lost_cards, messages
+from server.store import absences, attendance, lost_cards, messages, residence_reach
 from server.store.absences import Absence
 from server.store.attendance import Coming, Term
 from server.store.engine import Connection, reading, writing
@@ -54,6 +54,7 @@ def me(signed: Signed, term: str = "", said: str = "") -> Response:
         mine = absences.of_person(connection, signed.scope, person_id, 20)
         cards = lost_cards.of_person(connection, signed.scope, person_id)
         told = messages.to_person(connection, person_id)
+        lives = residence_reach.house_of(connection, person_id, local.now_ms) is not None
     working = [one for one in cards if one.to_ms is None or one.to_ms > local.now_ms]
     return page(
         signed.request,
@@ -61,6 +62,7 @@ def me(signed: Signed, term: str = "", said: str = "") -> Response:
         login=signed.login,
         who=who,
         said=_SAID.get(said),
+        lives=lives,
         modules=attended.modules(signed.desk, rows, local),
         coming=[_coming(signed, one, local, mine) for one in coming],
         ahead_days=AHEAD_DAYS,

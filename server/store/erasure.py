@@ -68,7 +68,7 @@ def _erase(
         raise StoreError("text-reason", "say why they are erased, without repeating what stands in them")
     if not found:
         return 0
-    why = notes.add(connection, scope.institution_id, reason.strip(), scope.account_id, now_ms)
+    why = notes.add(connection, scope.institution_id, reason.strip(), scope.account_id or None, now_ms)
     cited = notes.cited(connection, [why])[why]
     touched = sorted({place.session_id for one in found for place in one.places if place.session_id is not None})
     derivations.lock_registers(connection, scope.institution_id, touched)
@@ -86,7 +86,8 @@ def _erase(
                 session_id=session_id,
                 kind=ERASE,
                 body={**body, "note": cited},
-                by_account_id=scope.account_id,
+                # 0: a command on the server's own machine
+                by_account_id=scope.account_id or None,
                 now_ms=now_ms,
             )
     _copies(connection, found, now_ms)

@@ -141,6 +141,12 @@ def texts(connection: Connection, identities: Iterable[tuple[int, int]]) -> dict
     return found
 
 
+def mac_of(connection: Connection, identity: tuple[int, int]) -> bytes:
+    """The MAC of the record that is held under this (journal id, seq); empty where none is."""
+    query = select(record.c.mac).where(record.c.journal_id == identity[0], record.c.seq == identity[1])
+    return bytes(connection.execute(query).scalar() or b"")
+
+
 def add_clock_pairs(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Insert what clock records say."""
     _ADD_PAIRS.each(connection, rows)

@@ -23,6 +23,7 @@ from server.store.schema import (
     session_room,
     site,
 )
+from server.store.schema_residence import kiosk
 
 #: a version is the store's time when it was made, or just above the last: one further ahead was never issued
 AHEAD_MS = 24 * 3_600_000
@@ -50,6 +51,8 @@ _PLACED = Prepared(
     .where(
         placement.c.institution_id == _INSTITUTION,
         reader.c.ended_ms.is_(None),
+        # A kiosk of the residence has a list of its own (derive/residents.py).
+        placement.c.reader_id.not_in(select(kiosk.c.reader_id)),
         placement.c.from_ms <= _TO,
         or_(placement.c.to_ms.is_(None), placement.c.to_ms > _FROM),
     )
@@ -126,6 +129,11 @@ def _tokens(dialect: str) -> Select:
 _TOKENS = Prepared(_tokens)
 
 
+def oldest_card_key(connection: Connection, institution_id: int, now_ms: int) -> int | None:
+    """The oldest card key that holds: every reader has it. None: there is none yet."""
+    return _OLDEST_KEY.scalar(connection, {"institution": institution_id, "now_ms": now_ms})
+
+
 def tokens(
     connection: Connection, institution_id: int, session_ids: Iterable[int], now_ms: int
 ) -> dict[int, set[bytes]]:
@@ -133,7 +141,7 @@ def tokens(
 
     The oldest key: every reader has it; a swipe during a rotation brings both tokens.
     """
-    key_id = _OLDEST_KEY.scalar(connection, {"institution": institution_id, "now_ms": now_ms})
+    key_id = oldest_card_key(connection, institution_id, now_ms)
     found: dict[int, set[bytes]] = {}
     wanted = sorted(set(session_ids))
     for start in range(0, len(wanted), 500):

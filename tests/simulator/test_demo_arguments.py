@@ -13,6 +13,11 @@ from simulator.demo import USAGE, main
         (["--campus", "somewhere", "--day", "2026-10-06"], "is played with --check"),
         (["--readers", "0"], "1 to 400 readers"),
         (["--readers", "9", "--students", "3"], "at least as many students"),
+        (["--residence-only"], "is played with --check"),
+        (["--check", "--residence-only", "--residents", "0"], "needs residents"),
+        (["--check", "--residents", "9", "--students", "8"], "as many students as residents"),
+        (["--check", "--residents", "3", "--kiosks", "4"], "at least as many residents"),
+        (["--check", "--campus", "somewhere", "--day", "2026-10-06", "--residents", "3"], "has no residence"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_reason(arguments, said, capsys):

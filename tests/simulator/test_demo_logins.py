@@ -37,7 +37,8 @@ def test_a_campus_of_one_room_still_has_every_role():
 
 
 def test_the_printed_lines_say_as_whom_and_where_to_look_first():
-    lines = login_lines([("Ada Lowe, student", "student", "s3cret"), ("registry", "registry", "pw")])
+    logins = [("Ada Lowe, student", "student", "s3cret"), ("registry", "registry", "pw"), ("staff", "warden", "pw")]
+    lines = login_lines(logins)
     assert "student / s3cret" in lines[0] and "Ada Lowe, student" in lines[0] and "/me" in lines[0]
-    assert "/registry" in lines[1]
+    assert "/registry" in lines[1] and "/residence" in lines[2]
     assert set(FIRST_PAGES) >= {one.name for one in visitors(campus())}

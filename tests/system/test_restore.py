@@ -8,8 +8,7 @@ import asyncio
 
 import pytest
 
-from simulator.check import Outcome, compare
-from simulator.demo import NEAR_MS
+from simulator.check import NEAR_MS, Outcome, compare
 from simulator.people import Plan, around_now
 from simulator.play import Script, Stage
 from simulator.processes import run

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import itertools
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from firmware.contract import statement
+from server.derive import check_ins as judging
+from server.policy.oddities import ONE_CARD, Odd
 from server.scope import STUDENT
-from server.store import absence_decisions, absences, alarms, logins, notes, schema, schema_rights, schema_work, trips
+from server.store import (
+    absence_decisions,
+    absences,
+    alarms,
+    cards,
+    logins,
+    notes,
+    residence_acts,
+    residence_admin,
+    residence_flags,
+    residence_leaves,
+    residence_templates,
+    schema,
+    schema_rights,
+    schema_work,
+    trips,
+)
 from server.store.engine import reading, writing
 from server.store.hands import Wanted, record
 from tests.server.filetypes.files import LETTER
 from tests.server.pages.requesting import DAY, Corrected, ask, decide, made
-from tests.server.pages.school import HASHER, PASSWORD, Visitor
+from tests.server.pages.school import HASHER, LONDON, PASSWORD, Visitor
 from tests.server.store_world import HOUR, MIN
 
 NAMES = """Amara Okafor|Anton Weiß|Beatriz Álvarez Núñez|Chen Yu-Ting|Daniel O’Sullivan|Elif Yıldız|Farah Haddad
@@ -46,6 +66,7 @@ class College(Corrected):
         self._absences()
         self._requests()
         self._office()
+        self._residence()
 
     def number(self) -> int:
         return next(self._numbers)
@@ -232,12 +253,57 @@ class College(Corrected):
         self.made(schema_rights.passkey, account_id=self.accounts["ada"], credential_id=b"k", public_key=b"k",
                   name="My telephone", created_ms=self.now_ms - DAY)  # fmt: skip
 
+    def _residence(self) -> None:
+        """North House yesterday evening in every state, a leave to answer, a flag, a consent; South House is empty."""
+        world, now_ms, rita, admin = self.world, self.now_ms, self.scope("rita"), self.scope("admin")
+        eve, evening = date(2026, 10, 4), int(datetime(2026, 10, 4, 18, 0, tzinfo=LONDON).timestamp() * 1000)
+        board = self.world.reader("north-hall", room=None)
+        board.boot(at_ms=evening - HOUR)
+        reader_id = next(row.id for row in world.all(schema.reader) if row.name == "north-hall")
+        with writing(world.engine) as c:
+            self.house = residence_admin.add_house(c, rita, "NH", "North House", now_ms)
+            residence_admin.add_house(c, rita, "SH", "South House on the river", now_ms)
+            for n, one in enumerate(self.students[:12]):
+                residence_admin.add_resident(
+                    c, rita, self.house, one, evening - 9 * DAY, now_ms, floor=str(n // 4), room=f"{n // 4}.{n:02}"
+                )
+            residence_admin.add_duty(c, rita, self.house, self.bob, evening - 9 * DAY, now_ms)
+            residence_admin.place_kiosk(c, rita, reader_id, self.house, evening - 9 * DAY, now_ms)
+        for n in range(5):
+            at_ms = evening + (20 + 9 * n) * MIN
+            tokens = [statement.Token(k, t) for k, t in cards.token_for(self.uids[n], world.keys)]
+            board.say(
+                "checkin", evidence=statement.evidence_of(tokens), method="finger", witness=None,
+                boot_ms=at_ms - board.booted_ms, wall_ms=at_ms, clock="sync", uncertainty_ms=10, verdict="green",
+                tries=0, place="fixed", cell=None, fix=None, roster=None,
+            )  # fmt: skip
+        self.deliver(*board.lines, board.hello(), board.head(evening + 5 * HOUR))
+        with writing(world.engine) as c:
+            judging.judge_due(c, world.profiles, world.institution_id, now_ms)
+            for place, kind, reason, text in (
+                (5, "entry", "injury", "Ankle in plaster, cannot come down"), (6, "excuse", "guest-visit", ""),
+                (8, "call", "", "No answer"), (8, "note", "", "A friend says that she is at her mother's"),
+            ):  # fmt: skip
+                person_id = self.students[place]
+                residence_acts.act(c, admin, world.profiles, person_id, eve, kind, reason, text, now_ms)
+            leave = residence_leaves.ask(c, admin, self.students[7], eve, eve, "A wedding", now_ms)
+            residence_leaves.decide(c, admin, leave, True, "Enjoy it", now_ms)
+            residence_leaves.ask(c, admin, self.students[9], eve, eve + timedelta(days=3), "My father is ill", now_ms)
+            residence_acts.hand_over(c, admin, self.house, eve, "The lift sticks; the porter knows.", now_ms)
+            residence_templates.arm(
+                c, admin, self.students[0], reader_id, "finger-2026-1", now_ms, text_digest="ab" * 32
+            )
+            odd = Odd(kind=ONE_CARD, subject="college", house_id=self.house, reader_id=reader_id,
+                      person_id=self.students[3], at_ms=evening + HOUR, last_ms=evening + 2 * HOUR, count=4,
+                      detail={"kiosk": "north-hall"})  # fmt: skip
+            residence_flags.raise_all(c, world.institution_id, [odd])
+
     def thing(self, noun: str) -> int | None:
         """The one of this noun that the pictures show; None: tests/server/walk/objects.py makes one."""
         return {
             "session": self.now, "person": self.students[0], "request": self.request, "absence": self.absence,
             "trip": self.trip, "report": self.report, "schedule": self.schedule, "attachment": self.attachment,
-            "account": self.accounts["ada"], "term": self.term,
+            "account": self.accounts["ada"], "term": self.term, "house": self.house, "resident": self.students[0],
         }.get(noun)  # fmt: skip
 
     def cookie(self, name: str) -> str:

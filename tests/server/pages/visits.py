@@ -24,6 +24,11 @@ NOT_PAGES = {
     "/export/file": "a file; as a page to print it is below",
     "/attachments/{attachment}": "a file",
     "/registry/imports/{schedule}/bad-rows": "a file",
+    "/residence/worker.js": "a script",
+    "/residence/houses/{house}/live": "a piece of the board, for htmx",
+    "/residence/houses/{house}/missing/live": "a piece of the list, for htmx",
+    "/residence/houses/{house}/roll-call/live": "the roll-call again, for a phone to keep",
+    "/residence/houses/{house}/month/file": "a file",
 }
 #: whoever comes first and may: the one for whom the page is made
 WHO = {
@@ -112,6 +117,12 @@ def _more(college: College) -> Iterator[Visit]:
         ("registers to print", f"/sessions/{college.before}/export/file?form=print", "ada"),
         ("export of one student", f"/export?student={one}", "rita"),
         ("emergency for residence staff", "/emergency?hours=1", "ros"),
+        ("residence, the evening before", f"/residence/houses/{college.house}?day=2026-10-04", "ros"),
+        ("residence, who was missing", f"/residence/houses/{college.house}/missing?day=2026-10-04", "ros"),
+        ("residence, board as an auditor", f"/residence/houses/{college.house}?day=2026-10-04", "otto"),
+        ("residence, somebody who was missing", f"/residence/residents/{college.students[8]}", "ros"),
+        ("residence, consent in Hindi", f"/residence/residents/{two}/enrol?language=hi", "ros"),
+        ("residence, flags that are closed", "/residence/flags?closed=yes", "ros"),
         ("account without a person", "/account", "admin"),
         ("accounts, none found", "/accounts?q=nobody", "admin"),
     ):

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from tests.server.policy.evening_sums import EVENINGS
 from tests.server.policy.given import Given
 from tests.server.policy.questions import QUESTIONS
 from tests.server.policy.sums import SUMS
 
 FOLDER = Path(__file__).parent / "cases"
-SUBJECTS = QUESTIONS | SUMS
+SUBJECTS = QUESTIONS | SUMS | EVENINGS
 
 
 @dataclass(frozen=True, kw_only=True)

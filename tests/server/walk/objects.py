@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.store import attachments, logins, schema, schema_rights, schema_work
+from server.store import attachments, logins, schema, schema_residence, schema_rights, schema_work
 from server.store.engine import reading, writing
 
 #: noun -> (walk, visitor) -> (the first, the other)
@@ -286,3 +286,122 @@ def schedule(walk, visitor):
         last_report='{"bad": 1, "bad_rows": [["users.csv", 2, "user", "not usable"]]}',
     )
     return both(made)
+
+
+# the residence: a house ONE in which the first student lives, and a house TWO
+
+
+@of("house")
+def house(walk, visitor):
+    return walk.houses
+
+
+@of("resident")
+def resident(walk, visitor):
+    return walk.students
+
+
+@of("residency")
+def residency(walk, visitor):
+    found = {row.house_id: row.id for row in walk.world.all(schema_residence.residency)}
+    return found[walk.houses[0]], found[walk.houses[1]]
+
+
+@of("duty")
+def duty(walk, visitor):
+    made = [
+        walk.made(schema_residence.duty, house_id=one, person_id=staff, source="test", from_ms=0)
+        for one, staff in zip(walk.houses, walk.lecturers, strict=True)
+    ]
+    return made[0], made[1]
+
+
+@of("kiosk")
+def kiosk(walk, visitor):
+    readers = {row.name: row.id for row in walk.world.all(schema.reader)}
+    made = []
+    for n, house_id in enumerate(walk.houses):
+        reader_id = readers.get(f"walk-{n}", min(readers.values()) + n)
+        walk.made(schema_residence.kiosk, reader_id=reader_id, house_id=house_id, capacity=10, from_ms=0)
+        made.append(reader_id)
+    return made[0], made[1]
+
+
+@of("evening_act")
+def evening_act(walk, visitor):
+    made = [
+        walk.made(
+            schema_residence.evening_act,
+            person_id=person_id,
+            house_id=house_id,
+            evening="2026-10-04",
+            kind="call",
+            by_account_id=walk.accounts["victim"],
+            at_ms=walk.school.now_ms,
+        )
+        for person_id, house_id in zip(walk.students, walk.houses, strict=True)
+    ]
+    return made[0], made[1]
+
+
+@of("leave")
+def leave(walk, visitor):
+    made = [
+        walk.made(
+            schema_residence.residence_leave,
+            person_id=person_id,
+            first="2026-11-01",
+            last="2026-11-02",
+            asked_ms=walk.school.now_ms,
+            asked_by_account_id=walk.accounts["victim"],
+            state="asked",
+        )
+        for person_id in walk.students
+    ]
+    return made[0], made[1]
+
+
+@of("flag")
+def flag(walk, visitor):
+    made = [
+        walk.made(
+            schema_residence.residence_flag,
+            house_id=one,
+            kind="opened",
+            subject="walk",
+            at_ms=walk.school.now_ms,
+            last_ms=walk.school.now_ms,
+        )
+        for one in walk.houses
+    ]
+    return made[0], made[1]
+
+
+@of("template")
+def template(walk, visitor):
+    made = []
+    for n, (person_id, reader_id) in enumerate(zip(walk.students, kiosk(walk, visitor), strict=True)):
+        agreed = walk.made(
+            schema_residence.consent,
+            person_id=person_id,
+            purpose="finger",
+            text_version="1",
+            text_digest="0" * 64,
+            language="en",
+            given_ms=walk.school.now_ms,
+            taken_by_account_id=walk.accounts["victim"],
+        )
+        made.append(
+            walk.made(
+                schema_residence.template,
+                reader_id=reader_id,
+                slot=n,
+                generation=walk.number(),
+                person_id=person_id,
+                consent_id=agreed,
+                state="wanted",
+                asked_ms=walk.school.now_ms,
+                asked_by_account_id=walk.accounts["victim"],
+            )
+        )
+    return made[0], made[1]

@@ -33,11 +33,12 @@ from server.scope import (
     OWN,
     REGISTRY,
     RESIDENCE,
+    RESIDENCE_HOUSE,
     STUDENT,
     TECHNICIAN,
     Scope,
 )
-from server.store import logins, schema, schema_rights
+from server.store import logins, schema, schema_residence, schema_rights
 from server.store.engine import Engine, reading, writing
 from tests.server.pages.school import HASHER, School
 from tests.server.walk.objects import MAKERS, noun_of
@@ -71,6 +72,7 @@ WHO = (
     Who("finance", FINANCE),
     Who("finance-of-one", FINANCE, DEPARTMENT),
     Who("residence", RESIDENCE),
+    Who("residence-of-one", RESIDENCE, RESIDENCE_HOUSE),
     Who("technician", TECHNICIAN),
     Who("auditor", AUDITOR),
     Who("auditor-of-one", AUDITOR, DEPARTMENT),
@@ -130,10 +132,17 @@ def wanted(route: Route, who: Who, *, first: bool, owned: bool) -> str:
     reach = reach_of(who, said)
     if reach in (NONE, ALL):
         return YES if reach == ALL else NO
+    # A department has no house, and a house no department: a grant for the one reaches nothing of the other.
+    if who.scope == DEPARTMENT and reach == GRANT and _of_residence(said):
+        return NO if route.parameters else EITHER
     if owned:
         return YES if first else NO
     # A part of the institution: what belongs to no part of it is the page's own decision.
     return YES if reach == OWN and not route.parameters else EITHER
+
+
+def _of_residence(said: declared.Declared) -> bool:
+    return all(act.startswith("residence.") for act in said.acts)
 
 
 class Store(Protocol):
@@ -225,6 +234,12 @@ class Walk:
         for n, group in enumerate(self.groups):
             school.group = group
             self.sessions.append(school.session(f"Walk {n}", room=n, staff=[self.lecturers[n]]))
+        #: a house of the residence for each, in which that department's student lives
+        self.houses = tuple(
+            self.made(schema_residence.house, source="test", code=name, name=name) for name in ("ONE", "TWO")
+        )
+        for house_id, student in zip(self.houses, self.students, strict=True):
+            self.made(schema_residence.residency, house_id=house_id, person_id=student, source="test", from_ms=0)
         boards = [school.reader(f"walk-{n}", room=n) for n in range(2)]
         for n, board in enumerate(boards):
             # A student of the other department stands at this door: a swipe that credits nobody here.
@@ -248,7 +263,7 @@ class Walk:
                     person_id=people[who.person],
                     now_ms=school.now_ms - 1,
                     scope=who.scope,
-                    scope_id=None if who.scope == INSTITUTION else self.departments[0],
+                    scope_id={INSTITUTION: None, RESIDENCE_HOUSE: self.houses[0]}.get(who.scope, self.departments[0]),
                 )
                 if who.role is None:
                     connection.execute(

@@ -1,0 +1,203 @@
+"""Says whose each check-in is, which evening it belongs to and whether it counts; and what a kiosk's events bring about.
+
+From facts and rules only, so that it is the same in whatever order they came and how often it is done. Whatever changes
+(a clock, a card, where somebody lives, who is on duty) makes check-ins due again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+
+from server.policy import evenings, moments, oddities
+from server.policy.profile import Profiles
+from server.store import cards, check_ins, residence_flags, residence_pins, residence_templates
+from server.store.engine import Connection
+from server.store.residence_rules import Calendar
+
+#: in one step
+BATCH = 200
+#: a kiosk holds who is on duty so long ahead: a witness counts from then on
+DUTY_AHEAD_MS = 12 * 3_600_000
+#: how far back cards on other sites are looked for
+FAR_MS = 14 * 24 * 3_600_000
+
+
+def judge_due(connection: Connection, profiles: Profiles, institution_id: int, now_ms: int) -> int:
+    """Judge a batch of what is due in an institution. Returns how many check-ins and events that were."""
+    rows = check_ins.due(connection, institution_id, BATCH)
+    events = check_ins.events_due(connection, institution_id, BATCH)
+    if not rows and not events:
+        return 0
+    calendar = Calendar(connection, institution_id, profiles)
+    tokens = {one for row in rows for one in (*_tokens(row), *_witness(row))}
+    tokens |= {one for row in events for one in (*_subject(row), *_by(row))}
+    owners = cards.owners(connection, institution_id, tokens)
+    at_houses = check_ins.houses_of_kiosks(connection, {row.reader_id for row in (*rows, *events)})
+
+    def whose(tokens: Iterable[tuple[int, bytes]], when_ms: int) -> int | None:
+        found = (cards.owner_at(owners.get(one, ()), when_ms) for one in tokens)
+        return next((one for one in found if one is not None), None)
+
+    # (person, date): whose evenings are to be judged anew
+    touched: set[tuple[int, date]] = set()
+    kiosk_days: set[tuple[int, date]] = set()
+    people: set[int] = set()
+    read = []
+    for row in rows:
+        when_ms = row.received_ms if row.at is None else row.at
+        # A token that was taken out since (store/emptying.py) changes nothing: whose it was stays.
+        person_id = row.whose if row.token is None else whose(_tokens(row), when_ms)
+        house_id = cards.owner_at(at_houses.get(row.reader_id, ()), when_ms)
+        day = evenings.around(calendar.at(when_ms).rule, when_ms, calendar.zone).day
+        days = {day} | ({date.fromisoformat(row.day)} if row.day else set())
+        people |= {one for one in (row.whose, person_id) if one is not None}
+        touched |= {(one, each) for one in (row.whose, person_id) if one is not None for each in days}
+        kiosk_days |= {(row.reader_id, each) for each in days}
+        witness = row.witness if row.witness_token is None else whose(_witness(row), when_ms)
+        read.append({"check_in": row.id, "person": person_id, "witness": witness, "house": house_id})
+        if person_id is None or row.at is None:
+            judged = evenings.judge(calendar.at(when_ms).rule, [_one(row, person_id, house_id, (), ())], calendar.zone)
+            _write(connection, [(row, one) for one in judged.values()])
+    check_ins.read_again(connection, read)
+    _judge_people(connection, calendar, touched)
+    told = []
+    for row in events:
+        when_ms = row.received_ms if row.at_ms is None else row.at_ms
+        person_id = row.person_id if row.token is None else whose(_subject(row), when_ms)
+        by_id = row.by_person_id if row.by_token is None else whose(_by(row), when_ms)
+        told.append({"event_id": row.id, "person": person_id, "by": by_id})
+        day = evenings.around(calendar.at(when_ms).rule, when_ms, calendar.zone).day
+        kiosk_days.add((row.reader_id, day))
+        if row.event in (residence_pins.REFUSED, residence_pins.LOCKED):
+            people |= {one for one in (row.person_id, person_id) if one is not None}
+    check_ins.read_events(connection, told)
+    for reader_id in sorted({row.reader_id for row in events}):
+        residence_templates.settle(connection, institution_id, reader_id)
+    for person_id in sorted(people):
+        residence_pins.count(connection, institution_id, person_id, now_ms)
+    for reader_id, day in sorted(kiosk_days):
+        residence_flags.raise_all(connection, institution_id, _odd(connection, calendar, reader_id, day))
+    return len(rows) + len(events)
+
+
+def odd_elsewhere(connection: Connection, institution_id: int, now_ms: int) -> list[oddities.Odd]:
+    """The check-ins of the last weeks whose card was on another site within minutes."""
+    found = []
+    for row, taps in residence_flags.far_taps(connection, institution_id, now_ms - FAR_MS):
+        seen = oddities.Seen(
+            what="check-in",
+            at_ms=row.at_ms,
+            day=date.fromisoformat(row.evening),
+            house_id=row.house_id,
+            reader_id=row.reader_id,
+            person_id=row.person_id,
+        )
+        odd = oddities.elsewhere(seen, row.site, taps)
+        found += [] if odd is None else [odd]
+    return found
+
+
+def look_elsewhere(connection: Connection, institution_id: int, now_ms: int) -> int:
+    """Flag them. Returns how many are new."""
+    return residence_flags.raise_all(connection, institution_id, odd_elsewhere(connection, institution_id, now_ms))
+
+
+def _judge_people(connection: Connection, calendar: Calendar, touched: set[tuple[int, date]]) -> None:
+    """Judge every check-in of these persons' evenings: which of several is the first is said of all of them."""
+    people = sorted({person_id for person_id, _ in touched})
+    homes = check_ins.homes_of(connection, people)
+    for person_id, day in sorted(touched):
+        rules = calendar.of_day(day)
+        # Everything whose nearest evening may be this one.
+        from_ms = moments.instant(day - timedelta(days=1), moments.time.min, calendar.zone)
+        to_ms = moments.instant(day + timedelta(days=3), moments.time.min, calendar.zone)
+        rows = check_ins.of_person(connection, person_id, from_ms, to_ms)
+        near = [row for row in rows if evenings.around(rules.rule, row.at, calendar.zone).day == day]
+        duties = check_ins.duties_of(connection, {row.witness for row in near if row.witness is not None})
+        given = [_one(row, person_id, row.house, homes.get(person_id, ()), duties.get(row.witness, ())) for row in near]
+        judged = evenings.judge(rules.rule, given, calendar.zone)
+        _write(connection, [(row, judged[one.key]) for row, one in zip(near, given, strict=True)])
+
+
+def _one(
+    row: Any,
+    person_id: int | None,
+    house_id: int | None,
+    homes: Iterable[tuple[int, int | None, int]],
+    duties: Iterable[tuple[int, int | None, int]],
+) -> evenings.CheckIn:
+    at_ms = row.at
+    return evenings.CheckIn(
+        key=(row.reader_id, row.seq, row.id),
+        at_ms=at_ms,
+        uncertainty_ms=row.unsure,
+        method=row.method,
+        place=row.place,
+        person_id=person_id,
+        house_id=house_id,
+        lives_in=None if at_ms is None else _lives(homes, at_ms),
+        witnessed=at_ms is not None
+        and row.witness != person_id
+        and any(
+            house == house_id and from_ms - DUTY_AHEAD_MS <= at_ms and (to_ms is None or at_ms < to_ms)
+            for from_ms, to_ms, house in duties
+        ),
+    )
+
+
+def _lives(homes: Iterable[tuple[int, int | None, int]], at_ms: int) -> int | None:
+    held = [house for from_ms, to_ms, house in homes if from_ms <= at_ms and (to_ms is None or at_ms < to_ms)]
+    return held[-1] if held else None
+
+
+def _write(connection: Connection, judged: list[tuple[Any, evenings.Judged]]) -> None:
+    changed = []
+    for row, one in judged:
+        day = None if one.day is None else one.day.isoformat()
+        if (row.day, row.counts, row.why) != (day, one.counts, one.why):
+            changed.append({"check_in": row.id, "day": day, "worth": one.counts, "reason": one.why})
+    check_ins.judge(connection, changed)
+
+
+def _odd(connection: Connection, calendar: Calendar, reader_id: int, day: date) -> list[oddities.Odd]:
+    """What is odd at a kiosk on an evening: from noon to noon."""
+    from_ms = moments.instant(day, moments.time(12), calendar.zone)
+    to_ms = moments.instant(day + timedelta(days=1), moments.time(12), calendar.zone)
+    houses = check_ins.houses_of_kiosks(connection, [reader_id]).get(reader_id, [])
+    seen = []
+    for row in residence_flags.events_of(connection, reader_id, from_ms, to_ms):
+        house_id = cards.owner_at(houses, row.when)
+        if house_id is not None:
+            seen.append(_seen(row.event, row.when, day, house_id, row))
+    for row in residence_flags.check_ins_of(connection, reader_id, day.isoformat()):
+        if row.house_id is not None and row.why:
+            seen.append(_seen(row.why, row.at_ms, day, row.house_id, row))
+    return oddities.of_kiosk(seen)
+
+
+def _seen(what: str, at_ms: int, day: date, house_id: int, row: Any) -> oddities.Seen:
+    return oddities.Seen(
+        what=what, at_ms=at_ms, day=day, house_id=house_id, reader_id=row.reader_id, person_id=row.person_id
+    )
+
+
+def _tokens(row: Any) -> list[tuple[int, bytes]]:
+    return _pairs((row.key_id, row.token), (row.key2_id, row.token2))
+
+
+def _witness(row: Any) -> list[tuple[int, bytes]]:
+    return _pairs((row.witness_key_id, row.witness_token))
+
+
+def _subject(row: Any) -> list[tuple[int, bytes]]:
+    return _pairs((row.key_id, row.token))
+
+
+def _by(row: Any) -> list[tuple[int, bytes]]:
+    return _pairs((row.by_key_id, row.by_token))
+
+
+def _pairs(*pairs: tuple[int | None, bytes | None]) -> list[tuple[int, bytes]]:
+    return [(key, bytes(token)) for key, token in pairs if key is not None and token is not None]

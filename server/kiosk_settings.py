@@ -1,0 +1,76 @@
+"""A kiosk's settings file: what it has beyond a door reader's (firmware/reader/kiosk_settings.py reads it)."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from server.errors import StoreError
+from server.store import accounts, readers, residence_admin, residence_pins
+from server.store.engine import Connection
+from server.vault import Vault
+
+
+def place_and_tell(
+    connection: Connection,
+    vault: Vault,
+    institution_id: int,
+    name: str,
+    arguments: argparse.Namespace,
+    place: tuple[float, float, int] | None,
+    from_ms: int,
+    now_ms: int,
+) -> dict[str, Any]:
+    """The reader serves a house of the residence; what its settings file has beyond a door reader's."""
+    scope = accounts.at_the_console(institution_id)
+    house_id = residence_admin.house_by_code(connection, institution_id, arguments.kiosk)
+    if house_id is None:
+        if not arguments.new_house:
+            raise StoreError("house", f"there is no house {arguments.kiosk}: give --new-house NAME, or import it first")
+        house_id = residence_admin.add_house(connection, scope, arguments.kiosk, arguments.new_house, now_ms)
+    residence_admin.place_kiosk(
+        connection,
+        scope,
+        readers.by_name(connection, [name])[name].id,
+        house_id,
+        from_ms,
+        now_ms,
+        latitude=place[0] if place else None,
+        longitude=place[1] if place else None,
+        radius_m=place[2] if place else None,
+        capacity=arguments.capacity,
+    )
+    key_id, secret = residence_pins.secret_for_kiosks(connection, vault, institution_id, now_ms)
+    return settings(
+        (key_id, secret), place, arguments.capacity, password=arguments.sensor_password, language=arguments.language
+    )
+
+
+def settings(
+    pin_key: tuple[int, bytes],
+    place: tuple[float, float, int] | None,
+    capacity: int,
+    *,
+    password: int = 0,
+    language: str = "en",
+) -> dict[str, Any]:
+    """What a kiosk's settings file has beyond a door reader's. place: degrees north and east, metres; None: none."""
+    told: dict[str, Any] = {
+        "pin_key": {"id": pin_key[0], "secret": pin_key[1].hex()},
+        "sensor": {"password": password, "capacity": capacity},
+        "language": language,
+    }
+    if place is not None:
+        told["house"] = {"latitude": place[0], "longitude": place[1], "radius_m": place[2]}
+    return told
+
+
+def place_in(text: str | None) -> tuple[float, float, int] | None:
+    """The registered place in `51.5014,-0.1419,60`; None: none is given. Raises StoreError(`place`)."""
+    if text is None:
+        return None
+    try:
+        latitude, longitude, radius = text.split(",")
+        return float(latitude), float(longitude), int(radius)
+    except ValueError as error:
+        raise StoreError("place", "--place is written 51.5014,-0.1419,60: degrees north, east, and metres") from error

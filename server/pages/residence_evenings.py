@@ -1,0 +1,105 @@
+"""Somebody's evenings as pages show them: the 75 % with each evening's part in it, leave, consents, enrolments (DDU-14)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from server.pages import residence_words
+from server.pages.desk import Visit
+from server.pages.local import Local, parse_day
+from server.pages.local import words as day_words
+from server.policy.percentages import Percentage
+from server.store import residence_board, residence_leaves, residence_pins, residence_reports, residence_templates
+from server.store.engine import Connection
+
+#: evenings that are shown unless others are asked for, and at most
+DAYS, DAYS_MAX = 30, 400
+
+
+def shown(signed: Visit, connection: Connection, person_id: int, since: str, until: str) -> dict[str, Any]:
+    """The evenings of a time, newest first, with the percentage and why each counts as it does. Raises NotFound."""
+    local, scope, profiles = signed.local(connection), signed.scope, signed.desk.profiles
+    tonight = residence_board.tonight(connection, scope, profiles, local.now_ms)
+    last = min(parse_day(until) or tonight, tonight)
+    first = parse_day(since) or last - timedelta(days=DAYS - 1)
+    first = max(min(first, last), last - timedelta(days=DAYS_MAX - 1))
+    states = residence_reports.history(connection, scope, profiles, person_id, first, last, local.now_ms)
+    found = residence_reports.percentage(connection, scope, profiles, person_id, first, last, local.now_ms)
+    rows = [
+        {
+            "day": day_words(one.day),
+            "iso": one.day.isoformat(),
+            "state": residence_words.STATES[one.state],
+            "at": residence_words.came_at(one, local),
+            "how": residence_words.how(one, local),
+            "acts": [residence_words.act(each, local) for each in one.acts],
+            "why": row.why,
+            "part": "counts" if row.counted and row.attended else "counts against" if row.counted else "not counted",
+        }
+        for one, row in zip(states, found.rows, strict=True)
+    ]
+    return {
+        "evenings": rows[::-1],
+        "figure": figure(found),
+        "since": first.isoformat(),
+        "until": last.isoformat(),
+        "lives": f"room {states[-1].room or 'not named'}, floor {states[-1].floor or 'not named'}" if states else "",
+    }
+
+
+def figure(found: Percentage) -> dict[str, Any]:
+    """The percentage in words, exactly, with its threshold: exactly on it is enough."""
+    enough = found.reached
+    return {
+        "text": found.text,
+        "sum": found.sum,
+        "threshold": found.threshold,
+        "kind": {True: "good", False: "bad", None: ""}[enough],
+        "said": {
+            True: f"at or above {found.threshold} %",
+            False: f"below {found.threshold} %",
+            None: "nothing counts yet",
+        }[enough],
+    }
+
+
+def about(signed: Visit, connection: Connection, person_id: int, local: Local) -> dict[str, Any]:
+    """Leaves, consents, enrolments and how the PIN stands. Raises NotFound."""
+    scope = signed.scope
+    consents = residence_templates.consents(connection, scope, person_id)
+    templates = residence_templates.of_person(connection, scope, person_id)
+    pin = residence_pins.of_person(connection, scope, person_id)
+    return {
+        "leaves": [residence_words.leave(one, local) for one in residence_leaves.of_person(connection, scope, person_id)],
+        "agrees": any(one.withdrawn_ms is None for one in consents),
+        "consents": [
+            {
+                "version": one.text_version,
+                "language": one.language,
+                "digest": one.text_digest[:12],
+                "given": local.moment(one.given_ms),
+                "by": getattr(one, "taken_by", ""),
+                "withdrawn": local.moment(one.withdrawn_ms) if one.withdrawn_ms is not None else "",
+            }
+            for one in consents
+        ],
+        "templates": [
+            {
+                "id": one.id,
+                "kiosk": one.reader,
+                "state": residence_words.TEMPLATES.get(one.state),
+                "when": local.moment(
+                    next(at for at in (one.erased_ms, one.erasing_ms, one.held_ms, one.asked_ms) if at is not None)
+                ),
+                "failed": one.state == "wanted" and one.failed_ms is not None,
+                "held": one.state in ("wanted", "held"),
+            }
+            for one in templates
+        ],
+        "pin": None if pin is None else {
+            "set": local.moment(pin.set_ms),
+            "tries": pin.tries,
+            "locked": local.moment(pin.locked_ms) if pin.locked_ms is not None else "",
+        },
+    }  # fmt: skip

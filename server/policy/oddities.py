@@ -1,0 +1,159 @@
+"""What looks odd at a kiosk, for a person to judge: the machine decides nothing by it (DDU-12). Pure.
+
+One oddity for a cause: who, or which kiosk, on an evening. It is counted, not raised again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from server.policy import evenings
+
+# kinds of oddity
+FINGERS, ONE_CARD, ELSEWHERE = "many-fingers", "one-card", "elsewhere"
+OPENED, MOVED, SENSOR, PIN_LOCKED = "opened", "moved", "sensor", "pin-locked"
+OUTSIDE, NO_FIX, NO_WITNESS, WITNESS_ONLY = "outside", "no-fix", "no-witness", "witness-only"
+KINDS = (
+    *(FINGERS, ONE_CARD, ELSEWHERE, OPENED, MOVED, SENSOR, PIN_LOCKED, OUTSIDE, NO_FIX, NO_WITNESS),
+    WITNESS_ONLY,
+)
+WORDS = {
+    FINGERS: "Many fingers were refused at this kiosk within a few minutes",
+    ONE_CARD: "Fingers were refused several times with this card on one evening",
+    ELSEWHERE: "A check-in, and within minutes the same person's card at a door on another site",
+    OPENED: "The kiosk was opened",
+    MOVED: "The kiosk was moved from its registered place",
+    SENSOR: "The sensor was another one, was wiped, or was lost",
+    PIN_LOCKED: "A PIN was given wrong five times, and is locked",
+    OUTSIDE: "A check-in outside the registered place",
+    NO_FIX: "Check-ins while the receiver had no fix",
+    NO_WITNESS: "A check-in by PIN whose witness was not on duty there",
+    WITNESS_ONLY: "A check-in on a witness's word alone",
+}
+#: fingers refused at one kiosk, whoever's, within so many minutes
+FINGERS_MANY, FINGERS_MIN = 8, 10
+#: with one card on one evening
+CARD_MANY = 3
+#: a check-in and a tap on another site so near in time
+ELSEWHERE_MIN = 10
+#: kiosk event -> what it is a case of, by itself
+_BY_ITSELF = {
+    "opened": OPENED,
+    "moved": MOVED,
+    "sensor-other": SENSOR,
+    "sensor-wiped": SENSOR,
+    "sensor-lost": SENSOR,
+    "pin-locked": PIN_LOCKED,
+}
+#: why of a check-in -> what it is a case of
+_BY_CHECK_IN = {
+    evenings.OUTSIDE: OUTSIDE,
+    evenings.NO_FIX: NO_FIX,
+    evenings.NO_WITNESS: NO_WITNESS,
+    evenings.WITNESS_ONLY: WITNESS_ONLY,
+}
+#: of these one flag is for a kiosk; of the others one for a person
+_OF_KIOSK = (FINGERS, OPENED, MOVED, SENSOR, NO_FIX)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Something that was seen at a kiosk. what: a kiosk event, or why a check-in was odd."""
+
+    what: str
+    at_ms: int
+    day: date
+    house_id: int
+    reader_id: int
+    person_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Odd:
+    """Something for a person to look at. subject: the cause, the same each time it is seen."""
+
+    kind: str
+    house_id: int
+    subject: str
+    person_id: int | None
+    reader_id: int
+    at_ms: int
+    last_ms: int
+    count: int
+    detail: dict[str, int | str] = field(default_factory=dict)
+
+
+def of_kiosk(seen: Iterable[Seen]) -> list[Odd]:
+    """What is odd in everything that was seen at one kiosk on one evening; the same in whatever order it came."""
+    cases: dict[tuple[str, int | None], list[Seen]] = {}
+    refused: list[Seen] = []
+    for one in sorted(seen, key=lambda one: (one.at_ms, one.what, one.person_id or 0)):
+        if one.what == "finger-refused":
+            refused.append(one)
+            continue
+        kind = _BY_ITSELF.get(one.what) or _BY_CHECK_IN.get(one.what)
+        if kind is not None:
+            cases.setdefault((kind, None if kind in _OF_KIOSK else one.person_id), []).append(one)
+    found = [_odd(kind, rows) for (kind, _), rows in cases.items()]
+    by_card: dict[int | None, list[Seen]] = {}
+    for one in refused:
+        by_card.setdefault(one.person_id, []).append(one)
+    found += [_odd(ONE_CARD, rows) for who, rows in by_card.items() if who is not None and len(rows) >= CARD_MANY]
+    if _crowded([one.at_ms for one in refused]):
+        found.append(_odd(FINGERS, refused))
+    return sorted(found, key=lambda one: (one.kind, one.subject))
+
+
+def _crowded(times: list[int]) -> bool:
+    """Whether so many of them lie within so few minutes."""
+    last = FINGERS_MANY - 1
+    return any(times[n + last] - times[n] <= FINGERS_MIN * 60_000 for n in range(len(times) - last))
+
+
+def _odd(kind: str, rows: list[Seen]) -> Odd:
+    first = rows[0]
+    person_id = None if kind in _OF_KIOSK else first.person_id
+    # The same person at two kiosks is one cause.
+    whose = f"kiosk:{first.reader_id}" if person_id is None else f"person:{person_id}"
+    return Odd(
+        kind=kind,
+        house_id=first.house_id,
+        subject=f"{whose}:{first.day.isoformat()}",
+        person_id=person_id,
+        reader_id=first.reader_id,
+        at_ms=first.at_ms,
+        last_ms=rows[-1].at_ms,
+        count=len(rows),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tap:
+    """A card at a reader. site: where that is; a site is far from any other."""
+
+    at_ms: int
+    uncertainty_ms: int
+    site_id: int
+    reader_id: int
+
+
+def elsewhere(check_in: Seen, site_id: int, taps: Iterable[Tap]) -> Odd | None:
+    """Whether the same person's card was at a reader on another site within minutes of a check-in; however sure both
+    times are, so that an unsure clock accuses nobody."""
+    for tap in sorted(taps, key=lambda one: (one.at_ms, one.reader_id)):
+        apart_ms = abs(tap.at_ms - check_in.at_ms) + tap.uncertainty_ms
+        if tap.site_id != site_id and apart_ms <= ELSEWHERE_MIN * 60_000:
+            return Odd(
+                kind=ELSEWHERE,
+                house_id=check_in.house_id,
+                subject=f"person:{check_in.person_id}:{check_in.day.isoformat()}",
+                person_id=check_in.person_id,
+                reader_id=check_in.reader_id,
+                at_ms=min(tap.at_ms, check_in.at_ms),
+                last_ms=max(tap.at_ms, check_in.at_ms),
+                count=1,
+                detail={"reader": tap.reader_id, "tap_ms": tap.at_ms, "check_in_ms": check_in.at_ms},
+            )
+    return None

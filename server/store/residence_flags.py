@@ -1,0 +1,230 @@
+"""Flags: what looked odd at a kiosk, once for a cause, counted, and closed by a person (DDU-12)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from server.errors import NotFound, Refused
+from server.policy import oddities
+from server.policy.oddities import Odd, Tap
+from server.scope import Scope
+from server.store import campus, notes, residence_reach
+from server.store.campus import FieldRefused
+from server.store.schema import account, note, person_name, reader, reading
+from server.store.schema_residence import check_in, check_in_reading, house, kiosk_event, residence_flag
+from server.store.upsert import insert_of
+
+#: events and check-ins that an oddity may rest on
+EVENTS = ("finger-refused", "opened", "moved", "sensor-other", "sensor-wiped", "sensor-lost", "pin-locked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """Something for a person to look at. closed_ms None: nobody has."""
+
+    id: int
+    kind: str
+    text: str
+    house_id: int
+    person_id: int | None
+    name: str
+    reader: str
+    at_ms: int
+    last_ms: int
+    count: int
+    detail: Mapping[str, Any]
+    closed_ms: int | None
+    closed_by: str
+    note: str
+
+
+def waiting(connection: Connection, scope: Scope, house_id: int | None = None) -> list[Flag]:
+    """The flags that nobody has closed, newest first; of one house, or of every one in reach. Raises NotAllowed."""
+    return _listed(connection, scope, house_id, residence_flag.c.closed_ms.is_(None))
+
+
+def every(connection: Connection, scope: Scope, house_id: int | None, from_ms: int, to_ms: int) -> list[Flag]:
+    """All flags of that time, closed ones too. Raises NotAllowed."""
+    within = and_(residence_flag.c.last_ms >= from_ms, residence_flag.c.at_ms <= to_ms)
+    return _listed(connection, scope, house_id, within)
+
+
+def close(connection: Connection, scope: Scope, flag_id: int, text: str, now_ms: int) -> None:
+    """Somebody has looked, and says what they found. Should the same be seen again, it is open again.
+
+    Raises NotFound(`flag`), FieldRefused(`text`), Refused(`closed`, `own`).
+    """
+    scope.need("residence.tend")
+    row = connection.execute(
+        select(residence_flag)
+        .join(house, house.c.id == residence_flag.c.house_id)
+        .where(residence_flag.c.id == flag_id, residence_reach.visible(scope, "residence.tend"))
+    ).first()
+    if row is None:
+        raise NotFound("flag", "there is no such flag, or its house is not in your care")
+    if row.person_id is not None and row.person_id == scope.person_id:
+        raise Refused("own", "this is about yourself: ask somebody else on duty")
+    if not text.strip():
+        raise FieldRefused("text", "text", "say what you found")
+    note_id = notes.add(connection, scope.institution_id, text.strip()[:2_000], scope.account_id or None, now_ms)
+    done = connection.execute(
+        update(residence_flag)
+        .where(residence_flag.c.id == flag_id, residence_flag.c.closed_ms.is_(None))
+        .values(closed_ms=now_ms, closed_by_account_id=scope.account_id, note_id=note_id)
+    )
+    if done.rowcount != 1:
+        raise Refused("closed", "somebody has closed it meanwhile")
+    cited = notes.cited(connection, [note_id])[note_id]
+    campus.write_down(
+        connection, scope, "residence-flag.close", f"flag:{flag_id}", now_ms, kind=row.kind, count=row.count, note=cited
+    )
+
+
+def raise_all(connection: Connection, institution_id: int, found: Iterable[Odd]) -> int:
+    """Write what is odd: once for a cause. Where more of it was seen than before, it is open again. Returns how many
+    are new or open again."""
+    raised = 0
+    for one in found:
+        values = {
+            "institution_id": institution_id,
+            "house_id": one.house_id,
+            "kind": one.kind,
+            "subject": one.subject,
+            "person_id": one.person_id,
+            "reader_id": one.reader_id,
+            "at_ms": one.at_ms,
+            "last_ms": one.last_ms,
+            "count": one.count,
+            "detail": json.dumps(one.detail, sort_keys=True),
+        }
+        made = insert_of(connection.dialect.name, residence_flag)
+        made = made.on_conflict_do_nothing(
+            index_elements=[residence_flag.c[n] for n in ("house_id", "kind", "subject")]
+        )
+        done = connection.execute(made.returning(residence_flag.c.id), values).first()
+        if done is not None:
+            raised += 1
+            continue
+        same = and_(
+            residence_flag.c.house_id == one.house_id,
+            residence_flag.c.kind == one.kind,
+            residence_flag.c.subject == one.subject,
+        )
+        more = connection.execute(
+            update(residence_flag)
+            .where(same, or_(residence_flag.c.count < one.count, residence_flag.c.last_ms < one.last_ms))
+            .values(at_ms=one.at_ms, last_ms=one.last_ms, count=one.count, closed_ms=None, closed_by_account_id=None)
+        )
+        raised += more.rowcount
+    return raised
+
+
+def events_of(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[Any]:
+    """A kiosk's events in [from, to) that an oddity may rest on; without a time, by their arrival."""
+    at_ms = func.coalesce(kiosk_event.c.at_ms, kiosk_event.c.received_ms)
+    query = select(kiosk_event, at_ms.label("when")).where(
+        kiosk_event.c.reader_id == reader_id, kiosk_event.c.event.in_(EVENTS), at_ms >= from_ms, at_ms < to_ms
+    )
+    return list(connection.execute(query))
+
+
+def check_ins_of(connection: Connection, reader_id: int, day: str) -> list[Any]:
+    """A kiosk's check-ins on an evening (ISO date), with why they are odd."""
+    query = (
+        select(check_in_reading, check_in.c.method)
+        .join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
+        .where(check_in_reading.c.reader_id == reader_id, check_in_reading.c.evening == day)
+    )
+    return list(connection.execute(query))
+
+
+def far_taps(connection: Connection, institution_id: int, since_ms: int) -> list[tuple[Any, list[Tap]]]:
+    """Each check-in since then, with the swipes and other check-ins of the same person near it in time."""
+    near_ms = oddities.ELSEWHERE_MIN * 60_000
+    here, there = reader.alias("here"), reader.alias("there")
+    second = check_in_reading.alias("second")
+    found: dict[int, tuple[Any, list[Tap]]] = {}
+    for table in (reading, second):
+        query = (
+            select(
+                check_in_reading,
+                here.c.site_id.label("site"),
+                there.c.site_id.label("far_site"),
+                there.c.id.label("far_reader"),
+                table.c.at_ms.label("tap_ms"),
+                table.c.uncertainty_ms.label("tap_unsure"),
+            )
+            .join(here, here.c.id == check_in_reading.c.reader_id)
+            .join(
+                table,
+                and_(
+                    table.c.person_id == check_in_reading.c.person_id,
+                    table.c.at_ms >= check_in_reading.c.at_ms - near_ms,
+                    table.c.at_ms <= check_in_reading.c.at_ms + near_ms,
+                ),
+            )
+            .join(there, and_(there.c.id == table.c.reader_id, there.c.site_id != here.c.site_id))
+            .where(
+                check_in_reading.c.institution_id == institution_id,
+                check_in_reading.c.at_ms >= since_ms,
+                check_in_reading.c.house_id.is_not(None),
+                check_in_reading.c.evening.is_not(None),
+            )
+            .order_by(check_in_reading.c.check_in_id)
+        )
+        for row in connection.execute(query):
+            tap = Tap(
+                at_ms=row.tap_ms,
+                uncertainty_ms=row.tap_unsure + row.uncertainty_ms,
+                site_id=row.far_site,
+                reader_id=row.far_reader,
+            )
+            found.setdefault(row.check_in_id, (row, []))[1].append(tap)
+    return list(found.values())
+
+
+def _listed(connection: Connection, scope: Scope, house_id: int | None, where: Any) -> list[Flag]:
+    scope.need("residence.read")
+    query = (
+        select(
+            residence_flag,
+            func.coalesce(person_name.c.full_name, "").label("name"),
+            func.coalesce(reader.c.name, "").label("reader"),
+            func.coalesce(account.c.shown_name, "").label("closed_by"),
+            notes.shown().label("note"),
+        )
+        .join(house, house.c.id == residence_flag.c.house_id)
+        .outerjoin(person_name, person_name.c.person_id == residence_flag.c.person_id)
+        .outerjoin(reader, reader.c.id == residence_flag.c.reader_id)
+        .outerjoin(account, account.c.id == residence_flag.c.closed_by_account_id)
+        .outerjoin(note, note.c.id == residence_flag.c.note_id)
+        .where(residence_reach.visible(scope, "residence.read"), where)
+        .order_by(residence_flag.c.last_ms.desc(), residence_flag.c.id.desc())
+    )
+    if house_id is not None:
+        residence_reach.need_house(connection, scope, house_id, "residence.read")
+        query = query.where(residence_flag.c.house_id == house_id)
+    return [
+        Flag(
+            id=row.id,
+            kind=row.kind,
+            text=oddities.WORDS.get(str(row.kind), str(row.kind)),
+            house_id=row.house_id,
+            person_id=row.person_id,
+            name=row.name,
+            reader=row.reader,
+            at_ms=row.at_ms,
+            last_ms=row.last_ms,
+            count=row._mapping["count"],
+            detail=json.loads(row.detail),
+            closed_ms=row.closed_ms,
+            closed_by=row.closed_by,
+            note=row.note or "",
+        )
+        for row in connection.execute(query)
+    ]

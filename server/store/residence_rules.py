@@ -1,0 +1,68 @@
+"""Which rule and which clock an institution's residence goes by: its profile's, from the day on which that holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, time
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, select
+
+from server.errors import StoreError
+from server.policy import evenings, moments
+from server.policy import profile as profiles_
+from server.policy.profile import Profiles
+from server.policy.residence_rule import ResidenceRule
+from server.store import institutions
+from server.store.schema import profile_assignment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The rule that holds at a time, and the institution's zone."""
+
+    rule: ResidenceRule
+    zone: ZoneInfo
+
+    def evening(self, day: date) -> evenings.Evening:
+        """The evening of a date."""
+        return evenings.evening(self.rule, day, self.zone)
+
+    def tonight(self, now_ms: int) -> date:
+        """The date of the evening that is on, or of the next one: from midnight on it is today's."""
+        found = evenings.around(self.rule, now_ms, self.zone)
+        return max(found.day, moments.day_of(now_ms, self.zone)) if now_ms >= found.closes_ms else found.day
+
+
+class Calendar:
+    """An institution's rules for its residence at any time: of the profile that the whole of it is assigned then."""
+
+    def __init__(self, connection: Connection, institution_id: int, profiles: Profiles) -> None:
+        self.zone = ZoneInfo(institutions.one(connection, institution_id).time_zone)
+        self._profiles = profiles
+        query = (
+            select(profile_assignment.c.profile, profile_assignment.c.from_ms, profile_assignment.c.to_ms)
+            .where(profile_assignment.c.institution_id == institution_id, profile_assignment.c.scope == "institution")
+            .order_by(profile_assignment.c.from_ms, profile_assignment.c.id)
+        )
+        self._assigned = connection.execute(query).all()
+
+    def at(self, at_ms: int) -> Rules:
+        """The rules that hold at a time."""
+        name = profiles_.DEFAULT
+        for one in self._assigned:
+            if one.from_ms <= at_ms and (one.to_ms is None or one.to_ms > at_ms):
+                name = one.profile
+        return Rules(rule=evenings.rule_of(self._profiles, name, at_ms), zone=self.zone)
+
+    def of_day(self, day: date) -> Rules:
+        """The rules of an evening: those that hold at its date's noon."""
+        return self.at(moments.instant(day, time(12), self.zone))
+
+
+def day_in(text: str) -> date:
+    """The date in an ISO text. Raises StoreError(`date`)."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise StoreError("date", "a date is written 2026-10-12") from error

@@ -1,0 +1,93 @@
+"""What a retention rule finds, and its doing: rows by the rule's own words, in bites.
+
+policy/retention.py says what a rule may do at all; here stands a second guard, by the tables themselves, so that no
+mistake in one place alone can take a fact away.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
+
+from server.errors import BadSetting
+from server.policy.retention import Rule, before_ms
+from server.store import emptying, notes
+from server.store.schema import import_run, login, metadata, note, swipe
+from server.store.schema_residence import check_in, duty_note, kiosk_event
+from server.store.schema_rights import sign_in_flow
+from server.store.schema_work import mail, message
+
+FACTS = (swipe, check_in, kiosk_event)
+#: rows of these prove nothing: only they are ever removed
+REMOVABLE = (login, sign_in_flow)
+#: column -> what it becomes
+EMPTY: dict[Any, dict[str, str]] = {
+    mail: {"address": ""},
+    message: {"subject": "", "text": ""},
+    import_run: {"summary": "{}"},
+}
+
+
+def waiting(connection: Connection, rule: Rule, now_ms: int) -> int:
+    """How many rows the rule would empty or remove now."""
+    return connection.execute(select(func.count()).select_from(_table(rule)).where(_due(rule, now_ms))).scalar_one()
+
+
+def bite(connection: Connection, rule: Rule, now_ms: int, most: int) -> int:
+    """Do the rule for so many rows at most. Returns how many. Raises BadSetting(`retention-forbidden`)."""
+    table = _table(rule)
+    key = next(iter(table.primary_key.columns))
+    query = select(key).where(_due(rule, now_ms)).order_by(key).limit(most)
+    ids = list(connection.execute(query).scalars())
+    if not ids:
+        return 0
+    some = key.in_(ids)
+    if rule.removes:
+        connection.execute(delete(table).where(some))
+    elif table in FACTS:
+        emptying.empty(connection, table, ids, rule.empties)
+    elif table is duty_note:
+        told = select(duty_note.c.institution_id, duty_note.c.note_id).where(some)
+        for row in connection.execute(told).all():
+            notes.erase(connection, row.institution_id, [row.note_id], now_ms)
+    else:
+        values: dict[str, Any] = {name: EMPTY[table][name] for name in rule.empties}
+        connection.execute(
+            update(table).where(some).values(values | ({"erased_ms": now_ms} if table is message else {}))
+        )
+    return len(ids)
+
+
+def _table(rule: Rule) -> Any:
+    """The rule's table, if the rule can be done. Raises BadSetting(`retention-forbidden`)."""
+    table = metadata.tables.get(rule.table)
+    fits = table is not None and (
+        table in REMOVABLE
+        if rule.removes
+        else set(rule.empties) <= set(emptying.MAY_EMPTY[table])
+        if table in FACTS
+        else rule.empties == ("note_id",)
+        if table is duty_note
+        else set(rule.empties) <= set(EMPTY.get(table, {}))
+    )
+    if table is None or not fits:
+        raise BadSetting(
+            "retention-forbidden", f"the retention rule {rule.name} would take what must stay: {rule.table}"
+        )
+    return table
+
+
+def _due(rule: Rule, now_ms: int) -> ColumnElement[bool]:
+    table = _table(rule)
+    old = table.c[rule.after] < before_ms(rule, now_ms)
+    if rule.removes:
+        return old
+    if table in FACTS:
+        return and_(old, or_(*(table.c[name].is_not(None) for name in rule.empties)))
+    if table is duty_note:
+        return and_(old, table.c.note_id.in_(select(note.c.id).where(note.c.erased_ms.is_(None))))
+    there = or_(*(table.c[name] != EMPTY[table][name] for name in rule.empties))
+    # A mail that is still to go needs its address; what is not sent yet keeps its text.
+    goes = {mail: mail.c.state.in_(("sent", "failed")), message: message.c.sent_ms.is_not(None)}
+    return and_(old, there, goes[table]) if table in goes else and_(old, there)

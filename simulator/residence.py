@@ -1,0 +1,241 @@
+"""A residence's evening being played: its kiosks, its people, what breaks, and what came of it.
+
+    simulator/residence_people.py   who lives where             simulator/residence_visit.py  somebody before a kiosk
+    simulator/residence_plan.py     what they do, what is true  simulator/residence_desk.py   staff before the store
+    simulator/residence_kiosk.py    the process and its parts   simulator/residence_check.py  the comparison
+    simulator/residence_display.py  its display, as read        simulator/residence.py        the evening
+
+It stands on a `Line` that is there already: `provision` before the store starts, `begin`, `enrol`, `play`, `outcome`.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simulator.check import quantiles
+from simulator.line import Line
+from simulator.processes import PartFailed
+from simulator.residence_check import Outcome, compare
+from simulator.residence_desk import Desk
+from simulator.residence_display import IDLE, RECORDED
+from simulator.residence_kiosk import Kiosk
+from simulator.residence_people import Residence
+from simulator.residence_plan import Evening, Visit
+from simulator.residence_visit import Enrolled, Enrolling, Sight, Visitor
+
+#: how often somebody tries who was promised nothing
+TRIES = 10
+#: after the last visit everything must have arrived within this time, s
+DRAIN_S = 90.0
+READY_S = 90.0
+#: somebody in ten has a dirty finger when it is enrolled
+DIRTY_OF = 10
+#: what breaks on every evening, at kiosks and moments by seed
+FAULTS = ("unplug", "cut")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Something that breaks at a kiosk when its visit `at` begins; an unplugged sensor is back some visits later."""
+
+    kind: str
+    kiosk: str
+    at: int
+    back: int = 0
+
+
+def faults_of(evening: Evening, *, seed: int) -> list[Fault]:
+    """A sensor pulled out and a kiosk without power, where enough people come to see it."""
+    rng = random.Random(f"residence faults {seed}")
+    long = [name for name, queue in evening.visits.items() if len(queue) >= 6]
+    found = []
+    for kind in FAULTS if long else ():
+        name = rng.choice(long)
+        at = rng.randrange(1, len(evening.visits[name]) - 3)
+        found.append(Fault(kind=kind, kiosk=name, at=at, back=at + rng.randint(1, 2)))
+    return found
+
+
+class ResidenceStage:
+    """All of it. clock: epoch ms of the residence. say: progress, for people."""
+
+    def __init__(
+        self,
+        residence: Residence,
+        line: Line,
+        folder: Path,
+        *,
+        seed: int,
+        clock: Callable[[], float],
+        say: Callable[[str], None],
+    ) -> None:
+        self.residence = residence
+        self.desk = Desk(residence, line, folder)
+        self._line = line
+        self._folder = folder
+        self._seed = seed
+        self._clock = clock
+        self._say = say
+        self.kiosks: dict[str, Kiosk] = {}
+        #: every attempt at a kiosk, and every enrolment
+        self.sights: list[Sight] = []
+        self.enrolled: list[Enrolled] = []
+        self.given_up: list[Visit] = []
+        self.made: Counter[str] = Counter()
+        self.template_bytes_seen = 0
+        #: simulated seconds that each kiosk was busy with check-ins
+        self.busy_s: dict[str, float] = {}
+
+    def provision(self) -> None:
+        """Houses, kiosks, residents, duty and an account: before the store runs."""
+        self._say("making houses, kiosks and residents")
+        self.desk.provision()
+
+    async def begin(self) -> None:
+        """Start the kiosks; staff set PINs, approve leave, and ask for the fingers to be enrolled."""
+        for n, name in enumerate(self.residence.kiosks):
+            settings = self.desk.settings / f"{name}.json"
+            kiosk = Kiosk(
+                name,
+                self.residence.of_kiosk(name),
+                settings,
+                self._folder / name,
+                seed=self._seed * 16 + n,
+                receiver=n % 2 == 0,
+                log=self._folder.parent / "logs" / f"{name}.log",
+            )
+            self.kiosks[name] = kiosk
+            kiosk.open()
+            await kiosk.power_on()
+        self._say("staff set PINs, approve leave and ask for fingers to be enrolled")
+        await self.desk.prepare(int(self._clock()))
+        for kiosk in self.kiosks.values():
+            if await kiosk.display.wait((*IDLE,), time.monotonic() - 0.1, 0) is None and kiosk.display.says not in IDLE:
+                found = await kiosk.display.wait(IDLE, 0, READY_S)
+                kiosk.ensure()
+                if found is None:
+                    raise PartFailed(f"{kiosk.name} is not ready; its display says {kiosk.display.rows}")
+
+    async def enrol(self) -> None:
+        """Everybody who agreed comes once to have a finger enrolled, at all kiosks at the same time."""
+        self._say(f"enrolling fingers at {len(self.kiosks)} kiosks")
+
+        async def at(kiosk: Kiosk) -> None:
+            for n, one in enumerate(self.desk.to_enrol(kiosk.name)):
+                kiosk.ensure()
+                dirty = n % DIRTY_OF == DIRTY_OF // 2
+                enrolling = Enrolling(kiosk, one.id, self.residence, seed=self._seed, dirty=dirty)
+                async with kiosk.turn:
+                    self.enrolled.append(await enrolling.enrol())
+
+        async with asyncio.TaskGroup() as tasks:
+            for kiosk in self.kiosks.values():
+                tasks.create_task(at(kiosk), name=f"enrol at {kiosk.name}")
+
+    async def play(self, evening: Evening) -> None:
+        """Everybody in the plan comes, in order at each kiosk; the kiosks are independent of each other."""
+        faults = faults_of(evening, seed=self._seed)
+        async with asyncio.TaskGroup() as tasks:
+            for name, queue in evening.visits.items():
+                mine = [one for one in faults if one.kiosk == name]
+                tasks.create_task(self._queue(self.kiosks[name], queue, mine), name=f"queue {name}")
+
+    async def visit(self, kiosk: Kiosk, visit: Visit) -> Sight:
+        """One person comes, and tries again until something was promised them."""
+        tries = 0
+        while True:
+            kiosk.ensure()
+            visitor = Visitor(kiosk, visit, self.residence, seed=self._seed, clock=self._clock)
+            async with kiosk.turn:
+                sight = await visitor.attempt()
+            self.sights.append(sight)
+            self.busy_s[kiosk.name] = self.busy_s.get(kiosk.name, 0.0) + sight.seconds
+            tries += 1
+            if sight.told in RECORDED or visit.why == "stranger":
+                return sight
+            if tries == TRIES:
+                self.given_up.append(visit)
+                return sight
+            await asyncio.sleep(0.5 * tries)
+
+    async def outcome(self, day: str, *, until_over: float | None) -> Outcome:
+        """Wait until the store agrees with what was seen, or time is up. until_over: and until the evening is over,
+        which it is then (epoch s), and the board knows who is missing. day: the evening's date, ISO."""
+        if until_over is not None:
+            await asyncio.sleep(max(0.0, until_over - self._clock() / 1000))
+        began = time.monotonic()
+        while True:
+            rows, board = await self.desk.check_ins(), await self.desk.board(day)
+            found = compare(self.residence, self.sights, rows, board)
+            known = until_over is None or not {"expected", "unknown"} & set(board.values())
+            waited_s = time.monotonic() - began
+            if (not (found.lost or found.misattributed) and known) or waited_s > DRAIN_S:
+                # Once more after a moment: what is right must also stay right.
+                await asyncio.sleep(1.5)
+                return compare(self.residence, self.sights, await self.desk.check_ins(), await self.desk.board(day))
+            await asyncio.sleep(0.5)
+
+    def result(self, outcome: Outcome) -> dict[str, Any]:
+        """What came of it, for people and programs. Call it after `close`."""
+        beyond = [one.beyond_sensor_ms for one in self.sights if one.beyond_sensor_ms is not None]
+        staff_s = [one.seconds for one in self.enrolled if one.done]
+        return {
+            "houses": len(self.residence.houses),
+            "kiosks": len(self.residence.kiosks),
+            "residents": len(self.residence.residents),
+            "enrolled": len(staff_s),
+            "not_enrolled": len(self.enrolled) - len(staff_s),
+            "enrolment_staff_s": {**quantiles(staff_s), "max": round(max(staff_s, default=0.0), 1)},
+            "visits": len(self.sights),
+            "methods": dict(Counter(one.method for one in self.sights if one.method)),
+            "no_light": sum(one.told in RECORDED and not one.light for one in self.sights),
+            "stored": outcome.stored,
+            "checked_in": outcome.checked_in,
+            "on_leave": len(self.residence.away()),
+            "missing": outcome.missing,
+            "given_up": len(self.given_up),
+            "lost": outcome.lost,
+            "duplicated": outcome.duplicated,
+            "misattributed": outcome.misattributed,
+            "template_bytes_seen": self.template_bytes_seen,
+            "beyond_sensor_ms": quantiles(beyond),
+            "busiest_kiosk_min": round(max(self.busy_s.values(), default=0.0) / 60, 1),
+            "faults": dict(self.made),
+        }
+
+    async def close(self) -> None:
+        """End the kiosks."""
+        for kiosk in self.kiosks.values():
+            self.template_bytes_seen += await kiosk.close()
+        await self.desk.close()
+
+    async def _queue(self, kiosk: Kiosk, visits: list[Visit], faults: list[Fault]) -> None:
+        rng = random.Random(f"residence {self._seed} {kiosk.name}")
+        for n, visit in enumerate(visits):
+            cutting: asyncio.Task[None] | None = None
+            for fault in faults:
+                if fault.kind == "unplug" and n == fault.at:
+                    kiosk.sensor_port.unplug()
+                    self.made[fault.kind] += 1
+                elif fault.kind == "unplug" and n == fault.back:
+                    kiosk.sensor_port.plug()
+                elif fault.kind == "cut" and n == fault.at:
+                    cutting = asyncio.create_task(self._cut(kiosk, rng.uniform(0, 2)), name=f"cut {kiosk.name}")
+            await self.visit(kiosk, visit)
+            if cutting is not None:
+                await cutting
+        if any(fault.kind == "unplug" and fault.at < len(visits) <= fault.back for fault in faults):
+            kiosk.sensor_port.plug()
+
+    async def _cut(self, kiosk: Kiosk, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        self.made["cut"] += 1
+        plugged = kiosk.sensor.powered
+        await kiosk.power_cut(sensor=plugged)
+        await asyncio.sleep(0.5)
+        await kiosk.power_on()

@@ -1,0 +1,176 @@
+"""One resident's page and the resident's own: the 75 % explained, leave, consent and enrolment, PIN, flags, the month."""
+
+import csv
+import io
+import re
+import shutil
+
+import pytest
+
+from server.pages import residence_consent
+from server.policy.oddities import OPENED, Odd
+from server.store import residence_flags, schema
+from server.store.engine import writing
+from server.store.schema import audit
+from server.store.schema_residence import consent, pin, residence_flag, residence_leave, template
+from tests.rules import rule
+from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS, Home
+from tests.server.pages.test_residence_board_pages import line_of, words
+
+
+@pytest.fixture
+def home(tmp_path, empty_sqlite):
+    shutil.copy(empty_sqlite, tmp_path / "muster.db")
+    made = Home(tmp_path)
+    yield made
+    made.close()
+
+
+def at(home, place: int, more: str = "") -> str:
+    return f"/residence/residents/{home.people[place]}{more}"
+
+
+@rule("DDU-14")
+def test_the_percentage_is_explained_evening_by_evening_to_staff_and_to_the_resident(home):
+    home.check_in(0, OPENS + HOUR)
+    home.known(CLOSES + MIN)
+    home.now(CLOSES + HOUR)
+    since = f"?since={DAY}&until={DAY}"
+    for visitor, page in ((home.visitor("ros"), at(home, 0)), (home.visitor("sam"), "/me/residence")):
+        text = words(visitor.get(page + since))
+        assert "1/1 = 100.0 %" in text and "at or above 75 %" in text and "At least 75 % of the evenings" in text
+        assert "Monday 21 September 2026" in text and "counts checked in by finger: counts" in text
+    text = words(home.visitor("ros").get(at(home, 1) + since))
+    assert "0/1 = 0.0 % below 75 %" in text and "counts against no check-in: counts against" in text
+
+
+@rule("DDU-12", "DDU-14")
+def test_a_resident_asks_for_leave_and_reads_what_staff_answered(home):
+    sam, ros = home.visitor("sam"), home.visitor("ros")
+    form = {"csrf": sam.csrf("/me/residence"), "first": "2026-09-22", "last": "2026-09-23", "text": "My sister marries"}
+    assert sam.post("/me/residence/leave", form | {"first": ""}).status_code == 409
+    assert sam.post("/me/residence/leave", form).headers["location"] == "/me/residence?said=asked"
+    assert "waits for an answer" in words(sam.get("/me/residence"))
+    answer = ros.get("/residence/leaves")
+    assert "Amara Okafor" in answer.text and "My sister marries" in answer.text
+    (leave,) = home.world.all(residence_leave)
+    decide = {"csrf": ros.csrf("/residence/leaves"), "do": "refuse"}
+    told = ros.post(f"/residence/leaves/{leave.id}/decide", decide)
+    assert told.status_code == 409 and "Say why it is refused" in told.text
+    assert [one.state for one in home.world.all(residence_leave)] == ["asked"]
+    answer = ros.post(f"/residence/leaves/{leave.id}/decide", decide | {"do": "approve", "text": "Enjoy it"})
+    assert answer.headers["location"] == "/residence/leaves?said=approved"
+    text = words(sam.get("/me/residence"))
+    assert "approved" in text and "“Enjoy it”" in text
+    home.now(OPENS + 25 * HOUR)
+    answer = home.visitor("ros").get(f"/residence/houses/{home.house}")
+    assert "on leave" in line_of(answer, "Amara Okafor")
+
+
+@rule("DDU-12")
+def test_nobody_answers_their_own_leave_nor_one_of_another_house(home):
+    home.account("own", "residence", home.people[0], home.house)
+    sam, own, lou = home.visitor("sam"), home.visitor("own"), home.visitor("lou")
+    sam.post("/me/residence/leave", {"csrf": sam.csrf("/me/residence"), "first": "2026-09-22", "last": "2026-09-22"})
+    (leave,) = home.world.all(residence_leave)
+    path = f"/residence/leaves/{leave.id}/decide"
+    assert "somebody else on duty answers it" in own.get("/residence/leaves").text
+    assert own.post(path, {"csrf": own.csrf("/account"), "do": "approve"}).status_code == 403
+    assert lou.post(path, {"csrf": lou.csrf("/account"), "do": "approve"}).status_code == 404
+    assert sam.post(path, {"csrf": sam.csrf("/account"), "do": "approve"}).status_code == 403
+    assert [one.state for one in home.world.all(residence_leave)] == ["asked"]
+
+
+@rule("DDU-12")
+def test_a_finger_is_enrolled_only_after_the_words_were_read_and_agreed_to_and_they_are_kept(home):
+    ros = home.visitor("ros")
+    page = at(home, 1, "/enrol")
+    answer = ros.get(f"{page}?language=de")
+    assert 'lang="de"' in answer.text and "Ich muss nicht zustimmen" in answer.text
+    text = residence_consent.text("de")
+    form = {"csrf": ros.csrf(page), "language": "de", "digest": text.digest, "kiosk": str(home.hall.reader_id)}
+    answer = ros.post(page, form)
+    assert answer.status_code == 409 and "tick that the resident" in answer.text.casefold()
+    assert ros.post(page, form | {"agreed": "yes", "digest": "of other words"}).status_code == 409
+    assert home.world.all(consent) == [] and home.world.all(template) == []
+    assert ros.post(page, form | {"agreed": "yes"}).headers["location"] == at(home, 1, "?said=armed")
+    (kept,) = home.world.all(consent)
+    assert (kept.person_id, kept.text_version, kept.text_digest, kept.language) == (
+        home.people[1], text.version, text.digest, "de"
+    )  # fmt: skip
+    assert kept.taken_by_account_id == home.school.accounts["ros"]
+    assert "waits for the finger at the kiosk" in words(ros.get(at(home, 1)))
+
+
+@rule("DDU-12")
+def test_a_resident_takes_the_consent_back_alone_and_at_once(home):
+    ros, sam = home.visitor("ros"), home.visitor("sam")
+    page, text = at(home, 0, "/enrol"), residence_consent.text("en")
+    ros.post(page, {"csrf": ros.csrf(page), "language": "en", "digest": text.digest, "agreed": "yes",
+                    "kiosk": str(home.hall.reader_id)})  # fmt: skip
+    assert "Take my consent back" in sam.get("/me/residence").text
+    answer = sam.post("/me/residence/consent/withdraw", {"csrf": sam.csrf("/me/residence")})
+    assert answer.headers["location"] == "/me/residence?said=consent-withdrawn"
+    assert [one.withdrawn_ms for one in home.world.all(consent)] == [home.school.now_ms]
+    assert {one.state for one in home.world.all(template)} == {"erased"}
+    assert "Take my consent back" not in sam.get("/me/residence").text
+
+
+@rule("DDU-12")
+def test_a_pin_is_typed_twice_and_shown_by_no_page(home):
+    ros = home.visitor("ros")
+    page = at(home, 2)
+    form = {"csrf": ros.csrf(page), "pin": "4729", "again": "4792"}
+    answer = ros.post(f"{page}/pin", form)
+    assert answer.status_code == 409 and "not the same" in answer.text and "4729" not in answer.text
+    answer = ros.post(f"{page}/pin", form | {"pin": "1111", "again": "1111"})
+    assert answer.status_code == 409 and "1111" not in answer.text and home.world.all(pin) == []
+    assert ros.post(f"{page}/pin", form | {"again": "4729"}).headers["location"] == f"{page}?said=pin"
+    answer = ros.get(page)
+    assert "A PIN is set" in words(answer) and "4729" not in answer.text
+    assert b"4729" not in b"".join(bytes(one.hash) for one in home.world.all(pin))
+    assert "4729" not in "".join(row.detail or "" for row in home.world.all(audit))
+
+
+@rule("DDU-12")
+def test_a_flag_is_closed_by_a_person_with_words(home):
+    with writing(home.world.engine) as connection:
+        odd = Odd(kind=OPENED, subject="k-1 2026-09-21", house_id=home.house, reader_id=home.hall.reader_id,
+                  person_id=None, at_ms=OPENS, last_ms=OPENS + MIN, count=2, detail={"first_ms": OPENS})  # fmt: skip
+        residence_flags.raise_all(connection, home.world.institution_id, [odd])
+    ros, lou = home.visitor("ros"), home.visitor("lou")
+    text = words(ros.get("/residence/flags"))
+    assert "The kiosk was opened" in text and "kiosk k-1" in text and "2 times, 18:00 to 18:01" in text
+    assert "The kiosk was opened" not in lou.get("/residence/flags").text
+    (flag,) = home.world.all(residence_flag)
+    path = f"/residence/flags/{flag.id}/close"
+    assert lou.post(path, {"csrf": lou.csrf("/account"), "text": "mine"}).status_code == 404
+    form = {"csrf": ros.csrf("/residence/flags"), "text": ""}
+    assert ros.post(path, form).status_code == 409
+    assert ros.post(path, form | {"text": "I changed the lamp"}).status_code == 303
+    assert "Nothing looks odd" in ros.get("/residence/flags").text
+    text = words(ros.get("/residence/flags?closed=yes"))
+    assert "I changed the lamp" in text and "Ros, 20:00" in text
+
+
+@rule("DDU-14")
+def test_the_month_is_a_page_and_a_file_in_which_no_cell_is_a_formula(home):
+    home.check_in(0, OPENS + HOUR)
+    home.known(CLOSES + MIN)
+    home.now(CLOSES + HOUR)
+    with writing(home.world.engine) as connection:
+        named = schema.person_name
+        connection.execute(
+            named.update().where(named.c.person_id == home.people[0]).values(full_name="=1+1", sort_name="=1+1")
+        )
+    ros = home.visitor("ros")
+    base = f"/residence/houses/{home.house}/month"
+    assert "September 2026" in words(ros.get(f"{base}?month=2026-09"))
+    answer = ros.get(f"{base}/file?month=2026-09&form=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    (first,) = [row for row in rows if row["Number"] == "s0"]
+    assert first["Full name"] == "'=1+1" and first["In by finger"] == "1" and len(rows) == 6
+    assert re.fullmatch(r"\d+\.\d %", first["Percentage"])
+    assert ros.get(f"{base}/file?month=2026-09&form=xlsx").content[:2] == b"PK"
+    assert ros.get(f"{base}/file?month=2026-09&form=exe").status_code == 400
+    assert [row.action for row in home.world.all(audit)].count("residence.export") == 2

@@ -1,0 +1,82 @@
+"""Questions of the residence's evenings: which one, what counts, who is missing, how much was availed of."""
+
+from datetime import date
+
+from server.policy import evenings
+from tests.server.policy.given import LONDON, at, said
+
+HERE, THERE, PERSON = 1, 2, 7
+
+
+def _evening(profile, given):
+    found = evenings.around(profile.residence, given.ms("at"), LONDON)
+    return {"date": f"{found.day:%a %Y-%m-%d}", "opens": said(found.opens_ms), "closes": said(found.closes_ms)}
+
+
+def _check_ins(profile, given):
+    """Each check-in by its place in the list; `method`, `place` and so on hold for all of them."""
+    method, place = given("method", "finger"), given("place", "fixed")
+    lives, known, witnessed = given("lives", "here"), given("known", True), given("witnessed", True)
+    unsure = given("uncertainty_s", 0) * 1000
+    rows = [
+        evenings.CheckIn(
+            key=(n,),
+            at_ms=at(one) if one else None,
+            uncertainty_ms=unsure,
+            method=method,
+            place=place,
+            person_id=PERSON if known else None,
+            house_id=HERE,
+            lives_in={"here": HERE, "elsewhere": THERE, "nowhere": None}[lives],
+            witnessed=witnessed,
+        )
+        for n, one in enumerate(given("at"))
+    ]
+    judged = evenings.judge(profile.residence, rows, LONDON)
+    found = [judged[one.key] for one in rows]
+    return {
+        "counts": [one.counts for one in found],
+        "why": [one.why for one in found],
+        "dates": [one.day.isoformat() if one.day else "" for one in found],
+    }
+
+
+def _board(profile, given):
+    day = date.fromisoformat(given("date", "2026-10-12"))
+    evening = evenings.evening(profile.residence, day, LONDON)
+    found = evenings.state(
+        method=given("method"),
+        entry=given("entry", False),
+        leave=given("leave", False),
+        excused=given("excused", False),
+        unplaced=given("unplaced", False),
+        closes_ms=evening.closes_ms,
+        known_up_to_ms=given.ms("known_up_to"),
+        now_ms=given.ms("now", "Mon 2026-10-12 23:00"),
+    )
+    return {"state": found, "availed": found in evenings.AVAILED}
+
+
+def _availed(profile, given):
+    """`17 in, 1 missing`: evenings from 2026-10-01 on."""
+    rows = []
+    for part in given("evenings").split(","):
+        many, _, state = part.strip().rpartition(" ")
+        assert state in evenings.STATES, state
+        rows += [(date.fromordinal(date(2026, 10, 1).toordinal() + len(rows) + n), state) for n in range(int(many))]
+    found = evenings.availed(profile.residence, rows)
+    return {
+        "sum": found.sum,
+        "text": found.text,
+        "reached": found.reached,
+        "why": {row.code: row.why for row in found.rows},
+        "effects": {row.code: row.effect for row in found.rows},
+    }
+
+
+EVENINGS = {
+    "evening": _evening,
+    "check-ins": _check_ins,
+    "board": _board,
+    "availed": _availed,
+}

@@ -1,0 +1,153 @@
+"""What is old is emptied or removed by the rules, and nothing else: facts keep identity and MAC (DDU-12, PORT-1)."""
+
+import dataclasses
+
+import pytest
+
+from firmware.contract import statement
+from server import retention_command
+from server.errors import BadSetting
+from server.policy import retention as policy
+from server.retention import REST_MS, Retention
+from server.store import emptying, retention, schema, schema_residence, schema_rights, schema_work
+from server.store.engine import open_engine, writing
+from tests.rules import rule
+from tests.server.store.personal_world import Personal
+from tests.server.store_world import NINE, UIDS
+
+DAY = policy.DAY_MS
+#: the times in the made rows are small numbers: everything is as old as can be
+NOW = 1_800_000_000_000
+
+
+@pytest.fixture
+def two(database_url):
+    engine = open_engine(database_url)
+    made = Personal(engine)
+    with writing(engine) as connection:
+        connection.execute(schema_work.mail.update().values(state="sent"))
+        for name in ("duty_note", "import_run"):
+            made._connection = connection
+            made._add(schema.metadata.tables[name], "shared")
+    yield made
+    engine.dispose()
+
+
+def everything(engine) -> dict:
+    with engine.connect() as connection:
+        return {table.name: connection.execute(table.select()).all() for table in schema.metadata.sorted_tables}
+
+
+def rules(**changed):
+    found = policy.load(policy.Path())
+    return [dataclasses.replace(one, **changed.get(one.name.replace("-", "_"), {})) for one in found]
+
+
+@rule("DDU-12")
+def test_each_rule_takes_what_it_says_and_a_dry_run_takes_nothing(two):
+    before = everything(two.engine)
+    work = Retention(two.engine, rules())
+    counted = {one.name: many for one, many in work.counts(NOW)}
+    assert set(counted) == {one.name for one in rules()} and all(counted.values()), "there is something of each"
+    assert everything(two.engine) == before
+    done = {one.name: many for one, many in work.all(NOW)}
+    assert done == counted
+    after = everything(two.engine)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {
+        "check_in", "swipe", "kiosk_event", "login", "sign_in_flow", "mail", "message", "import_run", "note",
+    }  # fmt: skip
+    assert all(many == 0 for _, many in work.counts(NOW)), "nothing is found twice"
+    assert after["login"] == after["sign_in_flow"] == []
+    assert {row.cell for row in after["check_in"]} == {None} and {row.token for row in after["swipe"]} == {None}
+    for name in ("swipe", "check_in", "kiosk_event"):
+        kept = set(emptying.MAY_EMPTY[schema.metadata.tables[name]])
+        for old, new in zip(before[name], after[name], strict=True):
+            assert {k: v for k, v in old._mapping.items() if k not in kept} == {
+                k: v for k, v in new._mapping.items() if k not in kept
+            }
+    assert [row.mac for row in before["record"]] == [row.mac for row in after["record"]]
+    erased = [row for row in after["note"] if row.erased_ms is not None]
+    assert len(erased) == len(after["duty_note"]) and {row.text for row in erased} == {""}
+
+
+def test_what_is_young_or_still_to_go_stays(two):
+    with writing(two.engine) as connection:
+        connection.execute(schema_work.mail.update().values(state="waiting"))
+        connection.execute(schema_work.message.update().values(sent_ms=None))
+        connection.execute(schema.login.update().values(expires_ms=NOW - 90 * DAY))
+    counted = {one.name: many for one, many in Retention(two.engine, rules()).counts(NOW)}
+    assert counted["mails"] == counted["messages"] == counted["logins"] == 0 < counted["check-in-cells"]
+
+
+def test_it_works_in_bites_and_rests_when_all_is_done(two, monkeypatch):
+    monkeypatch.setattr("server.retention.BITE", 1)
+    work = Retention(two.engine, [one for one in rules() if one.name == "swipe-tokens"])
+    assert [work.step(NOW) for _ in range(4)] == [1, 1, 0, 0]
+    with writing(two.engine) as connection:
+        connection.execute(schema.swipe.update().values(token=b"12345678"))
+    assert work.step(NOW + REST_MS) == 0 and work.step(NOW + REST_MS + 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("record", {"removes": True, "empties": ()}),
+        ("record", {"empties": ("mac",)}),
+        ("swipe", {"removes": True, "empties": ()}),
+        ("swipe", {"empties": ("token", "seq")}),
+        ("mark", {"removes": True, "empties": ()}),
+        ("history", {"empties": ("body",)}),
+        ("head", {"removes": True, "empties": ()}),
+    ],
+)
+def test_a_saboteur_who_widens_what_rules_may_do_still_takes_no_fact(two, table, change):
+    """The list of what rules may do is broken on purpose: the store says no by itself."""
+    made = dataclasses.replace(rules()[0], table=table, removes=False, after="received_ms", days=1)
+    bad = dataclasses.replace(made, **change)
+    before = everything(two.engine)
+    with pytest.raises(BadSetting) as refused:
+        Retention(two.engine, [bad]).all(NOW)
+    assert refused.value.code == "retention-forbidden" and everything(two.engine) == before
+
+
+@rule("PORT-1")
+def test_marks_stay_and_a_record_brought_again_is_the_same_after_its_token_went(world):
+    session, board = world.session(), world.reader()
+    board.swipe(UIDS[0], NINE + 60_000)
+    world.now_ms = NINE + 120_000
+    world.deliver(*board.lines)
+    marks, record = world.marks(), world.all(schema.record)[-1]
+    assert marks[session, world.students[0]][0] is not None
+    tokens = next(one for one in rules(swipe_tokens={"days": 35}) if one.name == "swipe-tokens")
+    later = world.now_ms + 36 * DAY
+    with writing(world.engine) as connection:
+        assert retention.bite(connection, tokens, later, 10) == 1
+    emptied = world.all(schema.record)[-1]
+    assert emptied.mac == record.mac and emptied.text == record.text.replace(record.text.split("|")[6], "-")
+    assert statement.read(board.lines[-1]).values["evidence"] not in emptied.text
+    world.deliver(*board.lines, board.pair(NINE + 200_000, uncertainty_ms=5))
+    assert world.marks() == marks and not world.quarantined() and "record-conflict" not in world.alarms()
+    assert [row.person_id for row in world.all(schema.reading)] == [world.students[0]]
+
+
+def test_the_command_says_the_counts_and_is_off_until_it_is_switched_on(two, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUSTER_DATABASE_URL", two.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("MUSTER_SERVER_KEY_FILE", str(tmp_path / "server.key"))
+    monkeypatch.setenv("MUSTER_CLOCK", f"origin_s=0,offset_s={NOW // 1000},scale=0.000000001")
+    with writing(two.engine) as connection:
+        connection.execute(schema.login.update().values(expires_ms=NOW - 91 * DAY))
+    before = everything(two.engine)
+    assert retention_command.main(["--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "2  logins: logins on the web that are over, 90 days after expires_ms" in said
+    assert "MUSTER_RETENTION is off" in said and everything(two.engine) == before
+    assert retention_command.main([]) == 1
+    assert "[retention-off]" in capsys.readouterr().err and everything(two.engine) == before
+    monkeypatch.setenv("MUSTER_RETENTION", "yes")
+    assert retention_command.main([]) == 0
+    assert everything(two.engine)["login"] == []
+
+
+assert schema_residence and schema_rights, "every table is there"
