@@ -55,7 +55,7 @@ def judge(
     around_ms = values["uncertainty_ms"] or 0
     for token in tokens:
         own = [s.window for s in roster.sessions if _near(s.window, at_ms, around_ms) and roster.find(s, token) >= 0]
-        if not own:
+        if not own and not decide.repeats(answer):
             continue
         worth = decide.worth(own, recorded.get(token, ()), answer, at_ms, around_ms)
         if not worth.sure:
@@ -85,7 +85,7 @@ class Judge:
         # Only grows: a card once on a list stays a known one until the gateway starts again.
         self._known: set[bytes] = set()
         self._recorded: OrderedDict[bytes, set[int]] = OrderedDict()
-        self._answers: OrderedDict[tuple[str, str, bytes], decide.Answer] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str, bytes], tuple[int, decide.Moment]] = OrderedDict()
         self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     def hold(self, site: str, roster: Roster, *, offered: bool = True) -> None:
@@ -106,19 +106,22 @@ class Judge:
         if place in self._seen:
             return None
         _remember(self._seen, place, None, REMEMBERED_SWIPES)
-        site, reader, _ = lane.split("/")
+        site, reader, journal = lane.split("/")
         roster = self._rosters.get((site, reader))
         if roster is None:
             return None
+        values = swipe.values
+        now = decide.Moment(journal, values["boot_ms"], values["wall_ms"], values["uncertainty_ms"] or 0)
         answer = None
-        for token in statement.tokens(swipe.values["evidence"]):
-            answer = answer or self._answers.get((site, reader, token.token))
+        for token in statement.tokens(values["evidence"]):
+            given = self._answers.get((site, reader, token.token))
+            if given is not None and now.at_ms is not None:
+                answer = answer or decide.answered(*given, now)
         found = judge(roster, swipe, self._known, self._recorded, answer)
         if found.credits and found.session is not None:
             sessions = self._recorded.get(found.token, set()) | {found.session}
             _remember(self._recorded, found.token, sessions, REMEMBERED_CARDS)
-            given = decide.Answer(found.session, swipe.values["wall_ms"])
-            _remember(self._answers, (site, reader, found.token), given, REMEMBERED_CARDS)
+            _remember(self._answers, (site, reader, found.token), (found.session, now), REMEMBERED_CARDS)
         return found.outcome
 
 

@@ -11,8 +11,12 @@ REPEAT_MS = 120_000
 
 #: A session as a window. id: the store's number. opens..closes: when the door takes swipes for it (PORT-2).
 Window = namedtuple("Window", ("id", "opens_ms", "starts_ms", "ends_ms", "closes_ms"))
-#: A green answer given before at this door to this person: the session it named, and when it was first given.
-Answer = namedtuple("Answer", ("session", "at_ms"))
+#: When a tap was. journal: of one boot of one reader, and boot_ms by the clock of that boot; at_ms: give or take
+#: uncertainty_ms.
+Moment = namedtuple("Moment", ("journal", "boot_ms", "at_ms", "uncertainty_ms"))
+#: A green answer given before at this door to this person: the session it named, how far from this tap it was first
+#: given, and how wrong that may be.
+Answer = namedtuple("Answer", ("session", "apart_ms", "unsure_ms"))
 #: What a swipe is worth. session: id or None. credits: whether it records something new. sure: False where the
 #: uncertainty of its time would change the outcome, and then session is None and a person must look.
 Worth = namedtuple("Worth", ("session", "credits", "sure"))
@@ -26,33 +30,46 @@ def is_open(window: "Window", at_ms: int) -> bool:
     return window.opens_ms <= at_ms <= window.closes_ms
 
 
+def answered(session: int, first: "Moment", now: "Moment") -> "Answer":
+    """The `Answer` that a tap at `first` was given, as a tap at `now` meets it.
+
+    One boot's clock measured the time between its taps, however wrong the times of day are that they were placed at,
+    perhaps by two different answers of the store. Between two boots only those times tell, with both uncertainties.
+    """
+    if first.journal == now.journal:
+        return Answer(session, abs(now.boot_ms - first.boot_ms), 0)
+    return Answer(session, abs(now.at_ms - first.at_ms), first.uncertainty_ms + now.uncertainty_ms)
+
+
 def worth(windows: list, recorded, answer, at_ms: int, uncertainty_ms: int = 0) -> "Worth":
     """What one swipe of one person at one door is worth.
 
     windows: those of the person's own sessions at this door (PORT-6), in any order. recorded: ids of the sessions the
     person is recorded for already, at any door. answer: the last green `Answer` to this person at this door, or None.
-    at_ms: when, known to `uncertainty_ms` either way. A repeat is judged by the time between two taps, which one clock
-    measured, so no uncertainty touches it. For the rest the outcome must be the same at every millisecond of the
-    interval, or a person must look.
+    at_ms: when, known to `uncertainty_ms` either way. The outcome must be the same at every millisecond of the
+    interval, and whether it is a repeat or not where that is not known: otherwise a person must look.
 
     The running session that is not yet recorded, else the next, else one that has just ended and whose window is still
     open. If all are recorded, the same order among them: the answer is repeated and credits nothing.
     """
-    found = _worth(windows, recorded, answer, at_ms)
-    if uncertainty_ms and not _repeats(answer, at_ms):
+    if repeats(answer):
+        return Worth(answer.session, False, True)
+    found = _worth(windows, recorded, at_ms)
+    if uncertainty_ms:
         for other_ms in _turns(windows, at_ms - uncertainty_ms, at_ms + uncertainty_ms):
-            if _worth(windows, recorded, None, other_ms) != found:
+            if _worth(windows, recorded, other_ms) != found:
                 return UNSURE
+    if answer is not None and answer.apart_ms - answer.unsure_ms < REPEAT_MS:
+        return found if found == Worth(answer.session, False, True) else UNSURE
     return found
 
 
-def _repeats(answer, at_ms):
-    return answer is not None and 0 <= at_ms - answer.at_ms < REPEAT_MS
+def repeats(answer) -> bool:
+    """Whether a tap that meets this answer surely repeats it."""
+    return answer is not None and answer.apart_ms + answer.unsure_ms < REPEAT_MS
 
 
-def _worth(windows, recorded, answer, at_ms):
-    if _repeats(answer, at_ms):
-        return Worth(answer.session, False, True)
+def _worth(windows, recorded, at_ms):
     best = again = None
     best_rank = again_rank = ()
     for window in windows:

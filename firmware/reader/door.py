@@ -15,7 +15,7 @@ from firmware.contract.roster import Roster
 ANSWERS_MAX = 64
 
 Judged = namedtuple("Judged", ("verdict", "session"))
-_Remembered = namedtuple("_Remembered", ("token", "session", "at_ms"))
+_Remembered = namedtuple("_Remembered", ("token", "session", "boot_ms"))
 
 
 class Door:
@@ -42,8 +42,9 @@ class Door:
         self.roster = roster
         return True
 
-    def judge(self, tokens: list, reading) -> "Judged":
-        """The verdict for a card with these tokens (8 bytes each) at a `clock.Reading`. Changes nothing."""
+    def judge(self, tokens: list, reading, now_ms: int) -> "Judged":
+        """The verdict for a card with these tokens (8 bytes each) at a `clock.Reading`. now_ms: since the boot, by which
+        a repeat is told: the time of day may be set right between two taps. Changes nothing."""
         if reading.wall_ms is None or self.roster is None:
             return Judged(verdict.UNCHECKED, None)
         at_ms = reading.wall_ms
@@ -52,7 +53,7 @@ class Door:
         answer = None
         for remembered in self._answers:
             if remembered.token in tokens:
-                answer = decide.Answer(remembered.session, remembered.at_ms)
+                answer = decide.Answer(remembered.session, now_ms - remembered.boot_ms, 0)
         worth = decide.worth(mine, recorded, answer, at_ms, reading.uncertainty_ms)
         if worth.session is not None:
             return Judged(verdict.GREEN, worth.session)
@@ -65,16 +66,16 @@ class Door:
                 return Judged(verdict.UNCHECKED, None)  # open for a part of the time that it may have been
         return Judged(verdict.NO_SESSION, None)
 
-    def recorded(self, tokens: list, judged: "Judged", at_ms: int) -> None:
-        """The swipe that was judged so is on stable storage: remember the answer."""
+    def recorded(self, tokens: list, judged: "Judged", now_ms: int) -> None:
+        """The swipe that was judged so at now_ms is on stable storage: remember the answer."""
         if judged.verdict != verdict.GREEN:
             return
-        self._answers = [a for a in self._answers if 0 <= at_ms - a.at_ms < decide.REPEAT_MS][-(ANSWERS_MAX - 1) :]
+        self._answers = [a for a in self._answers if now_ms - a.boot_ms < decide.REPEAT_MS][-(ANSWERS_MAX - 1) :]
         for answer in self._answers:
             if answer.token in tokens:
                 break  # a repeat: the two minutes run from the first answer
         else:
-            self._answers.append(_Remembered(tokens[0], judged.session, at_ms))
+            self._answers.append(_Remembered(tokens[0], judged.session, now_ms))
         for listed in self.roster.sessions:
             if listed.window.id == judged.session:
                 for token in tokens:

@@ -63,7 +63,7 @@ class Reader:
         """
         tokens = [key.token(uid) for key in self.settings.card_keys]
         reading = self.clock.read(now_ms)
-        judged = self.door.judge(tokens, reading)
+        judged = self.door.judge(tokens, reading, now_ms)
         held = [statement.Token(k.id, t) for k, t in zip(self.settings.card_keys, tokens)]
         try:
             self.journal.swipe(
@@ -83,8 +83,7 @@ class Reader:
             return error.code
         if reading.state != "sync":
             self._unplaced = True
-        if reading.wall_ms is not None:
-            self.door.recorded(tokens, judged, reading.wall_ms)
+        self.door.recorded(tokens, judged, now_ms)
         self.lights.flash(judged.verdict, now_ms)
         self._count(judged.verdict)
         return judged.verdict

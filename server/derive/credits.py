@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from firmware.contract.decide import REPEAT_MS, Answer, Window, is_open, worth
+from firmware.contract.decide import REPEAT_MS, Moment, Window, answered, is_open, repeats, worth
 
 GREEN, RED, SHUT, UNSURE = "green", "red", "shut", "unsure"
+#: a swipe more unsure than this is for a person to judge; what is looked at around it grows no further
+UNSURE_REACH_MS = 3_600_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +40,18 @@ class Tap:
     reader_id: int
     #: None: the reader was placed at no room then
     room_id: int | None
-    at_ms: int
-    uncertainty_ms: int
+    moment: Moment
     #: what the reader showed, and for which session
     shown: str
     session_shown: int | None
+
+    @property
+    def at_ms(self) -> int:
+        return self.moment.at_ms
+
+    @property
+    def uncertainty_ms(self) -> int:
+        return self.moment.uncertainty_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,36 +66,40 @@ class Judged:
     differs: bool
 
 
-def span(lo_ms: int, hi_ms: int, windows: Iterable[Window]) -> tuple[int, int]:
+def span(lo_ms: int, hi_ms: int, windows: Iterable[Window], unsure_ms: int = 0) -> tuple[int, int]:
     """The time whose swipes can bear on one another with what happened in [lo, hi]: windows that touch it, windows
-    that touch those, and the two minutes of a repeat around each."""
-    lo_ms, hi_ms = lo_ms - REPEAT_MS, hi_ms + REPEAT_MS
+    that touch those, and the two minutes of a repeat around each. unsure_ms: the most that the time of one of these
+    swipes is unsure: two that were a repeat may be placed apart by that of both."""
+    reach_ms = REPEAT_MS + 2 * min(unsure_ms, UNSURE_REACH_MS)
+    lo_ms, hi_ms = lo_ms - reach_ms, hi_ms + reach_ms
     left = list(windows)
     while True:
         inside = [w for w in left if w.opens_ms <= hi_ms and w.closes_ms >= lo_ms]
         if not inside:
             return lo_ms, hi_ms
         left = [w for w in left if not (w.opens_ms <= hi_ms and w.closes_ms >= lo_ms)]
-        lo_ms = min(lo_ms, *(w.opens_ms - REPEAT_MS for w in inside))
-        hi_ms = max(hi_ms, *(w.closes_ms + REPEAT_MS for w in inside))
+        lo_ms = min(lo_ms, *(w.opens_ms - reach_ms for w in inside))
+        hi_ms = max(hi_ms, *(w.closes_ms + reach_ms for w in inside))
 
 
 def fold(taps: Iterable[Tap], candidates: Iterable[Candidate], open_at: Mapping[int, Iterable[Window]]) -> list[Judged]:
     """Judge a person's taps, which come in order of time. open_at: room -> windows of all sessions there, anybody's."""
     mine = list(candidates)
     recorded: set[int] = set()
-    answers: dict[int, Answer] = {}
+    #: reader -> the last green answer: the session, and when it was first given
+    answers: dict[int, tuple[int, Moment]] = {}
     judged = []
     for tap in taps:
         windows = [one.window for one in mine if tap.room_id in one.rooms and one.has(tap.at_ms)]
-        answer = answers.get(tap.reader_id)
+        given = answers.get(tap.reader_id)
+        answer = answered(*given, tap.moment) if given else None
         found = worth(windows, recorded, answer, tap.at_ms, tap.uncertainty_ms)
         if found.session is not None:
             verdict = GREEN
             if found.credits:
                 recorded.add(found.session)
-            if answer is None or not 0 <= tap.at_ms - answer.at_ms < REPEAT_MS:
-                answers[tap.reader_id] = Answer(found.session, tap.at_ms)
+            if not repeats(answer):
+                answers[tap.reader_id] = found.session, tap.moment
         elif not found.sure:
             verdict = UNSURE
         else:

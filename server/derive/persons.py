@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from firmware.contract.decide import Window
+from firmware.contract.decide import Moment, Window
 from server.derive import decided
 from server.derive.credits import Candidate, Judged, Tap, fold, span
 from server.policy import deadlines
@@ -105,12 +105,18 @@ class _Batch:
                 windows.setdefault(row.person_id, {})[row.id] = Window(
                     row.id, row.opens_ms, row.starts_ms, row.ends_ms, row.closes_ms
                 )
-            self.spans = {person: span(*wanted[person], windows.get(person, {}).values()) for person in self.persons}
+            taps = derivations.taps_of(self.connection, self.persons, lo, hi)
+            unsure = dict.fromkeys(self.persons, 0)
+            for row in taps:
+                unsure[row.person_id] = max(unsure[row.person_id], row.uncertainty_ms)
+            self.spans = {
+                person: span(*wanted[person], windows.get(person, {}).values(), unsure[person])
+                for person in self.persons
+            }
             # Windows that chain on to one another past what was read: read wider.
             if all(lo < begins and ends < hi for begins, ends in self.spans.values()):
                 break
             margin *= 4
-        taps = derivations.taps_of(self.connection, self.persons, lo, hi)
         held = derivations.credits_of(self.connection, self.persons, lo, hi)
         rooms = derivations.rooms_of(self.connection, {row.id for row in rows})
         self.sessions: dict[int, _Session] = {}
@@ -327,8 +333,7 @@ def _tap(row: Any) -> Tap:
         swipe_id=row.swipe_id,
         reader_id=row.reader_id,
         room_id=row.room_id,
-        at_ms=row.at_ms,
-        uncertainty_ms=row.uncertainty_ms,
+        moment=Moment(row.journal, row.boot_ms, row.at_ms, row.uncertainty_ms),
         shown=row.shown,
         session_shown=row.session_shown,
     )

@@ -115,7 +115,7 @@ def at_rooms(connection: Connection, room_ids: Iterable[int], from_ms: int, to_m
 
 
 _TAPS_OF = Prepared(
-    select(reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, journal.c.journal)
+    select(reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, swipe.c.boot_ms, journal.c.journal)
     .join(swipe, swipe.c.id == reading.c.swipe_id)
     .join(journal, journal.c.id == swipe.c.journal_id)
     .where(reading.c.person_id.in_(_PERSONS), reading.c.at_ms >= _FROM, reading.c.at_ms <= _TO)

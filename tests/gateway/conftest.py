@@ -38,7 +38,17 @@ class Lines:
         text = statement.say(kind, reader, KEY.id, values)
         return statement.seal(text, KEY.mac(text.encode()))
 
-    def swipe(self, reader="a-101", seq=0, *, journal="9f8e7d6c5b4a3210", token=bytes(8), wall_ms=NOW_MS, around_ms=0):
+    def swipe(
+        self,
+        reader="a-101",
+        seq=0,
+        *,
+        journal="9f8e7d6c5b4a3210",
+        token=bytes(8),
+        wall_ms=NOW_MS,
+        around_ms=0,
+        boot_ms=None,
+    ):
         return self.seal(
             "swipe",
             reader,
@@ -46,7 +56,7 @@ class Lines:
                 "journal": journal,
                 "seq": seq,
                 "evidence": statement.evidence_of([statement.Token(1, token)]),
-                "boot_ms": 1000 + seq,
+                "boot_ms": 1000 + seq if boot_ms is None else boot_ms,
                 "wall_ms": wall_ms,
                 "clock": "none" if wall_ms is None else "sync",
                 "uncertainty_ms": None if wall_ms is None else around_ms,

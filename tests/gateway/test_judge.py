@@ -36,6 +36,13 @@ def test_the_same_card_within_two_minutes_is_repeated_and_so_is_one_recorded_alr
     assert judging(ANNA, 20 * 60_000, seq=2) == judge.REPEATED
 
 
+@pytest.mark.parametrize(("boot_ms", "outcome"), [(119_999, judge.REPEATED), (120_000, judge.NO_SESSION)])
+def test_a_repeat_is_told_by_the_readers_own_clock_where_one_boot_measured_both(judging, boot_ms, outcome):
+    assert judging(BEN, 3 * HOUR, boot_ms=0) == judge.MATCHED
+    # By its time of day it is twenty minutes later, after the end.
+    assert judging(BEN, 3 * HOUR + 20 * 60_000, seq=1, boot_ms=boot_ms) == outcome
+
+
 def test_a_card_of_another_class_is_not_listed(judging):
     assert judging(BEN) == judge.NOT_LISTED
 

@@ -216,14 +216,24 @@ class Board:
         return line
 
     def swipe(
-        self, uid: bytes, at_ms: int, *, clock="sync", uncertainty_ms=10, verdict="green", session=None, key=None
+        self,
+        uid: bytes,
+        at_ms: int,
+        *,
+        clock="sync",
+        uncertainty_ms=10,
+        verdict="green",
+        session=None,
+        key=None,
+        boot_ms: int | None = None,
     ) -> str:
+        """boot_ms: where the boot's clock and the time of day do not run alike."""
         tokens = statement.evidence_of([statement.Token(k, t) for k, t in cards.token_for(uid, self.card_keys)])
         return self.say(
             "swipe",
             key,
             evidence=tokens,
-            boot_ms=at_ms - self.booted_ms,
+            boot_ms=at_ms - self.booted_ms if boot_ms is None else boot_ms,
             wall_ms=None if clock == "none" else at_ms,
             clock=clock,
             uncertainty_ms=None if clock == "none" else uncertainty_ms,

@@ -14,8 +14,8 @@ from tests.simulation.campus import SITE, Campus
 from tests.simulation.world import World
 
 REPEAT_MS = 120_000
-#: a reader whose clock was paired better in between measures the time between two taps this much wrong, at most
-REPEAT_UNSURE_MS = 10_000
+#: what a boot's clock may measure wrong between two taps: 50 ppm of two minutes, and its ticks
+DRIFT_MS = 10
 
 Place = tuple[str, int]
 
@@ -208,11 +208,11 @@ class Oracle:
     def repeats(self, tap: Tap, session: int | None = None) -> bool:
         """Whether it may be the repetition of an answer (for this session) of the two minutes before at this door."""
         return any(
-            other is not tap and (session in took if session else took)
+            other is not tap
+            and other.reader == tap.reader
+            and 0 <= tap.at_ms - other.at_ms <= REPEAT_MS + DRIFT_MS
+            and (session is None or session in self.takes(other))
             for other in self._of[tap.person]
-            if other.reader == tap.reader
-            and 0 <= tap.at_ms - other.at_ms <= REPEAT_MS + REPEAT_UNSURE_MS
-            and (took := self.takes(other)) is not None
         )
 
     def _ask(self, query: str, *values: Any) -> list[tuple]:

@@ -546,7 +546,7 @@ def worths() -> list[dict]:
     def repeats(id):
         return [id, False, True]
 
-    # name | windows | recorded already | last green answer here | when | give or take (ms) | worth
+    # name | windows | recorded already | last green answer here: session, ms apart, give or take | when | give or take (ms) | worth
     table = [
         # PORT-2: a 9:00-10:00 class is open 8:30-10:00.
         ("PORT-2 one millisecond before it opens", [nine], [], None, "08:29:59.999", 0, nothing),
@@ -573,12 +573,11 @@ def worths() -> list[dict]:
         ("two run at once: the one that began last", [window(1, "09:00", "12:00"), ten], [], None, "10:15:00", 0, credits(10)),
         ("two of the same time: the lower number", [window(2, "09:00", "10:00"), window(1, "09:00", "10:00")], [], None, "09:10:00", 0, credits(1)),
         # Within 120 s at one door a tap repeats the answer and credits nothing new.
-        ("a second tap at once repeats, though the next is open", [nine, ten], [9], [9, "09:45:00"], "09:45:00", 0, repeats(9)),
-        ("and 119.999 s later", [nine, ten], [9], [9, "09:45:00"], "09:46:59.999", 0, repeats(9)),
-        ("120 s later it is a new tap: the next", [nine, ten], [9], [9, "09:45:00"], "09:47:00.000", 0, credits(10)),
-        ("a repeat over the end of the session", [nine], [9], [9, "09:59:30"], "10:00:30", 0, repeats(9)),
-        ("a repeat over back-to-back sessions", [nine, ten], [9], [9, "09:59:30"], "10:00:30", 0, repeats(9)),
-        ("an answer from later than the tap is none", [nine, ten], [9], [9, "09:46:00"], "09:45:00", 0, credits(10)),
+        ("a second tap at once repeats, though the next is open", [nine, ten], [9], [9, 0, 0], "09:45:00", 0, repeats(9)),
+        ("and 119.999 s later", [nine, ten], [9], [9, 119_999, 0], "09:46:59.999", 0, repeats(9)),
+        ("120 s later it is a new tap: the next", [nine, ten], [9], [9, 120_000, 0], "09:47:00.000", 0, credits(10)),
+        ("a repeat over the end of the session", [nine], [9], [9, 60_000, 0], "10:00:30", 0, repeats(9)),
+        ("a repeat over back-to-back sessions", [nine, ten], [9], [9, 60_000, 0], "10:00:30", 0, repeats(9)),
         # A time that is not sure.
         ("unsure, the window's edge is far", [nine], [], None, "09:00:00", 60_000, credits(9)),
         ("unsure across the opening", [nine], [], None, "08:30:00.005", 10, unsure),
@@ -592,15 +591,23 @@ def worths() -> list[dict]:
         ("unsure across the opening of the next, which does", [nine, ten], [9], None, "09:30:00", 2_000, unsure),
         ("a short session hidden in the doubt", [short], [], None, "09:30:00", 900_000, unsure),
         ("a short session that runs within the doubt, beside a long one", [nine, window(5, "09:18", "09:19")], [], None, "09:20:00", 300_000, unsure),
-        ("a double tap on a clock that is unsure by more than the time between", [nine, ten], [9], [9, "09:45:00"], "09:45:02", 5_000, repeats(9)),
-        ("121 s by one clock are 121 s, however wrong the clock", [nine, ten], [9], [9, "09:45:00"], "09:47:01", 2_000, credits(10)),
+        ("a double tap on a clock that is unsure by more than the time between", [nine, ten], [9], [9, 2_000, 0], "09:45:02", 5_000, repeats(9)),
+        ("121 s by one clock are 121 s, however wrong the clock", [nine, ten], [9], [9, 121_000, 0], "09:47:01", 2_000, credits(10)),
+        # Between two boots only their times of day tell how far two taps are apart, with both uncertainties.
+        ("110 s apart, give or take 9.999 s: surely a repeat", [nine, ten], [9], [9, 110_000, 9_999], "09:46:50", 5_000, repeats(9)),
+        ("110 s apart, give or take 10 s: a repeat or the next, and a person must look", [nine, ten], [9], [9, 110_000, 10_000], "09:46:50", 5_000, unsure),
+        ("130 s apart, give or take 10.001 s: the same doubt", [nine, ten], [9], [9, 130_000, 10_001], "09:47:10", 5_000, unsure),
+        ("130 s apart, give or take 10 s: surely a new tap", [nine, ten], [9], [9, 130_000, 10_000], "09:47:10", 5_000, credits(10)),
+        ("a doubt that changes nothing: said again or repeated is the same", [nine], [9], [9, 120_000, 10_000], "09:47:00", 5_000, repeats(9)),
+        ("a repeat of 9, or 10 said again", [nine, ten], [9, 10], [9, 120_000, 10_000], "10:00:30", 5_000, unsure),
+        ("a repeat, or a swipe after the end", [nine], [9], [9, 120_000, 10_000], "10:01:00", 5_000, unsure),
     ]  # fmt: skip
     return [
         {
             "name": name,
             "windows": windows,
             "recorded": recorded,
-            "answer": [answer[0], at(answer[1])] if answer else None,
+            "answer": answer,
             "at_ms": at(when),
             "uncertainty_ms": unsure_ms,
             "worth": expected,

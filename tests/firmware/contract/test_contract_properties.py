@@ -258,7 +258,9 @@ def windows(draw):
 
 
 ids = st.frozensets(st.integers(0, 3))
-answers = st.none() | st.builds(decide.Answer, st.integers(0, 3), st.integers(-200_000, 700_000))
+answers = st.none() | st.builds(
+    decide.Answer, st.integers(0, 3), st.integers(0, 200_000), st.sampled_from([0, 5_000, 90_000])
+)
 moment = st.integers(-1000, 601_000) | minute.map(lambda m: m * 10_000)
 
 
@@ -271,13 +273,14 @@ def test_nothing_is_credited_outside_its_window_or_twice(listed, recorded, answe
         [window] = [w for w in listed if w.id == got.session]
         assert window.opens_ms <= at_ms - unsure_ms
         assert at_ms + unsure_ms <= window.closes_ms
-        assert answer is None or not 0 <= at_ms - answer.at_ms < decide.REPEAT_MS
+        assert answer is None or answer.apart_ms - answer.unsure_ms >= decide.REPEAT_MS
     if not got.sure:
         assert got == decide.UNSURE
 
 
 @given(windows(), ids, answers, moment, st.integers(0, 100_000), st.integers(0, 100_000))
 def test_uncertainty_only_ever_removes_certainty(listed, recorded, answer, at_ms, less_ms, more_ms):
+    answer = answer._replace(unsure_ms=0) if answer else None
     exact = decide.worth(listed, recorded, answer, at_ms)
     first = decide.worth(listed, recorded, answer, at_ms, less_ms)
     second = decide.worth(listed, recorded, answer, at_ms, less_ms + more_ms)
@@ -317,7 +320,32 @@ def test_taps_within_two_minutes_repeat_one_answer(listed, recorded, at_ms, late
     first = decide.worth(listed, recorded, None, at_ms)
     if first.session is None:
         return
-    answer = decide.Answer(first.session, at_ms)
     for delay_ms in later:
+        answer = decide.Answer(first.session, delay_ms, 0)
         got = decide.worth(listed, recorded | {first.session}, answer, at_ms + delay_ms, 5_000)
         assert got == decide.Worth(first.session, False, True)
+
+
+@given(windows(), ids, answers.filter(bool), moment, st.integers(0, 20_000), st.integers(-90_000, 90_000))
+def test_what_is_sure_holds_however_far_apart_the_two_taps_truly_were(
+    listed, recorded, answer, at_ms, unsure_ms, wrong_ms
+):
+    got = decide.worth(listed, recorded, answer, at_ms, unsure_ms)
+    true_ms = answer.apart_ms + max(-answer.unsure_ms, min(answer.unsure_ms, wrong_ms))
+    truly = decide.worth(listed, recorded, decide.Answer(answer.session, max(0, true_ms), 0), at_ms, unsure_ms)
+    assert got in (truly, decide.UNSURE)
+
+
+moments = st.builds(
+    decide.Moment, st.sampled_from("ab"), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**5)
+)
+
+
+@given(moments, moments)
+def test_one_boots_clock_tells_how_far_its_taps_are_apart_and_nothing_else_does(first, now):
+    got = decide.answered(5, first, now)
+    assert got == decide.answered(5, now, first)
+    if first.journal == now.journal:
+        assert got == decide.Answer(5, abs(first.boot_ms - now.boot_ms), 0)
+    else:
+        assert got == decide.Answer(5, abs(first.at_ms - now.at_ms), first.uncertainty_ms + now.uncertainty_ms)

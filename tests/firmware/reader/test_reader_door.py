@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from firmware.contract import statement
 from firmware.contract.mac import Key
 from firmware.reader import lights
 from firmware.reader.clock import DRIFT_PPM, SYNC_FOR_MS, Clock
@@ -303,6 +304,25 @@ def test_a_store_that_is_wrong_by_30_years_is_refused_or_put_right_by_the_next_a
     clocks = [line for line in world.medium.lines() if "|clock|" in line]
     assert len(clocks) == 2  # one for each contradiction: the swipes taken in between are placed again
     world.delivered()
+
+
+@pytest.mark.parametrize("after_s, session_shown", [(119, 1), (121, 2)])
+@pytest.mark.parametrize("wrong_s", [-90, 90])
+def test_a_repeat_is_told_by_the_readers_own_clock_though_the_time_is_put_right_between_two_taps(
+    make, after_s, session_shown, wrong_s
+):
+    world = make()
+    world.line_up = False
+    world.give([(session(1, 0, 600), [ALICE]), (session(2, 600, 1200), [ALICE])])
+    world.now_ms = 300_000
+    for wrong_ms, wait_s in ((wrong_s * 1000, after_s), (0, 0)):
+        world.link()
+        answer = world.store.line("time", nonce=world.reader.uplink._nonce, wall_ms=world.wall_ms + wrong_ms)
+        world.down(answer, kind="command")
+        assert world.tap(ALICE) == "green"
+        world.now_ms += wait_s * 1000
+    shown = [statement.read(line).values["session"] for line in world.medium.lines() if "|swipe|" in line]
+    assert shown == [1, session_shown]
 
 
 def test_an_answer_that_nobody_asked_for_sets_no_clock(make):

@@ -99,7 +99,14 @@ SABOTEURS = [
         "reader/door.py",
         "                break  # a repeat",
         "                self._answers.remove(answer)\n                self._answers.append("
-        "_Remembered(tokens[0], judged.session, at_ms))\n                break  # a repeat",
+        "_Remembered(tokens[0], judged.session, now_ms))\n                break  # a repeat",
+        promise.test_within_two_minutes_a_tap_repeats_the_answer_though_the_next_session_is_open,
+    ),
+    (
+        "tells_a_repeat_by_the_time_of_day",
+        "reader/door.py",
+        "now_ms - remembered.boot_ms, 0)",
+        "at_ms - remembered.boot_ms, 0)",
         promise.test_within_two_minutes_a_tap_repeats_the_answer_though_the_next_session_is_open,
     ),
     (
