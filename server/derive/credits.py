@@ -47,10 +47,12 @@ class Tap:
 
     @property
     def at_ms(self) -> int:
+        """When it was, UTC ms."""
         return self.moment.at_ms
 
     @property
     def uncertainty_ms(self) -> int:
+        """How far that may be wrong either way, ms."""
         return self.moment.uncertainty_ms
 
 
