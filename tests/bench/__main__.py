@@ -1,10 +1,11 @@
-"""`python -m tests.bench [PART ...] [--json]`: measures what Muster must reach and prints one table. See docs/bench.md.
+"""`python -m tests.bench [PART ...] [--json] [--write]`: measures what Muster must reach and prints one table. See docs/bench.md.
 
 Exit status 0: every demand that was measured is met. 1: one is missed, or a part failed.
 """
 
 import argparse
 import dataclasses
+import datetime as dt
 import importlib
 import signal
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from tests.bench import page
 from tests.bench.figure import Figure, Result, as_json, table
 from tests.bench.machine import Watch, wait_calm
 
@@ -73,6 +75,7 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="only these")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser.add_argument("--write", action="store_true", help="put the figures into docs/bench.md")
     arguments = parser.parse_args(argv)
     unknown = [name for name in arguments.parts if name not in PARTS]
     if unknown:
@@ -88,6 +91,9 @@ def main(argv: list[str]) -> int:
                                          f"{result.others:.0%}, missed: {', '.join(result.missed)}")  # fmt: skip
         results.append(result)
     print(table(results))
+    if arguments.write:
+        when = f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, commit {page.stands()}"
+        page.PAGE.write_text(page.put(page.PAGE.read_text(), results, list(PARTS), when))
     if arguments.json:
         print(as_json(results), flush=True)
     return int(any(r.failed or r.missed for r in results))

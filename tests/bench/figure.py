@@ -64,14 +64,17 @@ def table(results: Sequence[Result]) -> str:
     """All figures for people, one a line, by part."""
     rows = [("figure", "measured", "must", "met", "what was measured")]
     for result in results:
-        rows.append((f"[{result.part}]", "", "", "", _circumstances(result)))
-        rows += [
-            (f"  {f.name}", _number(f.measured, f.unit), _must(f), {None: "", True: "yes", False: "NO"}[f.met], f.note)
-            for f in result.figures
-        ]
+        rows.append((f"[{result.part}]", "", "", "", circumstances(result)))
+        rows += [(f"  {name}", *others) for name, *others in map(cells, result.figures)]
     widths = [max(len(row[n]) for row in rows) for n in range(4)]
     lines = ["  ".join([*(c.ljust(w) for c, w in zip(row[:4], widths, strict=True)), row[4]]).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * min(118, max(map(len, lines))), *lines[1:]])
+
+
+def cells(figure: Figure) -> tuple[str, str, str, str, str]:
+    """A figure's row: its name, what was measured, what is demanded, whether that is met, what it is about."""
+    met = {None: "", True: "yes", False: "NO"}[figure.met]
+    return figure.name, _number(figure.measured, figure.unit), _must(figure), met, figure.note
 
 
 def as_json(results: Sequence[Result]) -> str:
@@ -92,7 +95,8 @@ def as_json(results: Sequence[Result]) -> str:
     )
 
 
-def _circumstances(result: Result) -> str:
+def circumstances(result: Result) -> str:
+    """The command that repeats it, and how busy the machine was."""
     said = f"python -m tests.bench {result.part}; {result.seconds:.0f} s, load {result.load:.1f} before, "
     said += f"others took {result.others:.0%} of the processors"
     if result.before:

@@ -100,7 +100,7 @@ def _serve(folder: str, pipe, swipes: int, weeks: int) -> None:
                 )
             )  # fmt: skip
         logins.add_account(
-            connection, HASHER, world.institution_id, login_name="sam", shown_name="Sam", password=PASSWORD,
+            connection, world.institution_id, login_name="sam", shown_name="Sam", password_hash=HASHER.hash(PASSWORD),
             role="student", person_id=school.students[0], now_ms=1,
         )  # fmt: skip
     board = school.reader()
