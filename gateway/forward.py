@@ -33,6 +33,8 @@ REFUSED_AGAIN_MS = 3600 * 1000
 UNNAMED_MS, UNNAMED_MOST_MS = 1000, 60_000
 #: rows become due by time too
 LOOK_S = 1.0
+#: and where nothing is pending at all it is looked so seldom
+EMPTY_S = 30.0
 #: requests that break (500) in a row before the item that breaks them is looked for
 BREAKS = 3
 
@@ -104,7 +106,7 @@ class Forwarder:
         try:
             rows = await choose()
             if not rows:
-                await self._idle(more)
+                await self._idle(more, await self._spool.is_empty())
                 return 0, 0.0
             # Between choosing and here nothing else runs: no row goes out twice at once.
             return len(rows), await self._attempt(rows)
@@ -123,9 +125,10 @@ class Forwarder:
             await self._clock.sleep(self._backoff.next_s())
         return 0, 0.0
 
-    async def _idle(self, more: asyncio.Event) -> None:
+    async def _idle(self, more: asyncio.Event, empty: bool) -> None:
+        # Where nothing is pending nothing becomes due by time, and whoever writes something wakes both.
         try:
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(EMPTY_S if empty else LOOK_S):
                 await more.wait()
         except TimeoutError:
             return

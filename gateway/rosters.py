@@ -5,6 +5,7 @@ what the store has *offered* (it is asked with a token) is published. One that i
 the store has offered one for that reader; it is never published again, and never in the way of the store's.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ from gateway.link import Link
 from gateway.store import Store
 
 ASK_S = 2.0  #: the store is asked so often for changes
-PUBLISH_S = 0.25  #: and what is to be published is looked for so often
+PUBLISH_S = 0.25  #: and what is to be published is looked for so often, while there is something
+REST_S = 1.0  #: and so often where all that was offered is retained
 #: after a connection, retained rosters are waited for until none came for QUIET_S, at most SETTLE_S
 QUIET_S = 0.4
 SETTLE_S = 5.0
@@ -74,6 +76,9 @@ class Rosters:
         self._asked_all_at_s = -ASK_ALL_S
         # topic -> what was overwritten, on its way into the spool: the newest of each topic.
         self._overwritten: dict[str, bytes] = {}
+        self._overwrote = asyncio.Event()
+        # The link's generation on which everything that was offered is retained, as far as was heard; None: not everything.
+        self._shown: int | None = None
 
     def heard(self, topic: str, payload: bytes, generation: int) -> bool:
         """A roster that the broker sent: a retained one, or one that somebody has just published.
@@ -81,6 +86,7 @@ class Rosters:
         payload: empty where it was cleared. generation: of the link's connection. False if it cannot be read.
         """
         where = topics.parse(topic)
+        self._shown = None
         self._heard_at_s = self._clock.monotonic_s()
         found = self._read(where.site, where.reader, payload, "retained") if payload else None
         reader = self._readers.get((where.site, where.reader))
@@ -112,6 +118,7 @@ class Rosters:
         if found.version_ms < reader.offered_ms:
             self._refused("roster-older", "offered", name)
         elif blob != reader.offered:
+            self._shown = None
             reader.offered, reader.offered_ms = bytes(blob), found.version_ms
             if isinstance(found, Roster):
                 self._judge.hold(site, found)
@@ -142,13 +149,16 @@ class Rosters:
         generation = self._link.generation
         if generation != self._generation:
             self._generation, self._connected_at_s, self._heard_at_s = generation, now_s, now_s
+        if self._shown == generation:
+            return 0
         if now_s - self._heard_at_s < QUIET_S and now_s - self._connected_at_s < SETTLE_S:
             return 0
-        published = 0
+        published = waiting = 0
         for (site, name), reader in self._readers.items():
             shown = reader.retained_generation == generation
             if reader.offered_ms < 0 or (shown and reader.retained == reader.offered):
                 continue
+            waiting += 1
             doubtful = reader.is_doubtful(generation)
             # Another gateway may have been offered a newer one: the store says so, or that it has none.
             if doubtful and reader.question > self._answered_all:
@@ -165,6 +175,7 @@ class Rosters:
                 if doubtful:
                     self._counts.add("rosters_overwritten_total")
                     self._overwritten[topic] = reader.retained
+                    self._overwrote.set()
                     self._seldom.warning(
                         "roster-overwritten",
                         name,
@@ -174,21 +185,23 @@ class Rosters:
                     )
                 elif not waits:
                     self._seldom.info("roster-published", site=site, reader=name, version_ms=reader.offered_ms)
+        self._shown = None if waiting else generation
         return published
 
     async def publish(self) -> None:
         """Publish what is due, again and again, until cancelled."""
         while True:
             self.publish_due()
-            await self._clock.sleep(PUBLISH_S)
+            await self._clock.sleep(PUBLISH_S if self._shown is None else REST_S)
 
     async def report(self, forward: Callable[[str, bytes, str], Awaitable[None]]) -> None:
         """Hand what was overwritten to `forward` (topic, bytes, code), until cancelled: the store quarantines it."""
         while True:
             # Beside publishing, which does not wait for a spool that cannot be written.
+            await self._overwrote.wait()
+            self._overwrote.clear()
             for topic in list(self._overwritten):
                 await forward(topic, self._overwritten.pop(topic), "roster-not-offered")
-            await self._clock.sleep(PUBLISH_S)
 
     async def ask(self, store: Store, backoff: Backoff, condition: Condition) -> None:
         """Ask the store for changes every two seconds, until cancelled. One that is away is asked less often."""

@@ -127,6 +127,7 @@ class Gateway:
                 if not released:
                     await self._spool.release()
                     released = True
+                    self.forwarder.wake()
                 self.depth = await self._spool.depth()
                 for name, value in asdict(self.depth).items():
                     self.counts.set(name, value)

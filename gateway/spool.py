@@ -1,9 +1,10 @@
 """The spool: the gateway's durable record of everything received. All SQL of the gateway stands here.
 
 SQLite in WAL mode with synchronous=FULL, read back. `put` returns when it is on stable storage, and only then is MQTT
-acknowledged. Writes that come together are one commit: whoever holds the lock does everybody's. Reads go over a
-connection of their own and never wait for a sync. A row is pending while `forwarded_ms` is NULL; forwarded journal
-records and raw messages are kept for replay until they are pruned, other kinds are not kept.
+acknowledged. Writes that come together are one commit: whoever holds the lock does everybody's. Reads never wait for a
+sync: while somebody writes they go over a connection of their own. A row is pending while `forwarded_ms` is NULL;
+forwarded journal records and raw messages are kept for replay until they are pruned, other kinds are not kept. What is
+asked for at each look reads what is pending, however much is kept.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import aiosqlite
 
@@ -21,6 +22,7 @@ from gateway.arrival import WAITING_MOST, Arrival
 from gateway.disk import sync_folder, written_anew
 from gateway.errors import SpoolError, spool_failed
 
+# Numbers are handed over as the text of a list, which is JSON too, and quicker made.
 FORMAT = 1  #: in PRAGMA user_version
 PRUNE_ROWS = 2000  #: at most so many in one commit, so that no swipe waits long for it
 CHECKPOINT_ROWS = 1000  #: changes after which the WAL is carried over into the database
@@ -60,31 +62,38 @@ SUPERSEDE = """
 DELETE FROM spool WHERE lane = ?1 AND forwarded_ms IS NULL AND passing = 1 AND n <= (
     SELECT n FROM spool WHERE lane = ?1 AND forwarded_ms IS NULL AND passing = 1 ORDER BY n DESC LIMIT 1 OFFSET ?2)
 """
-# A loose index scan: one seek for each lane, however long its backlog is.
-LANES = """
+# By its own choice SQLite takes the index `place` for these, which has everything that is kept: a look would read all that
+# was forwarded in a month. What it is told to take has what is pending, and nothing else.
+# A loose index scan: one seek for each lane, however long its backlog is. Without a name: there are passing rows.
+WAITING = """
 WITH RECURSIVE lane (name) AS (
-    SELECT min(lane) FROM spool WHERE forwarded_ms IS NULL AND passing = 0
+    SELECT min(lane) FROM spool INDEXED BY pending WHERE forwarded_ms IS NULL AND passing = 0
     UNION ALL
-    SELECT (SELECT min(s.lane) FROM spool s WHERE s.forwarded_ms IS NULL AND s.passing = 0 AND s.lane > lane.name)
+    SELECT (SELECT min(s.lane) FROM spool s INDEXED BY pending
+            WHERE s.forwarded_ms IS NULL AND s.passing = 0 AND s.lane > lane.name)
     FROM lane WHERE name IS NOT NULL)
-SELECT name, (SELECT n FROM spool s WHERE s.forwarded_ms IS NULL AND s.passing = 0 AND s.lane = name
-              ORDER BY seq DESC LIMIT 1)
+SELECT name, (SELECT n FROM spool s INDEXED BY pending
+              WHERE s.forwarded_ms IS NULL AND s.passing = 0 AND s.lane = name ORDER BY seq DESC LIMIT 1)
 FROM lane WHERE name IS NOT NULL
+UNION ALL
+SELECT NULL, n FROM (SELECT n FROM spool INDEXED BY passing WHERE forwarded_ms IS NULL AND passing = 1 LIMIT 1)
 """
 ROW = "s.n, s.id, s.lane, s.seq, s.kind, s.line, s.raw, s.topic, s.received_ms, s.judged, s.tries"
 OLDEST = f"""
 SELECT {ROW} FROM json_each(?1) AS l CROSS JOIN spool s ON s.n IN (
-    SELECT p.n FROM spool p WHERE p.forwarded_ms IS NULL AND p.passing = 0 AND p.lane = l.value AND p.due_ms <= ?2
+    SELECT p.n FROM spool p INDEXED BY pending
+    WHERE p.forwarded_ms IS NULL AND p.passing = 0 AND p.lane = l.value AND p.due_ms <= ?2
     AND p.n NOT IN (SELECT value FROM json_each(?3)) ORDER BY p.seq LIMIT ?4)
 """  # noqa: S608  ROW is a constant above
 NEWEST = f"""
 SELECT {ROW} FROM json_each(?1) AS l CROSS JOIN spool s ON s.n IN (
-    SELECT p.n FROM spool p WHERE p.forwarded_ms IS NULL AND p.passing = 0 AND p.lane = l.value AND p.due_ms <= ?2
+    SELECT p.n FROM spool p INDEXED BY pending
+    WHERE p.forwarded_ms IS NULL AND p.passing = 0 AND p.lane = l.value AND p.due_ms <= ?2
     AND p.n NOT IN (SELECT value FROM json_each(?3)) ORDER BY p.seq DESC LIMIT ?4)
 WHERE s.received_ms >= ?5 ORDER BY s.n
 """  # noqa: S608  ROW is a constant above
 PASSING = f"""
-SELECT {ROW} FROM spool s WHERE s.forwarded_ms IS NULL AND s.passing = 1 AND s.due_ms <= ?1
+SELECT {ROW} FROM spool s INDEXED BY passing WHERE s.forwarded_ms IS NULL AND s.passing = 1 AND s.due_ms <= ?1
 AND s.n NOT IN (SELECT value FROM json_each(?2)) ORDER BY s.n DESC LIMIT ?3
 """  # noqa: S608  ROW is a constant above
 DONE = """
@@ -110,15 +119,14 @@ DELETE FROM spool WHERE n IN (
     SELECT n FROM spool WHERE forwarded_ms IS NOT NULL AND forwarded_ms < ?1 ORDER BY forwarded_ms LIMIT ?2)
 """
 DEPTH = """
-SELECT (SELECT count(*) FROM spool WHERE forwarded_ms IS NULL AND passing = 0)
-     + (SELECT count(*) FROM spool WHERE forwarded_ms IS NULL AND passing = 1),
-       (SELECT count(*) FROM spool WHERE refused IS NOT NULL)
+SELECT (SELECT count(*) FROM spool INDEXED BY pending WHERE forwarded_ms IS NULL AND passing = 0)
+     + (SELECT count(*) FROM spool INDEXED BY passing WHERE forwarded_ms IS NULL AND passing = 1),
+       (SELECT count(*) FROM spool INDEXED BY refused WHERE refused IS NOT NULL)
 """
 KEPT = "SELECT count(*) FROM spool WHERE forwarded_ms IS NOT NULL"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One spooled thing, on its way to the store."""
 
     n: int
@@ -181,8 +189,8 @@ class Spool:
         self._lock = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._waiting: list[_Write] = []
-        #: the lanes as they were read last, while no write was begun since then; writes begun or ended
-        self._lanes: list[tuple[str, int]] | None = None
+        #: what was read last by these statements, while no write was begun since then; writes begun or ended
+        self._known: dict[str, list[tuple]] = {}
         self._writes = 0
 
     @classmethod
@@ -275,12 +283,12 @@ class Spool:
 
     async def done(self, ns: Sequence[int], now_ms: int) -> None:
         """The store holds these rows."""
-        numbers = json.dumps(ns)
+        numbers = str([*ns])
         await self._write([(DONE, [(now_ms, numbers)]), (DONE_PASSING, [(numbers,)])])
 
     async def later(self, ns: Sequence[int], due_ms: int, refused: str | None = None) -> None:
         """The store did not take these: not again before `due_ms`. refused: the code, where it refuses them."""
-        await self._write([(LATER, [(due_ms, refused, json.dumps(ns))])])
+        await self._write([(LATER, [(due_ms, refused, str([*ns]))])])
 
     async def again(self, lane: str, first: int, last: int) -> int:
         """Deliver kept rows of a journal once more (the store lost them). Returns how many."""
@@ -303,33 +311,36 @@ class Spool:
     async def lanes(self) -> list[tuple[str, int]]:
         """Lanes with pending rows that are no passing ones: name, and `n` of the row that stands last in it.
 
-        Asked for at each look, and read only where something was written since: nobody else writes this file.
+        Asked for at each look.
         """
-        if self._lanes is None:
-            writes = self._writes
-            found = [(name, n) for name, n in await self._read(LANES, ())]
-            if writes != self._writes:
-                return found
-            self._lanes = found
-        return list(self._lanes)
+        return [(name, n) for name, n in await self._unchanged(WAITING) if name is not None]
+
+    async def is_empty(self) -> bool:
+        """Whether nothing is pending, due or not: then there is nothing to do before the next write."""
+        return not await self._unchanged(WAITING)
 
     async def oldest(self, lanes: Sequence[str], each: int, now_ms: int, but: Iterable[int]) -> list[Row]:
         """Up to `each` pending rows from the front of each of these lanes, in the lanes' order."""
-        return _rows(await self._read(OLDEST, (json.dumps(lanes), now_ms, json.dumps(list(but)), each)))
+        return _rows(await self._read(OLDEST, (json.dumps(lanes), now_ms, str([*but]), each)))
 
     async def newest(
         self, lanes: Sequence[str], each: int, now_ms: int, but: Iterable[int], since_ms: int
     ) -> list[Row]:
         """Up to `each` pending rows from the end of each lane that were received since then, oldest first."""
-        return _rows(await self._read(NEWEST, (json.dumps(lanes), now_ms, json.dumps(list(but)), each, since_ms)))
+        return _rows(await self._read(NEWEST, (json.dumps(lanes), now_ms, str([*but]), each, since_ms)))
 
     async def passing(self, limit: int, now_ms: int, but: Iterable[int]) -> list[Row]:
         """Pending hellos, heads, statuses and healths, the newest first."""
-        return _rows(await self._read(PASSING, (now_ms, json.dumps(list(but)), limit)))
+        # Most looks find none of these, and the lanes are asked for next.
+        if all(name is not None for name, _ in await self._unchanged(WAITING)):
+            return []
+        return _rows(await self._read(PASSING, (now_ms, str([*but]), limit)))
 
     async def depth(self) -> Depth:
         """How much waits."""
-        pending, refused = (await self._read(DEPTH, ()))[0]
+        if await self.is_empty():
+            return Depth(pending=0, refused=0)
+        pending, refused = (await self._unchanged(DEPTH))[0]
         return Depth(pending=pending, refused=refused)
 
     async def kept(self) -> int:
@@ -385,13 +396,23 @@ class Spool:
 
     def _wrote(self) -> None:
         self._writes += 1
-        self._lanes = None
+        self._known.clear()
 
     async def _connected(self) -> Connection:
         if self._writer is None:
             await self.open()
         assert self._writer is not None
         return self._writer
+
+    async def _unchanged(self, sql: str) -> list[tuple]:
+        """What this says: read only where something was written since it was read. Nobody else writes this file."""
+        found = self._known.get(sql)
+        if found is None:
+            writes = self._writes
+            found = await self._read(sql, ())
+            if writes == self._writes:
+                self._known[sql] = found
+        return found
 
     async def _read(self, sql: str, parameters: tuple) -> list[tuple]:
         async with self._reading:
@@ -400,8 +421,11 @@ class Spool:
                     await self._connected()
             if self._reader is None:
                 raise SpoolError("spool-closed", "the spool was closed again at once: another write failed")
+            # Where nobody writes, the writer's connection answers at once, and knows the pages that it has written: the
+            # other one, which is there so that no read waits for a sync, reads them again after each commit.
+            connection = self._reader if self._lock.locked() or self._writer is None else self._writer
             try:
-                return list(await self._reader.execute_fetchall(sql, parameters))
+                return list(await connection.execute_fetchall(sql, parameters))
             except (sqlite3.Error, ValueError) as error:
                 raise spool_failed(error) from error
 
@@ -411,4 +435,4 @@ async def _one(connection: Connection, sql: str) -> Any:
 
 
 def _rows(found: list[tuple]) -> list[Row]:
-    return [Row(**dict(zip(Row.__slots__, row, strict=True))) for row in found]
+    return list(map(Row._make, found))

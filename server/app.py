@@ -56,7 +56,9 @@ def make_app(
         audit_key=partial(AuditKey.of, settings.data_dir, vault),
         outbox=None if settings.smtp_host else Outbox(settings.data_dir / "outbox", sender=settings.mail_from),
         thinning=Thinning(engine, settings.reader_heads_days) if settings.reader_heads_days else None,
-        retention=Retention(engine, retention.load(settings.retention_file)) if settings.retention else None,
+        retention=Retention(engine, retention.load(settings.retention_file), letters_in=settings.data_dir / "outbox")
+        if settings.retention
+        else None,
     )
     mailer = Mailer(engine, clock, _smtp(settings)) if settings.smtp_host else None
     scheduled = Schedules(engine, clock, vault, settings.import_dir, profiles, wake=jobs.wake)
@@ -94,10 +96,9 @@ def make_app(
 
     app.add_middleware(Compressed)
     app.add_middleware(limits.Bodies, is_gateway=is_gateway)
-    app.include_router(gateway.router)
-    app.include_router(v1.router)
-    app.include_router(residence.router)
-    app.include_router(health.router)
+    # Their routes as they are: included, each of them would be built anew for each app, at its first request.
+    for part in (gateway, v1, residence, health):
+        app.router.routes.extend(part.router.routes)
     if importlib.util.find_spec("server.pages") is not None:
         pages = importlib.import_module("server.pages")
         static = Path(__file__).parent / "pages" / "static"

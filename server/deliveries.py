@@ -80,7 +80,7 @@ class Delivery:
             self.desk.connection, {one.id: one.institution_id for one in self.desk.by_id.values()}, self.desk.notes
         )
         moved = {journal.reader_id for journal in self.desk.changed.values()} | {found.id for _, found, _ in stated}
-        heads.settle(self.desk.connection, moved, held, self.desk.now_ms)
+        self.answering.gone(heads.settle(self.desk.connection, moved, held, self.desk.now_ms))
         self.answering.receipts(greeted, held)
         quarantines.keep(
             self.desk.connection, self.desk.institution_id, self.desk.suspects, self.desk.gateway_id, self.desk.now_ms

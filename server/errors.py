@@ -16,6 +16,11 @@ class StoreError(Exception):
         super().__init__(text)
         self.code = code
 
+    @property
+    def mendable(self) -> bool:
+        """Whether whoever sent a form can put it right there. All else is a page of its own, which tells no more."""
+        return self.status in (400, 409, 413)
+
 
 class NotFound(StoreError):
     """There is no such thing, or not for whoever asks."""

@@ -80,6 +80,8 @@ class Jobs:
         self._stop = False
         self._thread: threading.Thread | None = None
         self._failing = False
+        #: a step's other work made somebody due whom it has not derived yet
+        self._made_due = False
         self._settled_s = self._again_s = self._headed_s = self._thinned_s = self._coursed_s = float("-inf")
         self._retained_s = float("-inf")
         #: institution id -> (campus change, store time) of the last look at its rosters
@@ -144,6 +146,7 @@ class Jobs:
         if writes(self._engine).failed is not None:
             probe(self._engine)
         self._alone("marks", self.derive)
+        self._made_due = False
         now_s = self._monotonic()
         if everything or now_s - self._settled_s >= SETTLE_S:
             self._settled_s = now_s
@@ -156,7 +159,8 @@ class Jobs:
         if everything or now_s - self._coursed_s >= COURSES_S:
             self._coursed_s = now_s
             self._alone("course dates", self.courses)
-        self._alone("marks", self.derive)
+        if self._made_due:
+            self._alone("marks", self.derive)
         self._alone("check-ins", self.check_ins)
         self._alone("class lists", self.rosters)
         if self._outbox is not None:
@@ -244,6 +248,7 @@ class Jobs:
                         with writing(self._engine) as connection:
                             registers.release(connection, found.id, one, now_ms)
                         self.released += 1
+                        self._made_due = True
                     except Unwritable:
                         raise
                     except Exception as error:  # noqa: BLE001  this one waits, the others go on
@@ -264,6 +269,7 @@ class Jobs:
                 ready = filling.waiting(connection, self._profiles, found.id, now_ms)
             for subject, work in ready:
                 try:
+                    self._made_due = True
                     with writing(self._engine) as connection:
                         work(connection)
                 except Unwritable:
@@ -302,10 +308,10 @@ class Jobs:
         for found in self._institutions():
             now_ms = self._clock.now_ms()
             with reading(self._engine) as connection:
-                if not judging.odd_elsewhere(connection, found.id, now_ms):
+                if not judging.odd_elsewhere(connection, self._profiles, found.id, now_ms):
                     continue
             with writing(self._engine) as connection:
-                judging.look_elsewhere(connection, found.id, now_ms)
+                judging.look_elsewhere(connection, self._profiles, found.id, now_ms)
 
     def rosters(self) -> None:
         """Build rosters where the campus changed, time passed, or a reader holds a newer one than was issued."""

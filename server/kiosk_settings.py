@@ -22,12 +22,79 @@ def place_and_tell(
     now_ms: int,
 ) -> dict[str, Any]:
     """The reader serves a house of the residence; what its settings file has beyond a door reader's."""
+    _serve(
+        connection,
+        institution_id,
+        name,
+        arguments.kiosk,
+        arguments.new_house,
+        place,
+        arguments.capacity,
+        from_ms,
+        now_ms,
+    )
+    key_id, secret = residence_pins.secret_for_kiosks(connection, vault, institution_id, now_ms)
+    return settings(
+        (key_id, secret), place, arguments.capacity, password=arguments.sensor_password, language=arguments.language
+    )
+
+
+def place_again(
+    connection: Connection,
+    vault: Vault,
+    institution_id: int,
+    told: dict[str, Any],
+    house_code: str | None,
+    new_house: str | None,
+    from_ms: int,
+    now_ms: int,
+) -> dict[str, Any] | None:
+    """A kiosk that is made known again (`muster reader adopt`) serves its house once more, at the place and with the
+    sensor that its settings file `told` names. Returns the file anew where its PIN key is not the store's: with the old
+    one no PIN would be right there. None: it is good as it is, or it is a door reader's.
+
+    Raises StoreError(`kiosk-house`, `house`, `file`).
+    """
+    if "pin_key" not in told:
+        if house_code is not None:
+            raise StoreError("usage", "this is a door reader's settings file: leave out --kiosk, and say its --room")
+        return None
+    if house_code is None:
+        raise StoreError("kiosk-house", "this is a kiosk's settings file: say with --kiosk which house it serves")
+    try:
+        held = int(told["pin_key"]["id"]), bytes.fromhex(told["pin_key"]["secret"])
+        house = told.get("house")
+        place = None if house is None else (house["latitude"], house["longitude"], int(house["radius_m"]))
+        capacity = int(told["sensor"]["capacity"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(
+            "file", "this is no kiosk's settings file that can be read: pin_key, sensor or house"
+        ) from error
+    _serve(connection, institution_id, str(told["reader"]), house_code, new_house, place, capacity, from_ms, now_ms)
+    key_id, secret = residence_pins.secret_for_kiosks(connection, vault, institution_id, now_ms)
+    if held == (key_id, secret):
+        return None
+    return told | {"pin_key": {"id": key_id, "secret": secret.hex()}}
+
+
+def _serve(
+    connection: Connection,
+    institution_id: int,
+    name: str,
+    house_code: str,
+    new_house: str | None,
+    place: tuple[float, float, int] | None,
+    capacity: int,
+    from_ms: int,
+    now_ms: int,
+) -> None:
+    """The reader of this name serves the house of this code from then on."""
     scope = accounts.at_the_console(institution_id)
-    house_id = residence_admin.house_by_code(connection, institution_id, arguments.kiosk)
+    house_id = residence_admin.house_by_code(connection, institution_id, house_code)
     if house_id is None:
-        if not arguments.new_house:
-            raise StoreError("house", f"there is no house {arguments.kiosk}: give --new-house NAME, or import it first")
-        house_id = residence_admin.add_house(connection, scope, arguments.kiosk, arguments.new_house, now_ms)
+        if not new_house:
+            raise StoreError("house", f"there is no house {house_code}: give --new-house NAME, or import it first")
+        house_id = residence_admin.add_house(connection, scope, house_code, new_house, now_ms)
     residence_admin.place_kiosk(
         connection,
         scope,
@@ -38,11 +105,7 @@ def place_and_tell(
         latitude=place[0] if place else None,
         longitude=place[1] if place else None,
         radius_m=place[2] if place else None,
-        capacity=arguments.capacity,
-    )
-    key_id, secret = residence_pins.secret_for_kiosks(connection, vault, institution_id, now_ms)
-    return settings(
-        (key_id, secret), place, arguments.capacity, password=arguments.sensor_password, language=arguments.language
+        capacity=capacity,
     )
 
 

@@ -49,6 +49,11 @@ def main(argv: Sequence[str]) -> int:
     one.add_argument("--room", help="code of the room whose door it serves")
     one.add_argument("--new-room", action="store_true")
     one.add_argument("--from", dest="since", required=True, help="since when it serves that door, ISO 8601")
+    one.add_argument("--kiosk", metavar="HOUSE", help="of a kiosk: code of the house that it serves")
+    one.add_argument("--new-house", metavar="NAME", help="with --kiosk: make the house, of this name, if there is none")
+    one.add_argument(
+        "--out", type=Path, help="of a kiosk: where to write its settings anew if its PIN key is not the store's"
+    )
     one.set_defaults(work=_adopt_reader)
     one = commands.add_parser("list", help="every reader and the room whose door it serves")
     one.set_defaults(work=_list_readers)
@@ -165,6 +170,17 @@ def _adopt_reader(arguments: argparse.Namespace) -> int:
             now_ms=now_ms,
             key=key,
         )
+        anew = kiosk_settings.place_again(
+            connection, store.vault, here.id, told, arguments.kiosk, arguments.new_house, since_ms, now_ms
+        )
+        if anew is not None:
+            if arguments.out is None:
+                raise StoreError(
+                    "pin-key",
+                    "the store has another PIN key than this kiosk, so no PIN would be right there: say with --out "
+                    "where its settings file goes anew, and put that onto the kiosk",
+                )
+            _write_secret(arguments.out, anew)
         # What it sent meanwhile: some of it may be nowhere else any more.
         waiting = quarantines.of_unknown(connection, name)
         items = [
@@ -182,6 +198,10 @@ def _adopt_reader(arguments: argparse.Namespace) -> int:
             deliveries.deliver(connection, ring, part, institution_id=here.id, gateway_id=None, now_ms=now_ms)
         quarantines.close(connection, [row.id for row in waiting], now_ms)
     print(f"{name}: known again; {len(waiting)} records that it sent meanwhile were looked at again")
+    if anew is not None:
+        print(f"put {arguments.out} onto the kiosk: it holds the store's PIN key")
+    if arguments.kiosk is not None:
+        print("fingers that were enrolled since the backup are erased there, and enrolled anew with a new consent")
     return DONE
 
 

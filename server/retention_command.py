@@ -24,7 +24,9 @@ def _retention(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     if not arguments.dry_run and not store.settings.retention:
         raise StoreError("retention-off", "retention is off: look with --dry-run, then set MUSTER_RETENTION to yes")
-    work = Retention(store.engine, policy.load(store.settings.retention_file))
+    work = Retention(
+        store.engine, policy.load(store.settings.retention_file), letters_in=store.settings.data_dir / "outbox"
+    )
     now_ms = store.clock.now_ms()
     found = work.counts(now_ms) if arguments.dry_run else work.all(now_ms)
     for rule, many in found:

@@ -91,7 +91,7 @@ def _said(arguments: argparse.Namespace) -> str:
 
 def _add_staff(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
-    password = _password(arguments.password_file)
+    password_hash = logins.hashed(PasswordHasher(), _password(arguments.password_file))
     with writing(store.engine) as connection:
         here = store.institution(connection)
         person_id = None
@@ -102,11 +102,10 @@ def _add_staff(arguments: argparse.Namespace) -> int:
         )
         logins.add_account(
             connection,
-            PasswordHasher(),
             here.id,
             login_name=arguments.login,
             shown_name=arguments.name or arguments.login,
-            password=password,
+            password_hash=password_hash,
             role=arguments.role,
             person_id=person_id,
             now_ms=store.clock.now_ms(),

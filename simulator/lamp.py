@@ -1,7 +1,8 @@
 """A lamp as somebody standing at the door sees it: colours over time, and what a flash meant."""
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 
 #: a PWM duty (of 65,535) above which a colour is seen
 SEEN = 16_000
@@ -14,16 +15,21 @@ Colours = tuple[bool, bool, bool]
 class Lamp:
     """What the pins make of the lamp. Feed it with `pin`; watch it with `verdict`.
 
-    pins: pin number -> 0 red, 1 green, 2 blue.
+    pins: pin number -> 0 red, 1 green, 2 blue. keep: so many changes are remembered.
     """
 
-    def __init__(self, pins: dict[int, int], on_change: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, pins: dict[int, int], on_change: Callable[[str], None] = lambda _: None, *, keep: int = 32
+    ) -> None:
         self._pins = pins
+        self._keep = keep
         self._duty = [0, 0, 0]
         self._on_change = on_change
         self._changed = asyncio.Event()
-        #: (monotonic s, colours seen), the last 32
+        #: (monotonic s, colours seen), the last `keep`
         self.history: list[tuple[float, Colours]] = [(0.0, (False, False, False))]
+        #: when the board lost its power, monotonic s
+        self.lost_s: list[float] = []
 
     def pin(self, kind: str, pin: int, value: int, at_s: float) -> None:
         """A pin of the board changed (see `pn532_tunnel`)."""
@@ -38,6 +44,8 @@ class Lamp:
 
     def dark(self, at_s: float) -> None:
         """The board lost its power."""
+        self.lost_s.append(at_s)
+        del self.lost_s[: -self._keep]
         self.rgb((0, 0, 0), at_s)
 
     def css(self) -> str:
@@ -53,36 +61,45 @@ class Lamp:
         while True:
             # An event for each wait: the page and a person may watch the same lamp.
             changed = self._changed
-            found = self._read(since_s)
-            if found is not None:
-                return found
+            found = self._first(since_s)
             left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                return None
+            if found is not None or left <= 0:
+                return found
             try:
                 await asyncio.wait_for(changed.wait(), left)
             except TimeoutError:
-                return self._read(since_s)
+                return self._first(since_s)
 
-    def _read(self, since_s: float) -> tuple[str, float] | None:
+    def powered_until(self, since_s: float) -> float:
+        """When the power went first after `since_s`; infinity where it stayed. What is lit later is of the board's start."""
+        return min((at_s for at_s in self.lost_s if at_s >= since_s), default=math.inf)
+
+    def flashes(
+        self, since_s: float, until_s: float = math.inf, *, ends_s: float = math.inf
+    ) -> Iterator[tuple[str, float]]:
+        """The flashes, in order, that began from `since_s` to `until_s`, by what was lit before `ends_s`; as `verdict` tells them."""
         # Before `since_s` the lamp may still show another person's flash: only what was lit after it counts.
         before = (False, False, False)
         went_s = back_s = None
         for at_s, colours in self.history:
+            if at_s >= ends_s:
+                return
             if at_s >= since_s:
-                if colours[1] and not before[1]:
-                    return "green", at_s
-                if colours[0] and not before[0]:
-                    return "red", at_s
+                if colours[1] and not before[1] and at_s <= until_s:
+                    yield "green", at_s
+                if colours[0] and not before[0] and at_s <= until_s:
+                    yield "red", at_s
                 if before[2] and not any(colours):
                     # Twice dark: a reader that stops breathing and opens in its dark moment goes dark once only.
-                    if went_s is not None and back_s is not None and at_s - back_s < BLINK_S:
-                        return "blue", went_s
+                    if went_s is not None and back_s is not None and at_s - back_s < BLINK_S and went_s <= until_s:
+                        yield "blue", went_s
                     went_s, back_s = at_s, None
                 elif went_s is not None and colours == (False, False, True) and at_s - went_s < BLINK_S:
                     back_s = at_s
             before = colours
-        return None
+
+    def _first(self, since_s: float) -> tuple[str, float] | None:
+        return next(self.flashes(since_s), None)
 
     def _look(self, at_s: float) -> None:
         red, green, blue = (d > SEEN for d in self._duty)
@@ -90,6 +107,6 @@ class Lamp:
         self._on_change(self.css())
         if colours != self.history[-1][1]:
             self.history.append((at_s, colours))
-            del self.history[:-32]
+            del self.history[: -self._keep]
             changed, self._changed = self._changed, asyncio.Event()
             changed.set()

@@ -168,7 +168,7 @@ class Line:
     def start(self) -> None:
         """Start store and gateways, and wait until they answer."""
         store = Part("store", muster("server", "run"), log=self._logs / "store.log", env=self.env)
-        self.parts["store"].append(store)
+        self.parts |= {"store": [store], "gateway": []}
         store.start()
         wait_http(f"{self.url}/healthz", store)
         host, port = self.broker
@@ -186,6 +186,13 @@ class Line:
             gateway.start()
         for gateway, http_port in zip(self.parts["gateway"], self.gateway_ports, strict=True):
             wait_http(f"http://127.0.0.1:{http_port}/healthz", gateway)
+
+    def restart(self) -> None:
+        """End gateways and store, and start them by what stands in `env` now."""
+        for kind in ("gateway", "store"):
+            for part in self.parts[kind]:
+                part.stop()
+        self.start()
 
     async def ready_store(self, part: Part) -> None:
         """Wait until the store answers again."""

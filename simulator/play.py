@@ -86,6 +86,8 @@ class Stage:
     closes_s: float | None = field(init=False, default=None)
     _origin_s: float = field(init=False, default=0.0)
     _offset_s: float = field(init=False, default=0.0)
+    #: what the start of store and gateways took, s
+    _started_s: float = field(init=False, default=0.0)
 
     def now_ms(self) -> float:
         """The campus's time, epoch ms."""
@@ -123,8 +125,9 @@ class Stage:
             if script.residence_only:
                 self.day = script.day or today(script.zone)
                 self.closes_s = closing(self.day, script.zone)
-                # What is made beforehand is made in the afternoon of that day.
-                clock = f"offset_s={self.closes_s - AFTERNOON_S - time.time():.3f}"
+                # What is made beforehand is made in the afternoon of that day, and fingers are enrolled in it.
+                self._offset_s = self.closes_s - AFTERNOON_S - time.time()
+                clock = f"offset_s={self._offset_s:.3f}"
             campus_files.write(self.campus, files)
         else:
             files = script.campus
@@ -154,13 +157,10 @@ class Stage:
             self.line.env["MUSTER_CLOCK"] = (
                 f"origin_s={self._origin_s:.3f},offset_s={self._offset_s:.3f},scale={script.speed}"
             )
-        elif residence is not None and script.residence_only:
-            # So that the evening, as the shipped profile has it, ends when everybody has come.
-            assert self.evening is not None and self.closes_s is not None
-            self._offset_s = self.closes_s - length_s(residence, self.evening) - time.time()
-            self.line.env["MUSTER_CLOCK"] = f"offset_s={self._offset_s:.3f}"
         self.say("starting store and gateway")
+        began_s = time.monotonic()
         await asyncio.to_thread(self.line.start)
+        self._started_s = time.monotonic() - began_s
         if readers:
             self.say("starting readers")
             await self._start_doors(readers, settings)
@@ -246,12 +246,24 @@ class Stage:
             await asyncio.sleep(0.05)
 
     async def lodge(self) -> None:
-        """The residence's evening, once its kiosks are there: enrolments, and everybody who comes."""
+        """The residence's day, once its kiosks are there: enrolments, and everybody who comes in the evening."""
         assert self.lodging is not None and self.evening is not None
         await self.lodging.enrol()
+        if self.closes_s is not None:
+            # From the afternoon to the evening, with everything off: as the shipped profile has it, it closes when
+            # everybody has come, however long the enrolments took on this machine.
+            self.say("everything is switched off, and on again in the evening")
+            await self.lodging.switch_off()
+            left_s = length_s(self.evening, started_s=self._started_s, enrolment_s=self.lodging.enrolment_s)
+            self._offset_s = self.closes_s - left_s - time.time()
+            self.line.env["MUSTER_CLOCK"] = f"offset_s={self._offset_s:.3f}"
+            await asyncio.to_thread(self.line.restart)
+            await self.lodging.switch_on()
         kinds = ", ".join(f"{n} {kind}" for kind, n in self.evening.kinds().items())
         self.say(f"the residence's evening: {kinds}; {len(self.evening.missing)} stay away")
         await self.lodging.play(self.evening)
+        if self.closes_s is not None and self.now_ms() / 1000 > self.closes_s:
+            self.say("the evening had closed before everybody had come: this machine is slower than was thought")
 
     @property
     def boards(self) -> int:

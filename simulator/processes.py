@@ -96,7 +96,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_http(url: str, part: Part, timeout_s: float = 40) -> None:
+def wait_http(url: str, part: Part, timeout_s: float = 120) -> None:
     """Wait until `url` answers. Raises PartFailed if the part ends or does not answer in time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -109,7 +109,7 @@ def wait_http(url: str, part: Part, timeout_s: float = 40) -> None:
     raise PartFailed(f"{part.name} did not answer within {timeout_s:.0f} s. Its log ends: {part.last_words()}")
 
 
-def wait_port(port: int, part: Part, timeout_s: float = 20) -> None:
+def wait_port(port: int, part: Part, timeout_s: float = 60) -> None:
     """Wait until something listens on a loopback port."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

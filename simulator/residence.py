@@ -3,7 +3,8 @@
     simulator/residence_people.py   who lives where             simulator/residence_visit.py  somebody before a kiosk
     simulator/residence_plan.py     what they do, what is true  simulator/residence_desk.py   staff before the store
     simulator/residence_kiosk.py    the process and its parts   simulator/residence_check.py  the comparison
-    simulator/residence_display.py  its display, as read        simulator/residence.py        the evening
+    simulator/residence_display.py  its display, as read        simulator/residence_light.py  its lamp, by its record
+    simulator/residence_clock.py    when the evening is         simulator/residence.py        the evening
 
 It stands on a `Line` that is there already: `provision` before the store starts, `begin`, `enrol`, `play`, `outcome`.
 """
@@ -33,6 +34,8 @@ TRIES = 10
 #: after the last visit everything must have arrived within this time, s
 DRAIN_S = 90.0
 READY_S = 90.0
+#: from the desk to the kiosk: so long its list is on its way, s
+LIST_S = 4.0
 #: somebody in ten has a dirty finger when it is enrolled
 DIRTY_OF = 10
 #: what breaks on every evening, at kiosks and moments by seed
@@ -88,6 +91,8 @@ class ResidenceStage:
         self.given_up: list[Visit] = []
         self.made: Counter[str] = Counter()
         self.template_bytes_seen = 0
+        #: what an enrolment took here, real seconds
+        self.enrolment_s = 0.0
         #: simulated seconds that each kiosk was busy with check-ins
         self.busy_s: dict[str, float] = {}
 
@@ -114,9 +119,23 @@ class ResidenceStage:
             await kiosk.power_on()
         self._say("staff set PINs, approve leave and ask for fingers to be enrolled")
         await self.desk.prepare(int(self._clock()))
+        await self._ready(IDLE)
+
+    async def switch_off(self) -> None:
+        """No kiosk has power; what was enrolled stays in its sensor."""
         for kiosk in self.kiosks.values():
-            if await kiosk.display.wait((*IDLE,), time.monotonic() - 0.1, 0) is None and kiosk.display.says not in IDLE:
-                found = await kiosk.display.wait(IDLE, 0, READY_S)
+            await kiosk.power_cut()
+
+    async def switch_on(self) -> None:
+        """Every kiosk has power again, and says that the evening is open."""
+        for kiosk in self.kiosks.values():
+            await kiosk.power_on()
+        await self._ready(("open",))
+
+    async def _ready(self, says: tuple[str, ...]) -> None:
+        for kiosk in self.kiosks.values():
+            if kiosk.display.says not in says:
+                found = await kiosk.display.wait(says, time.monotonic(), READY_S)
                 kiosk.ensure()
                 if found is None:
                     raise PartFailed(f"{kiosk.name} is not ready; its display says {kiosk.display.rows}")
@@ -133,9 +152,13 @@ class ResidenceStage:
                 async with kiosk.turn:
                     self.enrolled.append(await enrolling.enrol())
 
+        await asyncio.sleep(LIST_S)
+        began_s = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for kiosk in self.kiosks.values():
                 tasks.create_task(at(kiosk), name=f"enrol at {kiosk.name}")
+        most = max(len(self.desk.to_enrol(name)) for name in self.kiosks)
+        self.enrolment_s = (time.monotonic() - began_s) / max(1, most)
 
     async def play(self, evening: Evening) -> None:
         """Everybody in the plan comes, in order at each kiosk; the kiosks are independent of each other."""
@@ -170,15 +193,21 @@ class ResidenceStage:
             await asyncio.sleep(max(0.0, until_over - self._clock() / 1000))
         began = time.monotonic()
         while True:
-            rows, board = await self.desk.check_ins(), await self.desk.board(day)
-            found = compare(self.residence, self.sights, rows, board)
+            found, board = await self._compared(day)
             known = until_over is None or not {"expected", "unknown"} & set(board.values())
             waited_s = time.monotonic() - began
             if (not (found.lost or found.misattributed) and known) or waited_s > DRAIN_S:
                 # Once more after a moment: what is right must also stay right.
                 await asyncio.sleep(1.5)
-                return compare(self.residence, self.sights, await self.desk.check_ins(), await self.desk.board(day))
+                return (await self._compared(day))[0]
             await asyncio.sleep(0.5)
+
+    async def _compared(self, day: str) -> tuple[Outcome, dict[str, str]]:
+        """The comparison as it is now, and the board."""
+        rows, board = await self.desk.check_ins(), await self.desk.board(day)
+        # A light that came while this process was not let run stands in the record by now.
+        self.sights = [one.again(self.kiosks[one.kiosk]) for one in self.sights]
+        return compare(self.residence, self.sights, rows, board), board
 
     def result(self, outcome: Outcome) -> dict[str, Any]:
         """What came of it, for people and programs. Call it after `close`."""

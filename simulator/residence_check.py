@@ -63,7 +63,7 @@ def compare(residence: Residence, sights: Iterable[Sight], rows: list[CheckIn], 
     identities = Counter((row.kiosk, row.journal, row.seq) for row in rows)
     duplicated = sum(count - 1 for count in identities.values())
     misattributed = 0
-    unseen = [one for one in sights if not one.told]
+    unseen = [one for one in sights if not one.told and not _promised(one)]
     for row in unmatched:
         name = f"{row.person or 'nobody'} at {row.kiosk} ({row.method}, {row.seq})"
         told = [s for s in sights if s.kiosk == row.kiosk and s.visit.resident == row.person]
@@ -95,7 +95,7 @@ def _without_check_in(sights: list[Sight], rows: list[CheckIn], wrong: list[str]
     free = sorted(rows, key=lambda row: (row.at_ms is None, row.at_ms or 0, row.seq))
     lost = 0
     for one in sorted(sights, key=lambda s: s.at_ms):
-        if one.told not in RECORDED and one.light != "green":
+        if not _promised(one):
             continue
         fits = [row for row in free if row.kiosk == one.kiosk and row.person == one.visit.resident and _near(row, one)]
         fits = [r for r in fits if (r.method, r.witness) == (one.method, one.witness)] or fits
@@ -105,6 +105,10 @@ def _without_check_in(sights: list[Sight], rows: list[CheckIn], wrong: list[str]
             continue
         free.remove(fits[0])
     return lost, free
+
+
+def _promised(one: Sight) -> bool:
+    return one.told in RECORDED or "green" in one.light
 
 
 def _near(row: CheckIn, one: Sight) -> bool:
@@ -120,7 +124,7 @@ def _said(residence: Residence, sights: list[Sight], rows: list[CheckIn], board:
             wrong.append(f"{one.visit.resident} used {one.method}, kept as {sorted({r.method for r in near})}")
         # A flash that a slow machine drew too long for an eye is none: the display stands, and the result counts it.
         if one.told in RECORDED and one.light and one.light != LIGHTS[one.told]:
-            wrong.append(f"{one.visit.resident} was told {one.told} and shown {one.light}")
+            wrong.append(f"{one.visit.resident} was told {one.told} and shown {one.light}: {one.story}")
         if one.visit.why == "stranger" and one.told in RECORDED:
             wrong.append(f"{one.visit.other} was let in with the card of {one.visit.resident}")
     counted = Counter(row.person for row in rows if row.counts)

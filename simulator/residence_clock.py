@@ -5,13 +5,14 @@ from datetime import time as time_of_day
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from simulator.residence_people import Residence
 from simulator.residence_plan import CLOSES_MIN, Evening
 
 #: an evening beside the doors is so long, and began within the last hour
 HOURS = 4
-#: what it takes, in real seconds: until the kiosks are ready; an enrolment, a visit; and somewhat more for a slow machine
-READY_S, LIST_S, ENROLMENT_S, VISIT_S, SLOWER = 25.0, 0.5, 5.0, 3.0, 1.4
+#: what an evening takes, in real seconds: until what broke is whole again; a visit; and somewhat more
+MENDED_S, VISIT_S, MORE = 30.0, 1.6, 1.4
+#: an enrolment on a machine that has nothing else to do; everything is started within so many times of the first start
+ENROLMENT_S, STARTS = 2.9, 3.0
 
 
 def evening_now(folder: Path, zone: str) -> date:
@@ -38,11 +39,11 @@ def closing(day: date, zone: str) -> float:
     return datetime.combine(day, time_of_day(CLOSES_MIN // 60), ZoneInfo(zone)).timestamp()
 
 
-def length_s(residence: Residence, evening: Evening) -> float:
-    """How long a residence takes from the store's start until everybody has come, estimated, in seconds."""
-    fingers = {
-        name: sum(one.kiosk == name and one.way == "finger" for one in residence.residents.values())
-        for name in residence.kiosks
-    }
-    longest = max(fingers[name] * ENROLMENT_S + len(evening.visits[name]) * VISIT_S for name in residence.kiosks)
-    return READY_S + len(residence.residents) * LIST_S + longest * SLOWER
+def length_s(evening: Evening, *, started_s: float, enrolment_s: float) -> float:
+    """How long it takes from the store's start until everybody has come, estimated, in seconds.
+
+    started_s: what its start took on this machine. enrolment_s: what one enrolment took, by which a slow machine is known.
+    """
+    slower = MORE * max(1.0, enrolment_s / ENROLMENT_S)
+    longest = max(len(queue) for queue in evening.visits.values())
+    return MENDED_S * slower + STARTS * started_s + longest * VISIT_S * slower

@@ -69,9 +69,12 @@ class Pages:
         writer.writeheader()
         writer.writerows(rows)
         path = "/residence/registry/import"
-        hidden = self._fields(await self.get(path))
+        fields = {"csrf": self._fields(await self.get(path))["csrf"], "kind": kind}
         data = text.getvalue().encode()
-        said = await self.send(path, {"csrf": hidden["csrf"], "kind": kind, "do": "do"}, file=data)
+        looked = self._fields(await self.send(path, {**fields, "do": "look"}, file=data))
+        if "seen" not in looked:
+            raise PartFailed(f"nothing follows from the list of {kind}")
+        said = await self.send(path, {**fields, "seen": looked["seen"], "do": "do"}, file=data)
         if said:
             raise PartFailed(f"the list of {kind} was not taken in: {_said(said)}")
 

@@ -48,6 +48,8 @@ _FIRST = {
     "Not enrolled": "failed",
 }
 _KEPT = {"It will be checked": "kept", "It is outside": "outside"}
+#: it has no power
+OFF = "off"
 #: nobody is before it
 IDLE = ("open", "closed", "waiting")
 #: what was promised to be in the store: once each
@@ -55,7 +57,9 @@ RECORDED = ("recorded", "kept", "outside")
 
 
 def meaning(rows: list[str]) -> str:
-    """What a screen says, in a word of this module; `?` for one that nobody can make anything of; `` for a dark one."""
+    """What a screen says, in a word of this module; `?` for one that nobody can make anything of; `` for an empty one."""
+    if not rows:
+        return OFF
     if not any(rows):
         return ""
     if rows[0] == "Kept":

@@ -1,7 +1,8 @@
 """A kiosk of the residence: the real process `muster pi kiosk`, and the parts around it as emulators at the byte level.
 
 Card chip, fingerprint sensor, receiver and console are pseudo-terminals, the keypad is a pipe of the kernel's input
-records. What people see is read from the console and from the lamp's changes, which the process prints.
+records. What people see is read from the console and from the lamp's changes, which the process prints, each with its time:
+however late a busy machine lets them be read, they say what was lit when.
 """
 
 import asyncio
@@ -21,9 +22,11 @@ from simulator.pn532_hsu import HsuPort
 from simulator.processes import ROOT, PartFailed, muster, tail
 from simulator.r30x import R30x, TemplateAsked
 from simulator.r30x_port import R30xPort
-from simulator.residence_display import Display
+from simulator.residence_display import Display, meaning
 from simulator.residence_people import CAPACITY, House
 
+#: so many changes of a lamp are an evening's at most
+EVENING = 1_000_000
 #: a key event of the kernel: seconds, microseconds, type, code, value; and what ends a group of them
 _KEY, _SYN, _EV_KEY = struct.Struct("=qqHHi"), 0, 1
 #: the codes of a phone's keypad
@@ -44,7 +47,10 @@ class Kiosk:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
-        self.lamp = Lamp({})
+        #: all that it showed, on its own clock: an evening is judged when it is over
+        self.lamp = Lamp({}, keep=EVENING)
+        #: what its display said, and when by the same clock, monotonic s
+        self.screens: list[tuple[float, str]] = []
         #: its place among people: one at a time stands before it
         self.turn = asyncio.Lock()
         self.receiver = Receiver(house.latitude, house.longitude, seed=seed) if receiver else None
@@ -121,6 +127,8 @@ class Kiosk:
         if self._process and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+        if self._listening:
+            await self._listening  # what it still showed was before
         if sensor:
             self.sensor.power_off()
             self.sensor.power_on()
@@ -166,3 +174,5 @@ class Kiosk:
                 told = json.loads(line)
                 if "lamp" in told:
                     self.lamp.rgb(tuple(told["lamp"]), told["ms"] / 1000)
+                elif "screen" in told:
+                    self.screens.append((told["ms"] / 1000, meaning(told["screen"])))

@@ -7,22 +7,23 @@ fast; what the kiosk needs is measured as it is. Both together are the *simulate
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simulator.r30x_finger import Finger
-from simulator.residence_display import RECORDED
+from simulator.residence_display import OFF, RECORDED
 from simulator.residence_kiosk import Kiosk
+from simulator.residence_light import flashed, story
 from simulator.residence_people import Residence
 from simulator.residence_plan import Visit
 
 #: people live so much faster than their seconds are counted
-HURRY = 10.0
+HURRY = 20.0
 #: seconds of people: to step up with the card in hand; for the finger; off again; a key; for staff to hold a card
 STEP_UP_S, FINGER_S, LIFT_S, KEY_S, STAFF_S = 3.0, 1.2, 0.6, 0.6, 2.5
 #: a finger that is back within this time was never off, for a sensor that takes a picture now and then, s
 LIFTED_S = 0.6
-#: how long somebody waits for an answer before they give it up, s
-PATIENCE_S = 8.0
+#: how long somebody waits for an answer before they give it up, and for a light where the display has told them, s
+PATIENCE_S, LOOK_S = 8.0, 1.5
 #: the sensor's own time from a finger to its answer at the captured one's pace: a picture, its features, a load, a match
 SENSOR_S = 0.19 + 0.295 + 0.03 + 0.028
 
@@ -64,7 +65,7 @@ class Sight:
     until_ms: float
     #: the display's last word (simulator/residence_display.py); '' where it said nothing
     told: str
-    #: what the lamp flashed at it: green, red, blue, or ''
+    #: what the lamp flashed at it (simulator/residence_light.py): green, red, blue, or ''
     light: str
     #: by what it was told: finger, pin, witness; '' where none was shown
     method: str
@@ -74,6 +75,21 @@ class Sight:
     seconds: float
     #: card to result beyond the sensor's own time, ms; None where it took more than one clean finger
     beyond_sensor_ms: float | None = None
+    #: when they last did something before that word, and when they left, monotonic s
+    since_s: float = 0.0
+    left_s: float = 0.0
+    #: what lamp and display showed from then on
+    story: str = ""
+
+    def again(self, kiosk: Kiosk) -> "Sight":
+        """The same, with the light by all that the kiosk's record has by now."""
+        if self.told in RECORDED:
+            light = flashed(kiosk.lamp, kiosk.screens, self.told, self.since_s, self.left_s)
+        else:
+            # Without a last word only a green light is a promise.
+            green = "green" in dict(kiosk.lamp.flashes(self.since_s, self.left_s))
+            light = "green" if green else ""
+        return replace(self, light=light, story=story(kiosk.lamp, kiosk.screens, self.since_s, self.left_s))
 
 
 class Visitor:
@@ -96,7 +112,8 @@ class Visitor:
         """From stepping up to the display's last word."""
         watch, kiosk = self._watch, self._kiosk
         await watch.spend(STEP_UP_S)
-        at_ms, held_s = self._clock(), time.monotonic()
+        at_ms = self._clock()
+        self._since_s = held_s = time.monotonic()
         shown = kiosk.hold(self._card.uid)
         said = await self._wait(_CARD)
         asked_s = time.monotonic()
@@ -116,23 +133,28 @@ class Visitor:
         if said == "witness-unknown":
             await self._press("*", ("ended",))
         ended_s = time.monotonic()
-        flashed = await kiosk.lamp.verdict(self._since_s, 1.5) if said in RECORDED else None
+        if said in RECORDED:
+            # They look at the lamp before they go. What it was is for the record to say.
+            await kiosk.lamp.verdict(self._since_s, LOOK_S)
         if machine_s is not None and said == "recorded" and self._presses == 1 and self._method == "finger":
             beyond_ms = (machine_s + ended_s - self._since_s - SENSOR_S) * 1000
         else:
             beyond_ms = None
-        return Sight(
+        sight = Sight(
             kiosk=kiosk.name,
             visit=self._visit,
             at_ms=at_ms,
             until_ms=self._clock(),
             told=said,
-            light=flashed[0] if flashed else "",
+            light="",
             method=self._method if said in RECORDED else "",
             witness=self._witness if said in RECORDED else "",
             seconds=watch.seconds,
             beyond_sensor_ms=beyond_ms,
+            since_s=self._since_s,
+            left_s=time.monotonic(),
         )
+        return sight.again(kiosk)
 
     async def _give_finger(self, said: str) -> str:
         visit = self._visit
@@ -181,20 +203,21 @@ class Visitor:
 
     async def _wait(self, for_: Collection[str], *, since_s: float | None = None, red: bool = False) -> str:
         since_s = time.monotonic() if since_s is None else since_s
-        seen = asyncio.create_task(self._kiosk.display.wait(for_, since_s, PATIENCE_S))
+        # Nobody waits before a kiosk that has lost its power.
+        seen = asyncio.create_task(self._kiosk.display.wait((*for_, OFF), since_s, PATIENCE_S))
         if red:
             lit = asyncio.create_task(self._kiosk.lamp.verdict(since_s, PATIENCE_S))
             await asyncio.wait((seen, lit), return_when=asyncio.FIRST_COMPLETED)
             if not seen.done():
-                flashed = lit.result()
+                light = lit.result()
                 # The display comes a moment after the lamp, if it changes at all.
                 await asyncio.wait((seen,), timeout=0.4)
                 if not seen.done():
                     seen.cancel()
-                    return "again" if flashed and flashed[0] == "red" else ""
+                    return "again" if light and light[0] == "red" else ""
             lit.cancel()
         found = await seen
-        return found[0] if found else ""
+        return found[0] if found and found[0] != OFF else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ A part that is missing skips its tests aloud on a person's machine, and fails th
 nothing may be missing. What did not run is listed at the end. The parts themselves stand in parts_*.py beside this.
 """
 
+import gc
 import os
 import random
 import shutil
@@ -103,6 +104,51 @@ def pytest_addoption(parser):
 def pytest_report_header(config):
     profile = hypothesis.settings.get_current_profile_name()
     return f"muster: seed {config.getoption('--seed')}, hypothesis profile {profile!r}, CI {'yes' if in_ci() else 'no'}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Modules and tests stay until the end: the collector does not look at them while they are made, nor after."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        # Seldom: else a tenth of the run is looking for garbage. A test that wants things to be gone collects them itself.
+        gc.set_threshold(20_000, 10, 10)
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """What takes longest begins first, a folder of it on each worker: else the run ends with one worker at it alone.
+
+    worksteal gives each worker a piece of the list in its order; who is done takes from the end of another's piece.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("long"):
+            long.setdefault(item.path.parent, []).append(item)
+    if workers == 1 or not long:
+        return
+    heads: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for folder in sorted(long, key=lambda one: -seconds_of(long[one])):
+        min(heads, key=seconds_of).extend(long[folder])
+    begun = {id(item) for head in heads for item in head}
+    rest, left = [item for item in items if id(item) not in begun], len(items)
+    ordered: list[pytest.Item] = []
+    for place, head in enumerate(heads):
+        size = max(left // (workers - place), len(head))
+        ordered += head + rest[: size - len(head)]
+        del rest[: size - len(head)]
+        left -= size
+    items[:] = ordered + rest
+
+
+def seconds_of(items: list[pytest.Item]) -> float:
+    """What their marks say that they take."""
+    return sum(mark.args[0] for item in items if (mark := item.get_closest_marker("long")))
 
 
 def pytest_runtest_setup(item):

@@ -31,6 +31,7 @@ WANTED = tuple(
         "PORT": (6, 7, 8, 12, 13),
         "LOUGH": (*range(1, 13), *range(14, 23), *range(31, 36), 38, 39),
         "STEP": (*range(1, 8), 12, *range(15, 24)),
+        "DDU": (12, 13, 14),
     }.items()
     for number in numbers
 )

@@ -11,6 +11,8 @@ the sum is that of kind, length and contents (mod 65536). Kinds: 01 command, 02 
 
 from collections import namedtuple
 
+from firmware.codecs.framing import Damaged, FrameDecoder
+
 #: The address that every sensor has when it is new.
 ADDRESS = b"\xff\xff\xff\xff"
 #: The longest answer that is ever asked for: contents and sum; and the longest packet, bytes.
@@ -22,9 +24,8 @@ START = b"\xef\x01"
 COMMAND = 0x01
 _DATA, _ANSWER, _LAST_DATA = 0x02, 0x07, 0x08
 
-#: Events. `Answer`: how it went (fingerprint.ANSWERS), and the bytes after that. `Damaged`: code (stable) and text.
+#: Events. `Answer`: how it went (fingerprint.ANSWERS), and the bytes after that. Or `Damaged`.
 Answer = namedtuple("Answer", ("code", "data"))
-Damaged = namedtuple("Damaged", ("code", "text"))
 
 _SUM = Damaged("fingerprint.sum", "a packet was damaged on the line: check wiring and supply")
 _TOO_LONG = Damaged("fingerprint.too_long", "a packet longer than any answer: check wiring and supply")
@@ -34,12 +35,13 @@ _UNASKED = Damaged("fingerprint.data", "the sensor sent data that nobody asked f
 _NOT_AN_ANSWER = Damaged("fingerprint.kind", "a packet that is no answer: does something else talk on this line?")
 
 
-def _scan(buffer, end, address):
-    """First event in buffer[:end]: (event or None, first byte not needed any more, how many before it were junk).
+def _scan(buffer, address):
+    """First event in the buffer: (event or None, first byte not needed any more, how many before it were junk).
 
     None: no whole packet yet; what stands from the returned offset on may become one.
     """
     start = 0
+    end = len(buffer)
     while start < end and not (buffer[start] == 0xEF and (start + 1 == end or buffer[start + 1] == 1)):
         start += 1
     if start + 9 > end:
@@ -68,39 +70,8 @@ def _scan(buffer, end, address):
     return Answer(buffer[start + 9], bytes(buffer[start + 10 : stop - 2])), stop, start
 
 
-class Decoder:
-    """Feed bytes as they come, get events. A packet that stops half-way waits for `clear`."""
+class Decoder(FrameDecoder):
+    """For the line to one sensor: feed bytes as they come, get events. Junk: noise, and the 55 with which a sensor starts."""
 
     def __init__(self, address=ADDRESS):
-        self._address = address
-        self._pending = bytearray()
-        #: Bytes that belonged to no packet: noise, and the 55 with which a sensor says that it has started.
-        self.junk = 0
-
-    def clear(self):
-        """Forget a packet that has begun: its deadline passed."""
-        self.junk += len(self._pending)
-        self._pending = bytearray()
-
-    def pending(self):
-        """Bytes held of a packet that is not whole yet; less than MAX_PACKET."""
-        return len(self._pending)
-
-    def feed(self, data):
-        """Events (a list, oldest first) that *data* completes. Never raises, whatever the bytes."""
-        events = []
-        at = 0
-        while at < len(data):
-            # A bounded bite at a time: what is held then never exceeds one packet.
-            bite = MAX_PACKET - len(self._pending)
-            self._pending.extend(data[at : at + bite])
-            at += bite
-            while True:
-                event, used, junk = _scan(self._pending, len(self._pending), self._address)
-                self.junk += junk
-                if used:
-                    self._pending = self._pending[used:]
-                if event is None:
-                    break
-                events.append(event)
-        return events
+        super().__init__(lambda buffer: _scan(buffer, address), MAX_PACKET)

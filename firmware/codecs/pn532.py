@@ -1,7 +1,7 @@
 """PN532 frames and answers, without I/O: bytes in, events out. For MicroPython and CPython.
 
 Two rules govern this module:
-1. Whatever bytes come, `Decoder.feed` returns events and never raises, and it keeps at most MAX_FRAME bytes.
+1. Whatever bytes come, `Decoder.feed` returns events and never raises, and it keeps less than MAX_FRAME bytes.
    A damaged frame is an event too (`Damaged`), after which the next frame is found again.
 2. What a well-framed answer *says* is judged by the `parse_` functions; they raise `AnswerError` and nothing else.
 
@@ -13,6 +13,8 @@ On I2C every read begins with a status byte: 01, and the frame follows; 00, noth
 """
 
 from collections import namedtuple
+
+from firmware.codecs.framing import Damaged, FrameDecoder
 
 GET_FIRMWARE_VERSION = 0x02
 READ_REGISTER = 0x06
@@ -94,12 +96,11 @@ class BadTarget(AnswerError):
 
 
 #: Events. `Answer`: code (the answer's own, odd) and data after it. `Refused`: the chip's error frame (syntax error).
-#: `Damaged`: code (stable) and text.
+#: Or `Damaged`.
 Ack = namedtuple("Ack", ())
 Nack = namedtuple("Nack", ())
 Refused = namedtuple("Refused", ())
 Answer = namedtuple("Answer", ("code", "data"))
-Damaged = namedtuple("Damaged", ("code", "text"))
 
 #: A type A card: uid (4, 7 or 10 bytes as they travel), sens_res (int, 16 bits), sel_res (int, 8 bits).
 Target = namedtuple("Target", ("uid", "sens_res", "sel_res"))
@@ -139,95 +140,65 @@ def command(code, data=b""):
     return bytes(frame)
 
 
-def _scan(buffer, end):
-    """First event in buffer[:end]: (event or None, first byte not needed any more, whether bytes before it were junk).
+def _scan(buffer):
+    """First event in the buffer: (event or None, first byte not needed any more, how many bytes before it were junk).
 
     None: no whole frame yet; what stands from the returned offset on may become one.
     """
     start = 0
     junk = 0
-    while True:
-        # The start code 00 FF. Any number of 00 before it is preamble.
-        while start + 1 < end and not (buffer[start] == 0 and buffer[start + 1] == 0xFF):
-            if buffer[start]:
-                junk += 1
+    end = len(buffer)
+    # The start code 00 FF. Any number of 00 before it is preamble.
+    while start + 1 < end and not (buffer[start] == 0 and buffer[start + 1] == 0xFF):
+        if buffer[start]:
+            junk += 1
+        start += 1
+    if start + 1 >= end:
+        if start < end and buffer[start]:
+            junk += 1
             start += 1
-        if start + 1 >= end:
-            if start < end and buffer[start]:
-                junk += 1
-                start += 1
+        return None, start, junk
+    if start + 4 > end:
+        return None, start, junk
+    low, check = buffer[start + 2], buffer[start + 3]
+    if low == 0 and check == 0xFF:
+        return Ack(), start + 4, junk
+    if low == 0xFF and check == 0:
+        return Nack(), start + 4, junk
+    head = start + 4
+    if low == 0xFF and check == 0xFF:
+        if start + 7 > end:
             return None, start, junk
-        if start + 4 > end:
-            return None, start, junk
-        low, check = buffer[start + 2], buffer[start + 3]
-        if low == 0 and check == 0xFF:
-            return Ack(), start + 4, junk
-        if low == 0xFF and check == 0:
-            return Nack(), start + 4, junk
-        head = start + 4
-        if low == 0xFF and check == 0xFF:
-            if start + 7 > end:
-                return None, start, junk
-            low = buffer[start + 4] << 8 | buffer[start + 5]
-            # Here the checksum is over two length bytes, not over their value.
-            check = buffer[start + 6] + (low >> 8)
-            head = start + 7
-        if ((low & 0xFF) + check) & 0xFF:
-            return _LENGTH_CHECKSUM, start + 2, junk
-        if low > MAX_LENGTH:
-            return _TOO_LONG, start + 2, junk
-        if low == 0:
-            return _EMPTY, start + 2, junk
-        stop = head + low + 1
-        if stop > end:
-            return None, start, junk
-        total = 0
-        for i in range(head, stop):
-            total += buffer[i]
-        if total & 0xFF:
-            return _DATA_CHECKSUM, start + 2, junk
-        if buffer[head] == 0x7F and low == 1:
-            return Refused(), stop, junk
-        if buffer[head] != 0xD5 or low < 2:
-            return _EMPTY, stop, junk
-        return Answer(buffer[head + 1], bytes(buffer[head + 2 : stop - 1])), stop, junk
+        low = buffer[start + 4] << 8 | buffer[start + 5]
+        # Here the checksum is over two length bytes, not over their value.
+        check = buffer[start + 6] + (low >> 8)
+        head = start + 7
+    if ((low & 0xFF) + check) & 0xFF:
+        return _LENGTH_CHECKSUM, start + 2, junk
+    if low > MAX_LENGTH:
+        return _TOO_LONG, start + 2, junk
+    if low == 0:
+        return _EMPTY, start + 2, junk
+    stop = head + low + 1
+    if stop > end:
+        return None, start, junk
+    total = 0
+    for i in range(head, stop):
+        total += buffer[i]
+    if total & 0xFF:
+        return _DATA_CHECKSUM, start + 2, junk
+    if buffer[head] == 0x7F and low == 1:
+        return Refused(), stop, junk
+    if buffer[head] != 0xD5 or low < 2:
+        return _EMPTY, stop, junk
+    return Answer(buffer[head + 1], bytes(buffer[head + 2 : stop - 1])), stop, junk
 
 
-class Decoder:
-    """For a stream (UART): feed bytes as they come, get events. A frame that stops half-way waits for `clear`."""
+class Decoder(FrameDecoder):
+    """For a stream (UART): feed bytes as they come, get events. Preamble is not counted as junk."""
 
     def __init__(self):
-        self._pending = bytearray()
-        #: Bytes that belonged to no frame, preamble not counted.
-        self.junk = 0
-
-    def clear(self):
-        """Forget a frame that has begun: its deadline passed."""
-        self.junk += len(self._pending)
-        self._pending = bytearray()
-
-    def pending(self):
-        """Bytes held of a frame that is not whole yet; at most MAX_FRAME."""
-        return len(self._pending)
-
-    def feed(self, data):
-        """Events (a list, oldest first) that *data* completes. Never raises, whatever the bytes."""
-        events = []
-        at = 0
-        while at < len(data):
-            # A bounded bite at a time: what is held then never exceeds one frame and a bite.
-            bite = MAX_FRAME - len(self._pending)
-            self._pending.extend(data[at : at + bite])
-            at += bite
-            while True:
-                event, used, junk = _scan(self._pending, len(self._pending))
-                self.junk += junk
-                if used:
-                    self._pending = self._pending[used:]
-                if event is None:
-                    break
-                events.append(event)
-        return events
+        super().__init__(_scan, MAX_FRAME)
 
 
 def from_i2c(buffer):
@@ -237,7 +208,7 @@ def from_i2c(buffer):
     """
     if not len(buffer) or not buffer[0] & 1:
         return None
-    event, _, _ = _scan(memoryview(buffer)[1:], len(buffer) - 1)
+    event, _, _ = _scan(memoryview(buffer)[1:])
     return _TRUNCATED if event is None else event
 
 

@@ -59,7 +59,7 @@ def worth(windows: list, recorded, answer, at_ms: int, uncertainty_ms: int = 0) 
         for other_ms in _turns(windows, at_ms - uncertainty_ms, at_ms + uncertainty_ms):
             if _worth(windows, recorded, other_ms) != found:
                 return UNSURE
-    if answer is not None and answer.apart_ms - answer.unsure_ms < REPEAT_MS:
+    if may_repeat(answer):
         return found if found == Worth(answer.session, False, True) else UNSURE
     return found
 
@@ -67,6 +67,11 @@ def worth(windows: list, recorded, answer, at_ms: int, uncertainty_ms: int = 0) 
 def repeats(answer) -> bool:
     """Whether a tap that meets this answer surely repeats it."""
     return answer is not None and answer.apart_ms + answer.unsure_ms < REPEAT_MS
+
+
+def may_repeat(answer) -> bool:
+    """Whether a tap that meets this answer may repeat it."""
+    return answer is not None and answer.apart_ms - answer.unsure_ms < REPEAT_MS
 
 
 def _worth(windows, recorded, at_ms):

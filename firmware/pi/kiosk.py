@@ -52,7 +52,7 @@ class Lid(Protocol):
 
 
 class KioskBoard(Board):
-    """One kiosk on a Pi. make_sensor(report) and make_position(report) begin nothing; on_screen(rows) sees each change."""
+    """One kiosk on a Pi. make_sensor(report) and make_position(report) begin nothing; on_screen(rows, now_ms) sees each change."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class KioskBoard(Board):
         display: Display,
         keypad_path: str,
         lid: Lid | None = None,
-        on_screen: Callable[[list[str]], None] = lambda rows: None,
+        on_screen: Callable[[list[str], int], None] = lambda rows, now_ms: None,
         **reader: Any,
     ) -> None:
         super().__init__(**reader)
@@ -217,5 +217,5 @@ class KioskBoard(Board):
             now_ms = self._now_ms()
             changed = self._display.show(self._kiosk.screen(now_ms), now_ms)
             if changed is not None:
-                self._on_screen(changed)
+                self._on_screen(changed, now_ms)
             await asyncio.sleep(SCREEN_S)

@@ -3,7 +3,7 @@
     muster pi kiosk --settings settings.json --data /var/lib/muster --chip /dev/ttyAMA0 --sensor /dev/ttyAMA3 \\
         --keypad /dev/input/event0 --display /dev/ttyUSB0 --gps /dev/ttyAMA5 --lid 24 --buzzer 23
 
-With --mock-pins each change of the display is a line of JSON on standard output as well: {"screen": [rows]}.
+With --mock-pins each change of the display is a line of JSON on standard output as well: {"screen": [rows], "ms": …}.
 """
 
 import argparse
@@ -49,7 +49,7 @@ class Fitted:
     gps: str | None
     #: BCM number of the lid's switch, which is closed to ground while the lid is, or None
     lid: int | None
-    on_screen: Callable[[list[str]], None]
+    on_screen: Callable[[list[str], int], None]
 
 
 class LidSwitch:
@@ -87,7 +87,7 @@ def fitted(arguments: argparse.Namespace, text: str) -> Fitted:
         display=arguments.display,
         gps=arguments.gps,
         lid=arguments.lid,
-        on_screen=_print_screen if arguments.mock_pins else lambda rows: None,
+        on_screen=_print_screen if arguments.mock_pins else lambda rows, now_ms: None,
     )
 
 
@@ -142,5 +142,5 @@ def _was(ledger: FingerLedger) -> str | None:
         return None
 
 
-def _print_screen(rows: list[str]) -> None:
-    print(json.dumps({"screen": rows}), flush=True)
+def _print_screen(rows: list[str], now_ms: int) -> None:
+    print(json.dumps({"screen": rows, "ms": now_ms}), flush=True)

@@ -11,7 +11,7 @@ from server.api.errors import documented, shaped
 from server.declared import public
 from server.deliveries import Answer
 from server.errors import StoreError
-from server.store import alarms, due, institutions, quarantines, swipes
+from server.store import alarms, due, institutions, mails, quarantines, swipes
 from server.store.engine import reading, writes
 
 router = APIRouter(tags=["health"], responses=documented(413, 503))
@@ -69,6 +69,7 @@ def metrics(request: Request) -> PlainTextResponse:
         ("muster_unwritable", "gauge", "", int(written.failed is not None)),
     ]
     with reading(state.engine) as connection:
+        mailed = mails.by_institution(connection)
         for found in institutions.every(connection):
             here = f'institution="{found.name}"'
             lines.append(("muster_due_persons", "gauge", f"{{{here}}}", due.waiting(connection, found.id)))
@@ -79,6 +80,13 @@ def metrics(request: Request) -> PlainTextResponse:
                 ("muster_quarantine", "gauge", f'{{{here},code="{code}"}}', count)
                 for code, count in quarantines.counts(connection, found.id).items()
             ]
+            lines += [
+                ("muster_mails", "gauge", f'{{{here},state="{state}"}}', mailed.get((found.id, state), 0))
+                for state in mails.STATES
+            ]
+        oldest_ms = mails.oldest_waiting(connection)
+        waits_s = 0 if oldest_ms is None else max(0, state.clock.now_ms() - oldest_ms) // 1000
+        lines.append(("muster_mail_waiting_seconds", "gauge", "", waits_s))
     text, said = [], set()
     for name, sort, labels, value in lines:
         if name not in said:

@@ -124,12 +124,13 @@ def swipes(
     reader: Word | None = None,
     from_ms: Number | None = None,
     to_ms: Number | None = None,
-    person: Word | None = None,
+    person_id: Number | None = None,
     session_id: Number | None = None,
     verdict: Word | None = None,
     differs: bool | None = None,
 ) -> dict[str, Any]:
-    """Swipes by number, a page at a time; for administrators. `next` is the next page's `after`; null at the end."""
+    """Swipes by number, a page at a time; for administrators. person_id: as in a swipe: a number that others know a person
+    by stands in no address. `next` is the next page's `after`; null at the end."""
     with reading(request.app.state.engine) as connection:
         found = listings.swipes(
             connection,
@@ -139,7 +140,7 @@ def swipes(
             reader_name=reader,
             from_ms=from_ms,
             to_ms=to_ms,
-            person=person,
+            person_id=person_id,
             session_id=session_id,
             verdict=verdict,
             differs=differs,

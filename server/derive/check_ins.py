@@ -82,10 +82,14 @@ def judge_due(connection: Connection, profiles: Profiles, institution_id: int, n
     return len(rows) + len(events)
 
 
-def odd_elsewhere(connection: Connection, institution_id: int, now_ms: int) -> list[oddities.Odd]:
+def odd_elsewhere(connection: Connection, profiles: Profiles, institution_id: int, now_ms: int) -> list[oddities.Odd]:
     """The check-ins of the last weeks whose card was on another site within minutes."""
-    found = []
-    for row, taps in residence_flags.far_taps(connection, institution_id, now_ms - FAR_MS):
+    found: list[oddities.Odd] = []
+    if not check_ins.any_since(connection, institution_id, now_ms - FAR_MS):
+        return found
+    calendar = Calendar(connection, institution_id, profiles)
+    near_ms = calendar.at(now_ms).rule.odd.elsewhere_within_min * 60_000
+    for row, taps in residence_flags.far_taps(connection, institution_id, now_ms - FAR_MS, near_ms):
         seen = oddities.Seen(
             what="check-in",
             at_ms=row.at_ms,
@@ -94,14 +98,15 @@ def odd_elsewhere(connection: Connection, institution_id: int, now_ms: int) -> l
             reader_id=row.reader_id,
             person_id=row.person_id,
         )
-        odd = oddities.elsewhere(seen, row.site, taps)
+        odd = oddities.elsewhere(calendar.at(row.at_ms).rule.odd, seen, row.site, taps)
         found += [] if odd is None else [odd]
     return found
 
 
-def look_elsewhere(connection: Connection, institution_id: int, now_ms: int) -> int:
+def look_elsewhere(connection: Connection, profiles: Profiles, institution_id: int, now_ms: int) -> int:
     """Flag them. Returns how many are new."""
-    return residence_flags.raise_all(connection, institution_id, odd_elsewhere(connection, institution_id, now_ms))
+    found = odd_elsewhere(connection, profiles, institution_id, now_ms)
+    return residence_flags.raise_all(connection, institution_id, found)
 
 
 def _judge_people(connection: Connection, calendar: Calendar, touched: set[tuple[int, date]]) -> None:
@@ -172,9 +177,14 @@ def _odd(connection: Connection, calendar: Calendar, reader_id: int, day: date) 
         if house_id is not None:
             seen.append(_seen(row.event, row.when, day, house_id, row))
     for row in residence_flags.check_ins_of(connection, reader_id, day.isoformat()):
-        if row.house_id is not None and row.why:
+        if row.house_id is None:
+            continue
+        if row.why:
             seen.append(_seen(row.why, row.at_ms, day, row.house_id, row))
-    return oddities.of_kiosk(seen)
+        if row.method == evenings.WITNESS and row.counts and row.why != evenings.WITNESS_ONLY:
+            # Whatever else was odd about it: that it rests on somebody's word alone is said in any case.
+            seen.append(_seen(evenings.WITNESS_ONLY, row.at_ms, day, row.house_id, row))
+    return oddities.of_kiosk(calendar.of_day(day).rule.odd, seen)
 
 
 def _seen(what: str, at_ms: int, day: date, house_id: int, row: Any) -> oddities.Seen:

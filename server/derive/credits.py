@@ -8,8 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from firmware.contract.decide import REPEAT_MS, Moment, Window, answered, is_open, repeats, worth
+from firmware.contract.decide import (
+    REPEAT_MS,
+    Answer,
+    Moment,
+    Window,
+    Worth,
+    answered,
+    is_open,
+    may_repeat,
+    repeats,
+    worth,
+)
+from firmware.contract.decide import UNSURE as UNSURE_WORTH
 
 GREEN, RED, SHUT, UNSURE = "green", "red", "shut", "unsure"
 #: a swipe more unsure than this is for a person to judge; what is looked at around it grows no further
@@ -26,9 +39,13 @@ class Candidate:
     #: when the person was on its list: (from, to), to None: still
     member: tuple[tuple[int, int | None], ...]
 
-    def has(self, at_ms: int) -> bool:
-        """Whether the person was on the list then."""
-        return any(begins <= at_ms and (ends is None or at_ms < ends) for begins, ends in self.member)
+    def windows(self) -> list[Window]:
+        """When it takes this person's swipes: its window, for as long as they were on its list."""
+        found = []
+        for begins, ends in self.member:
+            closes_ms = self.window.closes_ms if ends is None else min(self.window.closes_ms, ends - 1)
+            found.append(self.window._replace(opens_ms=max(self.window.opens_ms, begins), closes_ms=closes_ms))
+        return [one for one in found if one.opens_ms <= one.closes_ms]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +72,16 @@ class Tap:
         """How far that may be wrong either way, ms."""
         return self.moment.uncertainty_ms
 
+    @property
+    def lo_ms(self) -> int:
+        """The earliest that it may have been."""
+        return self.moment.at_ms - self.moment.uncertainty_ms
+
+    @property
+    def hi_ms(self) -> int:
+        """The latest that it may have been."""
+        return self.moment.at_ms + self.moment.uncertainty_ms
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
@@ -66,6 +93,10 @@ class Judged:
     credits: bool
     #: the store decides otherwise than the reader showed
     differs: bool
+    #: sessions that it may record besides, or instead, by what is not known for sure: no silence speaks of these
+    may: frozenset[int] = frozenset()
+    #: the earliest time at which what it credits may have been recorded: by its own doubt, or by a swipe before it
+    since_ms: int
 
 
 def span(lo_ms: int, hi_ms: int, windows: Iterable[Window], unsure_ms: int = 0) -> tuple[int, int]:
@@ -84,39 +115,174 @@ def span(lo_ms: int, hi_ms: int, windows: Iterable[Window], unsure_ms: int = 0) 
         hi_ms = max(hi_ms, *(w.closes_ms + reach_ms for w in inside))
 
 
-def fold(taps: Iterable[Tap], candidates: Iterable[Candidate], open_at: Mapping[int, Iterable[Window]]) -> list[Judged]:
-    """Judge a person's taps, which come in order of time. open_at: room -> windows of all sessions there, anybody's."""
-    mine = list(candidates)
-    recorded: set[int] = set()
-    #: reader -> the last green answer: the session, and when it was first given
-    answers: dict[int, tuple[int, Moment]] = {}
-    judged = []
+def in_order(taps: Iterable[Tap]) -> list[Tap]:
+    """Taps in the order in which they are judged: those of one boot as its clock had them, however they were placed, and
+    those of different boots by their times. taps: in order of time."""
+    boots: dict[str, list[Tap]] = {}
     for tap in taps:
-        windows = [one.window for one in mine if tap.room_id in one.rooms and one.has(tap.at_ms)]
-        given = answers.get(tap.reader_id)
-        answer = answered(*given, tap.moment) if given else None
-        found = worth(windows, recorded, answer, tap.at_ms, tap.uncertainty_ms)
+        boots.setdefault(tap.moment.journal, []).append(tap)
+    if len(boots) == 1:
+        return sorted(next(iter(boots.values())), key=lambda tap: tap.moment.boot_ms)
+    waiting = [sorted(mine, key=lambda tap: -tap.moment.boot_ms) for mine in boots.values()]
+    found = []
+    while waiting:
+        first = min(waiting, key=lambda mine: (mine[-1].at_ms, mine[-1].reader_id, mine[-1].moment.journal))
+        found.append(first.pop())
+        if not first:
+            waiting.remove(first)
+    return found
+
+
+def fold(taps: Iterable[Tap], candidates: Iterable[Candidate], open_at: Mapping[int, Iterable[Window]]) -> list[Judged]:
+    """Judge a person's taps, which come in order of time. open_at: room -> windows of all sessions there, anybody's.
+
+    What a tap credits is credited in every case that the uncertainties leave open. What only some of these cases would
+    credit is told by `Judged.may`.
+    """
+    return _Fold(candidates, open_at).all(in_order(taps))
+
+
+class _Given(NamedTuple):
+    """A green answer."""
+
+    session: int
+    moment: Moment
+    #: this was when it was first given; not so, where the tap may itself have repeated one before it
+    firm: bool
+
+
+class _Doubt(NamedTuple):
+    """A tap that is unsure: it may have been answered."""
+
+    reader_id: int
+    #: with one of these
+    sessions: set[int]
+    moment: Moment
+
+    def may_repeat(self, tap: Tap) -> bool:
+        """Whether this tap may repeat its answer."""
+        return may_repeat(answered(0, self.moment, tap.moment))
+
+
+class _Fold:
+    def __init__(self, candidates: Iterable[Candidate], open_at: Mapping[int, Iterable[Window]]) -> None:
+        self._open_at = open_at
+        self._at: dict[int, list[Window]] = {}
+        for one in candidates:
+            windows = one.windows()
+            for room in one.rooms:
+                self._at.setdefault(room, []).extend(windows)
+        #: what is recorded in every case
+        self._recorded: set[int] = set()
+        #: session -> the earliest time at which a swipe that is unsure may have recorded it
+        self._perhaps: dict[int, int] = {}
+        #: reader -> the last green answer
+        self._answers: dict[int, _Given] = {}
+        #: answers that may have been given
+        self._doubts: list[_Doubt] = []
+        #: what was credited, by which tap
+        self._credited: list[tuple[int, Tap]] = []
+
+    def all(self, taps: list[Tap]) -> list[Judged]:
+        return [self._judge(tap, _rivals(tap, taps[number:])) for number, tap in enumerate(taps, 1)]
+
+    def _judge(self, tap: Tap, rivals: list[Tap]) -> Judged:
+        windows = self._windows(tap)
+        given = self._answers.get(tap.reader_id)
+        answer = answered(given.session, given.moment, tap.moment) if given else None
+        found = worth(windows, self._recorded, answer, tap.at_ms, tap.uncertainty_ms)
+        perhaps, doubts = self._perhaps, self._doubts
+        if rivals:
+            perhaps = dict(perhaps)
+            for other in rivals:
+                for session in self._touched(other):
+                    perhaps[session] = min(other.lo_ms, perhaps.get(session, other.lo_ms))
+            doubts = doubts + [_Doubt(other.reader_id, self._possible(other), other.moment) for other in rivals]
+        if given is not None and repeats(answer):
+            afresh = worth(windows, self._recorded, None, tap.at_ms, tap.uncertainty_ms)
+            if not given.firm and (afresh.credits or not afresh.sure):
+                found = UNSURE_WORTH
+        elif _may_repeat(tap, found, doubts) or self._may_precede(tap, windows, answer, found):
+            found = UNSURE_WORTH
+        may: set[int] = set()
+        if not found.sure or (found.credits and found.session in perhaps):
+            touched = self._touched(tap)
+            may = touched - self._recorded - {found.session}
+            for session in may:
+                self._perhaps[session] = min(tap.lo_ms, self._perhaps.get(session, tap.lo_ms))
+            if not found.sure:
+                self._doubts.append(_Doubt(tap.reader_id, self._possible(tap), tap.moment))
+        since_ms = tap.lo_ms
         if found.session is not None:
-            verdict = GREEN
             if found.credits:
-                recorded.add(found.session)
+                since_ms = min(since_ms, perhaps.get(found.session, since_ms))
+                self._recorded.add(found.session)
+                self._credited.append((found.session, tap))
             if not repeats(answer):
-                answers[tap.reader_id] = found.session, tap.moment
-        elif not found.sure:
-            verdict = UNSURE
-        else:
-            there = open_at.get(tap.room_id, ()) if tap.room_id is not None else ()
-            verdict = RED if any(is_open(window, tap.at_ms) for window in there) else SHUT
-        judged.append(
-            Judged(
-                tap=tap,
-                verdict=verdict,
-                session=found.session,
-                credits=found.credits,
-                differs=_differs(tap, verdict, found.session),
-            )
+                firm = not any(one.reader_id == tap.reader_id and one.may_repeat(tap) for one in doubts)
+                self._answers[tap.reader_id] = _Given(found.session, tap.moment, firm)
+        verdict = self._verdict(tap, found)
+        return Judged(
+            tap=tap,
+            verdict=verdict,
+            session=found.session,
+            credits=found.credits,
+            differs=_differs(tap, verdict, found.session),
+            may=frozenset(may),
+            since_ms=since_ms,
         )
-    return judged
+
+    def _windows(self, tap: Tap) -> list[Window]:
+        return self._at.get(tap.room_id, []) if tap.room_id is not None else []
+
+    def _touched(self, tap: Tap) -> set[int]:
+        return {one.id for one in self._windows(tap) if one.opens_ms <= tap.hi_ms and one.closes_ms >= tap.lo_ms}
+
+    def _possible(self, tap: Tap) -> set[int]:
+        """The sessions that it may be answered with."""
+        windows, found = self._windows(tap), set()
+        edges = {tap.lo_ms}.union(
+            *((one.opens_ms, one.starts_ms, one.ends_ms + 1, one.closes_ms + 1) for one in windows)
+        )
+        for edge_ms in edges:
+            if tap.lo_ms <= edge_ms <= tap.hi_ms:
+                for recorded in (self._recorded, self._recorded | self._perhaps.keys()):
+                    found.add(worth(windows, recorded, None, edge_ms).session)
+        return found - {None}
+
+    def _may_precede(self, tap: Tap, windows: list[Window], answer: Answer | None, found: Worth) -> bool:
+        """Whether it may have been before one that was judged before it, at another door or boot, and then be worth
+        something else."""
+        if not self._credited or not found.sure:
+            return False
+        later = {
+            session
+            for session, other in self._credited
+            if other.moment.journal != tap.moment.journal and other.hi_ms >= tap.lo_ms
+        }
+        if not later:
+            return False
+        return worth(windows, self._recorded - later, answer, tap.at_ms, tap.uncertainty_ms) != found
+
+    def _verdict(self, tap: Tap, found: Worth) -> str:
+        if found.session is not None:
+            return GREEN
+        if not found.sure:
+            return UNSURE
+        there = self._open_at.get(tap.room_id, ()) if tap.room_id is not None else ()
+        return RED if any(is_open(window, tap.at_ms) for window in there) else SHUT
+
+
+def _rivals(tap: Tap, later: list[Tap]) -> list[Tap]:
+    """Those that are judged after a tap and may have been before it: of other boots, whose times leave it open."""
+    return [one for one in later if one.lo_ms <= tap.hi_ms and one.moment.journal != tap.moment.journal]
+
+
+def _may_repeat(tap: Tap, found: Worth, doubts: list[_Doubt]) -> bool:
+    """Whether it may repeat an answer that a tap before it, itself unsure, may have been given for another session."""
+    return found.credits and any(
+        one.reader_id == tap.reader_id and one.sessions - {found.session} and one.may_repeat(tap) for one in doubts
+    )
 
 
 def _differs(tap: Tap, verdict: str, session: int | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from firmware.contract.decide import Moment, Window
 from server.derive import decided
-from server.derive.credits import Candidate, Judged, Tap, fold, span
+from server.derive.credits import UNSURE_REACH_MS, Candidate, Judged, Tap, fold, span
 from server.policy import deadlines
 from server.policy.marking import Decision, Evidence, from_silence, from_tap
 from server.policy.profile import Profile, Profiles
@@ -100,11 +100,14 @@ class _Batch:
             lo = min(begins for begins, _ in wanted.values()) - margin
             hi = max(ends for _, ends in wanted.values()) + margin
             rows = derivations.sessions_of(self.connection, self.persons, lo, hi)
+            # A row for each person on a list: of a lecture's three hundred all name the same window.
+            known: dict[int, Window] = {}
             windows: dict[int, dict[int, Window]] = {}
-            for row in rows:
-                windows.setdefault(row.person_id, {})[row.id] = Window(
-                    row.id, row.opens_ms, row.starts_ms, row.ends_ms, row.closes_ms
-                )
+            for person, session, opens_ms, starts_ms, ends_ms, closes_ms, *_ in rows:
+                window = known.get(session)
+                if window is None:
+                    window = known[session] = Window(session, opens_ms, starts_ms, ends_ms, closes_ms)
+                windows.setdefault(person, {})[session] = window
             taps = derivations.taps_of(self.connection, self.persons, lo, hi)
             unsure = dict.fromkeys(self.persons, 0)
             for row in taps:
@@ -118,21 +121,20 @@ class _Batch:
                 break
             margin *= 4
         held = derivations.credits_of(self.connection, self.persons, lo, hi)
-        rooms = derivations.rooms_of(self.connection, {row.id for row in rows})
+        rooms = derivations.rooms_of(self.connection, known)
         self.sessions: dict[int, _Session] = {}
-        for row in rows:
-            if row.id not in self.sessions:
-                self.sessions[row.id] = _Session(
-                    window=windows[row.person_id][row.id],
-                    profile=self.profiles.at(row.profile, row.starts_ms),
-                    rooms=frozenset(rooms.get(row.id, ())),
-                )
         self.member: dict[tuple[int, int], list[tuple[int, int | None]]] = {}
-        for row in rows:
-            begins = max(row.from_ms, row.class_from_ms)
-            ends = min((end for end in (row.to_ms, row.class_to_ms) if end is not None), default=None)
+        for person, session, _, starts_ms, _, _, profile, from_ms, to_ms, class_from_ms, class_to_ms in rows:
+            if session not in self.sessions:
+                self.sessions[session] = _Session(
+                    window=known[session],
+                    profile=self.profiles.at(profile, starts_ms),
+                    rooms=frozenset(rooms.get(session, ())),
+                )
+            begins = from_ms if from_ms > class_from_ms else class_from_ms
+            ends = to_ms if class_to_ms is None or (to_ms is not None and to_ms < class_to_ms) else class_to_ms
             if ends is None or ends > begins:
-                self.member.setdefault((row.person_id, row.id), []).append((begins, ends))
+                self.member.setdefault((person, session), []).append((begins, ends))
         self.taps: dict[int, list[Tap]] = {person: [] for person in self.persons}
         #: swipe id -> what stands there of its worth
         self.stands: dict[int, tuple[str | None, int | None, bool, bool]] = {}
@@ -141,6 +143,11 @@ class _Batch:
             if begins <= row.at_ms <= ends:
                 self.taps[row.person_id].append(_tap(row))
                 self.stands[row.swipe_id] = (row.verdict, row.session_id, row.credits, row.differs)
+        for row in derivations.wide_taps_of(self.connection, self.persons, lo, hi, UNSURE_REACH_MS):
+            begins, ends = self.spans[row.person_id]
+            # Judged with what it may lie among, and written where it lies.
+            if row.swipe_id not in self.stands and _lo(row) <= ends and _hi(row) >= begins:
+                self.taps[row.person_id].append(_tap(row))
         #: (person, session) where a swipe of the person, at a reader of the session, has no time yet
         self.unplaced = derivations.unplaced_at(self.connection, self.persons, list(self.sessions))
         self.credits: dict[tuple[int, int], Any] = {}
@@ -161,9 +168,12 @@ class _Batch:
         """Fold each person's taps; what they are worth is written, where it does not stand there already."""
         self.judged: dict[int, list[Judged]] = {}
         candidates: dict[int, list[Candidate]] = {person: [] for person in self.persons}
+        # Only a session of a room at which the person tapped can take a tap of theirs.
+        tapped = {person: {tap.room_id for tap in mine} for person, mine in self.taps.items()}
         for (person, session), member in self.member.items():
             one = self.sessions[session]
-            candidates[person].append(Candidate(window=one.window, rooms=one.rooms, member=tuple(member)))
+            if not tapped[person].isdisjoint(one.rooms):
+                candidates[person].append(Candidate(window=one.window, rooms=one.rooms, member=tuple(member)))
         for person in self.persons:
             self.judged[person] = fold(self.taps[person], candidates[person], self.open_at)
         swipes.judge(
@@ -178,18 +188,20 @@ class _Batch:
                 }
                 for person in self.persons
                 for one in self.judged[person]
-                if self.stands[one.tap.swipe_id] != (one.verdict, one.session, one.credits, one.differs)
+                if one.tap.swipe_id in self.stands
+                and self.stands[one.tap.swipe_id] != (one.verdict, one.session, one.credits, one.differs)
             ],
         )
 
     def write(self) -> None:
         """Credits, then marks, of every session that the spans touch."""
-        won = {
-            (one.session, person): one.tap
+        winners = {
+            (one.session, person): one
             for person in self.persons
             for one in self.judged[person]
             if one.credits and one.session is not None
         }
+        won = {key: one.tap for key, one in winners.items()}
         touched = {
             (session, person)
             for (person, session) in self.member
@@ -234,7 +246,7 @@ class _Batch:
             ],
         )
         self.credited = len(won) - len(stays)
-        self._mark(touched, won, credit_ids, registers, marks)
+        self._mark(touched, winners, credit_ids, registers, marks)
 
     def _lies_in_span(self, session: int, person: int) -> bool:
         known = self.sessions.get(session)
@@ -254,32 +266,27 @@ class _Batch:
     def _mark(
         self,
         touched: set[tuple[int, int]],
-        won: dict[tuple[int, int], Tap],
+        won: dict[tuple[int, int], Judged],
         credit_ids: dict[tuple[int, int], int],
         registers: dict[int, Any],
         marks: dict[tuple[int, int], Any],
     ) -> None:
         decisions: dict[tuple[int, int], Decision | None] = {}
+        #: what silence says in each session
+        silence = {one: self._silence(known, registers.get(one)) for one, known in self.sessions.items()}
         for key in touched:
             session = self.sessions.get(key[0])
+            found = None
             if session is not None and key in won:
-                tap = won[key]
-                decisions[key] = from_tap(
-                    session.profile,
-                    starts_ms=session.window.starts_ms,
-                    at_ms=tap.at_ms,
-                    uncertainty_ms=tap.uncertainty_ms,
-                    ends_ms=session.window.ends_ms,
-                )
-            elif session is not None and self._listed(key, session):
-                row = registers.get(key[0])
-                state = Evidence(state=row.evidence, rule=f"evidence.{row.evidence}") if row is not None else None
-                decisions[key] = from_silence(session.profile, state) if state is not None else None
+                found = _arrival(session, won[key])
+            elif session is not None and silence[key[0]] is not None and self._listed(key, session):
+                found = silence[key[0]]
                 # An unsure swipe is not silence: a person must look.
-                if decisions[key] is not None and self._unsure(key, session):
-                    decisions[key] = Decision(code=None, rule="evidence.unsure-swipe", flag="time_unsure")
-            else:
-                decisions[key] = None
+                if self._unsure(key):
+                    found = Decision(code=None, rule="evidence.unsure-swipe", flag="time_unsure")
+            # Most of what is touched has no mark, and nothing is said of it.
+            if found is not None or key in marks:
+                decisions[key] = found
         ledgers = {
             key: self.sessions[key[0]].profile.ledgers(found.code) if found and key[0] in self.sessions else ""
             for key, found in decisions.items()
@@ -296,6 +303,12 @@ class _Batch:
                 now_ms=self.now_ms,
             )
         )
+
+    def _silence(self, session: _Session, register: Any) -> Decision | None:
+        # Released before it closed: the session was moved since, and what was known then is of another time.
+        if register is None or (register.settled_ms is not None and register.settled_ms <= session.window.closes_ms):
+            return None
+        return from_silence(session.profile, Evidence(state=register.evidence, rule=f"evidence.{register.evidence}"))
 
     def _locked(self) -> set[int]:
         """The sessions whose lock date is past: nothing changes there any more (STEP-3)."""
@@ -316,16 +329,34 @@ class _Batch:
         start = session.window.starts_ms
         return any(begins <= start and (ends is None or start < ends) for begins, ends in member)
 
-    def _unsure(self, key: tuple[int, int], session: _Session) -> bool:
+    def _unsure(self, key: tuple[int, int]) -> bool:
         if (key[1], key[0]) in self.unplaced:
             return True
-        return any(
-            one.verdict == "unsure"
-            and one.tap.room_id in session.rooms
-            and one.tap.at_ms + one.tap.uncertainty_ms >= session.window.opens_ms
-            and one.tap.at_ms - one.tap.uncertainty_ms <= session.window.closes_ms
-            for one in self.judged.get(key[1], ())
-        )
+        return any(key[0] in one.may for one in self.judged.get(key[1], ()))
+
+
+def _arrival(session: _Session, one: Judged) -> Decision:
+    """The mark of the swipe that is credited; where one before it, that is unsure, may have been the first, of the time
+    from that one on."""
+    tap = one.tap
+    at_ms, uncertainty_ms = tap.at_ms, tap.uncertainty_ms
+    if one.since_ms < tap.lo_ms:
+        at_ms, uncertainty_ms = (one.since_ms + tap.hi_ms) // 2, (tap.hi_ms - one.since_ms + 1) // 2
+    return from_tap(
+        session.profile,
+        starts_ms=session.window.starts_ms,
+        at_ms=at_ms,
+        uncertainty_ms=uncertainty_ms,
+        ends_ms=session.window.ends_ms,
+    )
+
+
+def _lo(row: Any) -> int:
+    return row.at_ms - row.uncertainty_ms
+
+
+def _hi(row: Any) -> int:
+    return row.at_ms + row.uncertainty_ms
 
 
 def _tap(row: Any) -> Tap:

@@ -16,7 +16,7 @@ from server.derive.rosters import AGE_MS, HORIZONS_H, HOUR_MS, LEFT_MS
 from server.policy import evenings, moments
 from server.policy.profile import Profiles
 from server.store import readers, residence_templates, residents, rosters
-from server.store.engine import Connection, DBAPIError, unwritable
+from server.store.engine import Connection, DBAPIError, savepoint, unwritable
 from server.store.residence_rules import Calendar
 
 #: a list says what holds for so long, if nothing newer comes
@@ -47,7 +47,7 @@ def build(
     made = 0
     for place in placed:
         try:
-            with connection.begin_nested():
+            with savepoint(connection):
                 listed = entries(connection, institution_id, calendar, place, now_ms)
                 keys = readers.keys(connection, ring, [found[place.name]])
                 row = _row(place, now_ms, opened, listed, keys, issued.get(place.reader_id), said)

@@ -9,7 +9,7 @@ from firmware.contract import roster as wire
 from firmware.contract.decide import Window
 from firmware.contract.errors import Misuse
 from server.store import alarms, readers, rosters
-from server.store.engine import Connection, DBAPIError, unwritable
+from server.store.engine import Connection, DBAPIError, savepoint, unwritable
 
 HOUR_MS = 3_600_000
 #: how far ahead, and how far at least where the lists are too long
@@ -55,7 +55,7 @@ def build(
     for (reader_id, name), listed in sorted(at_door.items()):
         try:
             # A savepoint: what fails for one reader, also in the database, is undone for that one alone.
-            with connection.begin_nested():
+            with savepoint(connection):
                 keys = readers.keys(connection, ring, [found[name]])
                 row = _row(connection, institution_id, now_ms, (reader_id, name), listed, keys, issued, said)
                 rosters.issue(connection, [] if row is None else [row])

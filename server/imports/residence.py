@@ -22,7 +22,9 @@ from server.store.engine import Connection
 from server.store.imported_residence import Held, Lives
 
 HOUSES, RESIDENTS, DUTY = FILES = ("houses.csv", "residents.csv", "duty.csv")
-_COLUMNS = {HOUSES: ("code", "name"), RESIDENTS: ("number", "house"), DUTY: ("number", "house")}
+#: the columns that a file needs, and those that it may have besides
+COLUMNS = {HOUSES: ("code", "name"), RESIDENTS: ("number", "house"), DUTY: ("number", "house")}
+OPTIONAL = {HOUSES: (), RESIDENTS: ("floor", "room", "from", "to"), DUTY: ("from", "to")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ def read(files: Mapping[str, bytes], zone: ZoneInfo, bad: BadRows) -> Files:
     houses: dict[str, str] | None = None
     if HOUSES in files:
         houses = {}
-        for row in csvfile.read(HOUSES, files[HOUSES], _COLUMNS[HOUSES], bad):
+        for row in csvfile.read(HOUSES, files[HOUSES], COLUMNS[HOUSES], bad):
             code = row["code"]
             if not code or not row["name"] or len(code) > residence_admin.CODE_MAX:
                 bad.add(HOUSES, row.line, "residence-house", "needs a code of at most 64 characters, and a name")
@@ -69,7 +71,7 @@ def read(files: Mapping[str, bytes], zone: ZoneInfo, bad: BadRows) -> Files:
 
 def _people(name: str, files: Mapping[str, bytes], zone: ZoneInfo, bad: BadRows) -> list[Wanted]:
     found = []
-    for row in csvfile.read(name, files[name], _COLUMNS[name], bad):
+    for row in csvfile.read(name, files[name], COLUMNS[name], bad):
         if not row["number"] or not row["house"]:
             bad.add(name, row.line, "residence-row", "needs a person's number and a house's code")
             continue
@@ -135,7 +137,8 @@ def plan(files: Files, held: Held, source: str, now_ms: int, bad: BadRows) -> tu
         elif there[1] != name or there[2]:
             made.renamed.append((there[0], name))
             told.add("houses", "changed", code)
-    houses = set(held.houses) | set(files.houses or {})
+    # A house that has ended is open again where the houses' list names it.
+    houses = {code for code, (_, _, ended) in held.houses.items() if not ended} | set(files.houses or {})
     if files.residents is not None:
         _residents(files.residents, held, houses, source, now_ms, made, told, bad)
     if files.duties is not None:
@@ -149,7 +152,9 @@ def _person(file: str, one: Wanted, held: Held, houses: set[str], bad: BadRows) 
         text = "is a number that nobody has" if not who else "is a number that several persons have"
         bad.add(file, one.line, "residence-person", f"{quoted(one.number)} {text}: import the persons first")
     if one.house not in houses:
-        bad.add(file, one.line, "residence-house", f"names the house {quoted(one.house)}, which is not known")
+        bad.add(
+            file, one.line, "residence-house", f"names the house {quoted(one.house)}, which is not known, or has ended"
+        )
     return next(iter(who)) if len(who) == 1 and one.house in houses else None
 
 

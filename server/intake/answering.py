@@ -154,6 +154,20 @@ class Answering:
                 "a technician may declare them lost",
             )
 
+    def gone(self, journals_gone: set[tuple[int, str]]) -> None:
+        """Readers do not name these journals any more, and some of what they once stated of them never came: until it
+        does, or is declared lost, nothing is known of their doors."""
+        for reader_id, name in sorted(journals_gone):
+            found = self.desk.by_id[reader_id]
+            self.desk.alarm(
+                found,
+                "journal-hole",
+                f"{found.name}/{name}",
+                f"{found.name}: it does not name a journal any more of which records are missing: its storage was "
+                "replaced, or there are two of it. Absence waits for them; where nobody has them any more a technician "
+                "may declare them lost",
+            )
+
     def note_heads(self, stated: list[Said], held: dict[tuple[int, str], journals.Journal]) -> None:
         """Take heads: each is answered with the time, and the newest is noted: by the reader's own clock, which it has
         from the store, and by arrival where it has none. What it has freed and the store lacks is asked for."""

@@ -27,9 +27,8 @@ class Judge:
         """Read the readers that these items name, and their keys."""
         names = {item.reader for item in items}
         names.update(parts[2] for item in items if len(parts := item.line.split("|", 3)) == 4)
-        self.desk.known = readers.by_name(self.desk.connection, names)
+        self.desk.known, self.desk.keys = readers.with_keys(self.desk.connection, self.desk.ring, names)
         self.desk.by_id = {found.id: found for found in self.desk.known.values()}
-        self.desk.keys = readers.keys(self.desk.connection, self.desk.ring, self.desk.known.values())
         # In order of their ids: the last one stays.
         self.desk.newest = {
             reader_id: key for (reader_id, _), key in sorted(self.desk.keys.items(), key=lambda k: k[0])

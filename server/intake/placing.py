@@ -98,7 +98,7 @@ class Placing:
                 one, other = _tokens(fact)
                 pairs.setdefault(fact["institution_id"], []).append((one, other))
         for institution_id, told in pairs.items():
-            cards.learn(self.desk.connection, institution_id, told)
+            cards.learn(self.desk.connection, institution_id, told, self.desk.now_ms)
 
     def _fact(self, row_id: int, made: Record, journal: journals.Journal) -> dict[str, Any]:
         assert made.said is not None

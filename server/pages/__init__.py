@@ -9,6 +9,7 @@ from server import oidc
 from server.pages import (
     account,
     accounts,
+    attachment,
     campus_routes,
     care_routes,
     doors,
@@ -35,6 +36,7 @@ for _part in (
     campus_routes,
     request_form,
     requests,
+    attachment,
     residence_routes,
 ):
     router.include_router(_part.router)
@@ -43,7 +45,8 @@ for _part in (
 def install(app: FastAPI) -> None:
     """The pages and their memory. app.state has engine, clock, settings, hasher and profiles."""
     app.state.desk = Desk(profiles=app.state.profiles)
-    app.include_router(router)
+    # Its routes as they are: included, each of them would be built anew for each app, at its first request.
+    app.router.routes.extend(router.routes)
     app.state.provider = oidc.of(app.state.settings)
     app.state.addresses = frozenset(one.path for one in iter_route_contexts(router.routes))
 

@@ -13,8 +13,9 @@ from fastapi.responses import RedirectResponse
 from server.declared import act
 from server.derive import absence_routes
 from server.errors import NotAllowed, NotFound, StoreError
+from server.pages import words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute
+from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local, parse_day
 from server.pages.rendering import page
 from server.pages.student import own
@@ -188,7 +189,7 @@ def _form(
             "told_time": fields.get("told_time", told_time),
         },
         reason_max=absences.REASON_MAX,
-        problem=f"{str(problem)[:1].upper()}{str(problem)[1:]}." if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
     )
 
 
@@ -227,21 +228,36 @@ def report(signed: Signed, sent: Upload) -> Response:
 
 @router.get("/absences/new")
 @act("absence.log")
-def ask_for(signed: Signed, number: str = "") -> Response:
-    """The form in which staff log a telephone call (LOUGH-20): first whose, then what."""
+def ask_for(signed: Signed, person: str = "") -> Response:
+    """The form in which staff log a telephone call (LOUGH-20): first whose, then what. person: an id."""
     with reading(signed.engine) as connection:
-        if not number.strip():
+        if not person:
             return _form(signed, connection, None, fields={})
+        return _form(signed, connection, _in_care(connection, signed, person), fields={})
+
+
+@router.post("/absences/new/student")
+@act("absence.log")
+def whose(signed: Signed, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
+    """Whose absence it is, by their number, which never stands in an address."""
+    check_csrf(fields, signed.login)
+    typed = fields.get("number", "")
+    with reading(signed.engine) as connection:
         try:
-            person_id = _student(connection, signed, number)
+            person_id = _student(connection, signed, typed)
         except NotFound as error:
-            return _nobody(signed, connection, number, error)
-        return _form(signed, connection, person_id, fields={"number": number})
+            return _nobody(signed, connection, typed, error)
+    return RedirectResponse(f"/absences/new?person={person_id}", status_code=303)
 
 
 def _nobody(signed: Visit, connection: Connection, typed: str, error: NotFound) -> Response:
-    told = f"{str(error)[:1].upper()}{str(error)[1:]}."
+    told = words.sentence(error)
     return _form(signed, connection, None, fields={"number": typed[:255]}, number_problem=told)
+
+
+def _in_care(connection: Connection, signed: Visit, person: str) -> int:
+    """The student with this id. Raises NotFound(`person`)."""
+    return people.need(connection, signed.scope, number(person, "person"), "absence.log")
 
 
 def _student(connection: Connection, signed: Visit, typed: str) -> int:
@@ -259,10 +275,9 @@ def log(signed: Signed, sent: Upload) -> Response:
     """Log what somebody was told: by the student, a parent or a carer (LOUGH-20). Sent twice it is logged once."""
     fields = sent.fields
     with reading(signed.engine) as connection:
-        try:
-            person_id = _student(connection, signed, fields.get("number", ""))
-        except NotFound as error:
-            return _nobody(signed, connection, fields.get("number", ""), error)
+        if not fields.get("person"):
+            return _nobody(signed, connection, "", NotFound("person", "give the student's number first"))
+        person_id = _in_care(connection, signed, fields["person"])
     try:
         files = sent.ready()
         with writing(signed.engine) as connection:

@@ -9,8 +9,8 @@ from fastapi.responses import RedirectResponse
 
 from server.declared import act
 from server.derive import leave
-from server.errors import NotAllowed, NotFound, StoreError
-from server.pages import absence_reports, absence_words
+from server.errors import NotAllowed, StoreError
+from server.pages import absence_reports, absence_words, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local, parse_day
@@ -122,7 +122,7 @@ def _page(
         may_attendance=not is_own and signed.scope.may("attendance.read"),
         last_day=local.day(found.to_ms - 1).isoformat(),
         said=said,
-        problem=f"{str(problem)[:1].upper()}{str(problem)[1:]}." if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
     )
 
 
@@ -176,7 +176,7 @@ def decide(signed: Signed, absence: str, fields: Form) -> Response:
 
 def _again(signed: Visit, absence_id: int, error: StoreError) -> Response:
     """The page with what was wrong; whoever may not see it gets the problem alone."""
-    if isinstance(error, NotAllowed | NotFound) or error.status >= 500:
+    if not error.mendable:
         raise error
     with reading(signed.engine) as connection:
         return _page(signed, connection, absence_id, problem=error)

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from server.declared import signed_in
 from server.errors import NotFound, Refused, StoreError
-from server.pages import entering, passkeys, provider
+from server.pages import entering, passkeys, provider, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local
@@ -57,7 +57,7 @@ def _page(signed: Visit, *, said: str | None = None, problems: dict[str, str] | 
         passkeys.host(signed.request)
         no_passkeys = None
     except StoreError as error:
-        no_passkeys = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        no_passkeys = words.sentence(error)
     return page(
         signed.request,
         "account.html",
@@ -125,7 +125,7 @@ async def change_password(signed: Signed, fields: Form) -> Response:
     except FieldRefused as error:
         if error.field != "now":
             attempts.right(tried, "", None, now_ms)
-        return await run_in_threadpool(_page, signed, problems={error.field: sentence(error)})
+        return await run_in_threadpool(_page, signed, problems={error.field: words.sentence(error)})
     attempts.right(tried, "", None, now_ms)
     return _out("password")
 
@@ -141,12 +141,6 @@ def _change(signed: Visit, fields: dict[str, str], now_ms: int) -> None:
         now_ms=now_ms,
         keep_tokens=fields.get("keep_tokens") == "yes",
     )
-
-
-def sentence(error: StoreError) -> str:
-    """What went wrong, as a sentence beside its field."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _out(said: str) -> Response:

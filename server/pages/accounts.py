@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 
 from server.declared import act
-from server.pages.account import at, sentence
+from server.pages import sought, words
+from server.pages.account import at
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, clean, form, number
+from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.rendering import page
 from server.scope import COURSE, DEPARTMENT, INSTITUTION, LECTURER, RESIDENCE_HOUSE, ROLE_NAMES
 from server.store import accounts, campus, tokens
@@ -53,9 +54,17 @@ ACTIONS = {
 
 @router.get("/accounts")
 @act(accounts.ACT)
-def listed(signed: Signed, q: str = "") -> Response:
-    """The accounts that have these words."""
-    return _list(signed, q=clean(q, 100))
+def listed(signed: Signed, found: str = "") -> Response:
+    """The accounts, or those that have the words that were looked for (`find`)."""
+    return _list(signed, q=sought.opened(signed, found))
+
+
+@router.post("/accounts/find")
+@act(accounts.ACT)
+def find(signed: Signed, fields: Form) -> Response:
+    """Look for a login or a name: it never stands in an address."""
+    check_csrf(fields, signed.login)
+    return sought.to(signed, "/accounts", fields.get("q", ""))
 
 
 def _list(
@@ -106,22 +115,21 @@ def add(signed: Signed, fields: Form) -> Response:
     """Make an account. What is wrong is said at its field, and nothing is made."""
     check_csrf(fields, signed.login)
     try:
-        with writing(signed.engine) as connection:
-            made = accounts.add(
-                connection,
-                signed.scope,
-                signed.request.app.state.hasher,
-                login_name=fields.get("login", ""),
-                shown_name=fields.get("shown_name", ""),
-                password=fields.get("password", ""),
-                role=fields.get("role", ""),
-                scope_kind=fields.get("scope", INSTITUTION),
-                scope_code=fields.get("code", ""),
-                person=fields.get("person", ""),
-                now_ms=signed.now_ms(),
-            )
+        made = accounts.add(
+            signed.engine,
+            signed.scope,
+            signed.request.app.state.hasher,
+            login_name=fields.get("login", ""),
+            shown_name=fields.get("shown_name", ""),
+            password=fields.get("password", ""),
+            role=fields.get("role", ""),
+            scope_kind=fields.get("scope", INSTITUTION),
+            scope_code=fields.get("code", ""),
+            person=fields.get("person", ""),
+            now_ms=signed.now_ms(),
+        )
     except FieldRefused as error:
-        return _list(signed, typed=fields, problems={error.field: sentence(error)})
+        return _list(signed, typed=fields, problems={error.field: words.sentence(error)})
     return RedirectResponse(f"/accounts/{made}?said=added", status_code=303)
 
 
@@ -192,7 +200,7 @@ def grant(signed: Signed, account: str, fields: Form) -> Response:
                 now_ms=signed.now_ms(),
             )
     except FieldRefused as error:
-        return _show(signed, account_id, typed=fields, problems={error.field: sentence(error)})
+        return _show(signed, account_id, typed=fields, problems={error.field: words.sentence(error)})
     return _done(account_id, "granted")
 
 
@@ -214,12 +222,11 @@ def password(signed: Signed, account: str, fields: Form) -> Response:
     check_csrf(fields, signed.login)
     account_id, state = number(account, "account"), signed.request.app.state
     try:
-        with writing(signed.engine) as connection:
-            accounts.set_password(
-                connection, signed.scope, state.hasher, account_id, fields.get("password", ""), signed.now_ms()
-            )
+        accounts.set_password(
+            signed.engine, signed.scope, state.hasher, account_id, fields.get("password", ""), signed.now_ms()
+        )
     except FieldRefused as error:
-        return _show(signed, account_id, problems={error.field: sentence(error)})
+        return _show(signed, account_id, problems={error.field: words.sentence(error)})
     return _done(account_id, "password")
 
 

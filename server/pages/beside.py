@@ -50,10 +50,3 @@ def find(signed: Visit, connection: Connection, session_id: int, act: str) -> Be
 def back(session_id: int, said: str) -> Response:
     """To the register, which says what was done."""
     return RedirectResponse(f"/sessions/{session_id}?said={said}", status_code=303)
-
-
-def sentence(error: Exception) -> str:
-    """An error's text as a sentence."""
-    text = str(error)
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -4,20 +4,22 @@ the result itself, two clicks from done."""
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from server.declared import act
 from server.pages import campus_words as words
+from server.pages import sought
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, clean
+from server.pages.guard import PageRoute, check_csrf, form
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.store import campus_catalogue, campus_classes, campus_people, campus_timetable
 from server.store.engine import Connection, reading
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+Form = Annotated[dict[str, str], Depends(form)]
 
 #: sessions are looked for from today on, so far ahead
 AHEAD_DAYS = 14
@@ -25,30 +27,38 @@ AHEAD_DAYS = 14
 
 @router.get("/registry")
 @act("campus.read")
-def desk(signed: Signed, q: str = "", said: str = "") -> Response:
-    """The search, and what it finds. q: words of a name, a number, a class, a session's title, a room."""
-    wanted = clean(q, 100).strip()
+def desk(signed: Signed, found: str = "", said: str = "") -> Response:
+    """The search, and what it finds. found: what was looked for (`find`)."""
+    wanted = sought.opened(signed, found)
     with reading(signed.engine) as connection:
         local = signed.local(connection)
-        found = _found(signed, connection, wanted, local) if wanted else None
+        shown = _found(signed, connection, wanted, local) if wanted else None
         may = signed.scope.may("campus.change")
-        classes = campus_classes.codes(connection, signed.scope) if may and found and found["people"] else []
+        classes = campus_classes.codes(connection, signed.scope) if may and shown and shown["people"] else []
         rooms = [one for one in campus_catalogue.listed(connection, signed.scope, "room") if one.ended_ms is None]
     return page(
         signed.request,
         "campus.html",
         login=signed.login,
         q=wanted,
-        found=found,
+        found=shown,
         may=may,
         classes=classes,
-        rooms=[one.values["code"] for one in rooms] if found and found["sessions"] else [],
+        rooms=[one.values["code"] for one in rooms] if shown and shown["sessions"] else [],
         csrf=signed.login.csrf,
         said=words.SAID.get(said),
         whole=signed.scope.reach("campus.change").all,
         profiles=signed.scope.may("profiles.change"),
         imports=signed.scope.may("imports.run"),
     )
+
+
+@router.post("/registry/find")
+@act("campus.read")
+def find(signed: Signed, fields: Form) -> Response:
+    """Look for words of a name, a number, a class, a session's title, a room: they never stand in an address."""
+    check_csrf(fields, signed.login)
+    return sought.to(signed, "/registry", fields.get("q", ""))
 
 
 def _found(signed: Visit, connection: Connection, wanted: str, local: Local) -> dict[str, Any]:

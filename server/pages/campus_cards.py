@@ -14,7 +14,7 @@ from server.pages.campus_form import Ask, Field, Form, Sent, done, refused, sent
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, number
 from server.pages.local import Local
-from server.pages.words import Said
+from server.pages.words import Said, sentence
 from server.store import campus, campus_cards, campus_people, cards
 from server.store.campus import FieldRefused
 from server.store.campus_people import Person
@@ -84,7 +84,7 @@ def _tokens(signed: Visit, connection: Connection, came: Sent, ask: Ask) -> Sequ
         try:
             return cards.token_for(bytes.fromhex(typed), keys)
         except StoreError as error:
-            came.answers.wrong("uid", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+            came.answers.wrong("uid", sentence(error))
             return []
     options = next(one.options for one in ask.fields if one.name == "tapped")
     chosen = came.answers.chosen("tapped", options) if "tapped" in came.fields else ""

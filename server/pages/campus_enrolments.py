@@ -13,7 +13,7 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, number
 from server.pages.local import Local
 from server.pages.words import Said
-from server.store import campus, campus_classes, campus_people
+from server.store import campus, campus_classes, campus_people, locked_lists
 from server.store.campus import FieldRefused
 from server.store.campus_classes import Place
 from server.store.campus_people import Person
@@ -58,6 +58,8 @@ def enrol(signed: Signed, person: str, fields: Form) -> Response:
             there = campus_classes.open_places(connection, group.id, found.id, role, from_ms)
             if not any(row.source_id == came.once for row in there):
                 campus_classes.check(connection, group, found.id, there, from_ms)
+                if role == campus_classes.STUDENT:
+                    locked_lists.need_open(connection, scope, signed.desk.profiles, group.id, from_ms, None, now_ms)
         except FieldRefused as error:
             return refused(signed, ask, came, error)
         touched = campus_classes.touched(connection, group.id, found.id, from_ms, now_ms, AHEAD_MS)
@@ -82,7 +84,15 @@ def enrol(signed: Signed, person: str, fields: Form) -> Response:
     def make() -> Response:
         with writing(signed.engine) as connection:
             did = campus_classes.enrol(
-                connection, scope, found.id, group.id, role=role, from_ms=from_ms, once=came.once, now_ms=now_ms
+                connection,
+                scope,
+                signed.desk.profiles,
+                found.id,
+                group.id,
+                role=role,
+                from_ms=from_ms,
+                once=came.once,
+                now_ms=now_ms,
             )
         signed.request.app.state.wake()
         return done(f"/registry/people/{found.id}", "enrolled" if did else "same")
@@ -129,7 +139,9 @@ def leave(signed: Signed, enrolment: str, fields: Form) -> Response:
     seen = came.seen or found.seen
 
     def work(connection: Connection, seen: str) -> bool:
-        return campus_classes.leave(connection, scope, found.id, to_ms=to_ms, seen=seen, now_ms=now_ms)
+        return campus_classes.leave(
+            connection, scope, signed.desk.profiles, found.id, to_ms=to_ms, seen=seen, now_ms=now_ms
+        )
 
     def effects() -> list[Said]:
         campus.tried(signed.engine, lambda connection: work(connection, seen))

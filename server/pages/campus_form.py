@@ -17,6 +17,7 @@ from typing import Annotated
 from fastapi import Depends, Response
 from fastapi.responses import RedirectResponse
 
+from server.pages import words
 from server.pages.desk import Visit
 from server.pages.guard import check_csrf, form
 from server.pages.local import Local, parse_day
@@ -218,10 +219,10 @@ def refused(visit: Visit, ask: Ask, came: Sent, error: FieldRefused | ChangedMea
     if isinstance(error, ChangedMeanwhile):
         note = Said("late", "This was changed while you looked. Below is what it is now: decide again.")
         return _page(visit, replace(ask, notes=(note, *ask.notes)), once=secrets.token_hex(16), status=409)
-    came.answers.wrong(error.field, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+    came.answers.wrong(error.field, words.sentence(error))
     if any(one.name == error.field for one in ask.fields):
         return again(visit, ask, came)
-    return again(visit, ask, came, problem=f"{str(error)[:1].upper()}{str(error)[1:]}.")
+    return again(visit, ask, came, problem=words.sentence(error))
 
 
 def look(visit: Visit, ask: Ask, came: Sent, effects: Sequence[Said]) -> Response:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 
 from server.declared import act
 from server.errors import StoreError
-from server.pages import beside
+from server.pages import beside, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.store import cancellations, colleagues, cover
@@ -46,7 +46,7 @@ def _cancel_page(
         reason=reason,
         cancelled=cancelled,
         refused=None if answer.allowed else answer.text,
-        by_request=answer.by_request and not cancelled,
+        by_request=answer.by_request,
         mark=f"{code.code}, {code.meaning}" if code else None,
         members=found.row.members,
     )
@@ -70,10 +70,10 @@ def cancel(signed: Signed, session: str, fields: Form) -> Response:
             work = cancellations.restore if restores else cancellations.cancel
             work(connection, signed.scope, signed.desk.profiles, session_id, reason=reason, now_ms=signed.now_ms())
         except StoreError as error:
-            if error.status not in (400, 409):
+            if not error.mendable:
                 raise
             connection.rollback()
-            return _cancel_page(signed, connection, session_id, problem=beside.sentence(error), reason=reason)
+            return _cancel_page(signed, connection, session_id, problem=words.sentence(error), reason=reason)
     return beside.back(session_id, "restored" if restores else "cancelled")
 
 
@@ -145,8 +145,8 @@ def hand_over(signed: Signed, session: str, fields: Form) -> Response:
                         instead=_instead(connection, session_id, fields.get("instead", "")),
                     )  # fmt: skip
         except StoreError as error:
-            if error.status not in (400, 409):
+            if not error.mendable:
                 raise
             connection.rollback()
-            return _cover_page(signed, connection, session_id, problem=beside.sentence(error), fields=fields)
+            return _cover_page(signed, connection, session_id, problem=words.sentence(error), fields=fields)
     return beside.back(session_id, "uncovered" if ends else "covered")

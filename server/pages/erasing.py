@@ -14,13 +14,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from server.declared import act
-from server.errors import NotAllowed, NotFound, StoreError
-from server.pages import beside
+from server.errors import NotFound, StoreError
+from server.pages import words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, number, pairs
 from server.pages.local import Local
 from server.pages.rendering import page
-from server.store import attachments, erasure, page_requests, people, sessions, texts
+from server.store import attachments, erasure, footage, page_requests, people, sessions, texts
 from server.store.engine import Connection, reading, writing
 from server.store.texts import Kept
 
@@ -138,15 +138,17 @@ def _step(signed: Visit, subject: _Subject, sent: list[tuple[str, str]]) -> Resp
         if fields.get("do") == DO:
             folder = attachments.folder_of(signed.request.app.state.settings.data_dir)
             with writing(signed.engine) as connection:
+                chosen = [one for one in subject.there(connection) if one.key in keys]
+                footage.need_past(connection, signed.desk.profiles, signed.scope, chosen, signed.now_ms())
                 subject.erase(connection, folder, keys, reason, signed.now_ms())
             return RedirectResponse(f"{subject.address}?said=erased", status_code=303)
         with reading(signed.engine) as connection:
             return _look(signed, connection, subject, keys, reason)
     except StoreError as error:
-        if isinstance(error, NotAllowed | NotFound) or error.status not in (400, 409):
+        if not error.mendable:
             raise
         with reading(signed.engine) as connection:
-            return _show(signed, connection, subject, ticked=keys, reason=reason, problem=beside.sentence(error))
+            return _show(signed, connection, subject, ticked=keys, reason=reason, problem=words.sentence(error))
 
 
 def _look(signed: Visit, connection: Connection, subject: _Subject, keys: list[str], reason: str) -> Response:
@@ -157,6 +159,7 @@ def _look(signed: Visit, connection: Connection, subject: _Subject, keys: list[s
     chosen = [there[key] for key in keys if there[key].erased_ms is None]
     if not chosen:
         raise StoreError("text-none", "tick at least one text first")
+    footage.need_past(connection, signed.desk.profiles, signed.scope, chosen, signed.now_ms())
     if not reason:
         raise StoreError("text-reason", "say why they are erased, without repeating what stands in them")
     local = signed.local(connection)

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from server import csrf, declared
 from server.api.signed_in import COOKIE, idle_ms
 from server.errors import NotAllowed, NotFound, NotSignedIn, StoreError, TooMuch, Unwritable
+from server.pages import words
 from server.pages.rendering import page
 from server.store import logins
 from server.store.engine import reading, writing
@@ -100,7 +101,7 @@ def problem(request: Request, error: StoreError) -> Response:
         bare=login is None,
         login=login,
         heading=_HEADINGS.get(error.status, "That did not work"),
-        text=f"{str(error)[:1].upper()}{str(error)[1:]}.".replace("..", "."),
+        text=words.sentence(error),
         code=error.code,
         back={"href": "/", "name": "To my page"},
     )
@@ -184,11 +185,17 @@ def same(a: str, b: str) -> bool:
     return bool(b) and hmac.compare_digest(a.encode("utf-8", "replace"), b.encode("utf-8", "replace"))
 
 
+def id_in(text: str) -> int | None:
+    """The id that a field or an address holds; None: it holds none. Every database takes a number of 18 digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
 def number(text: str, what: str) -> int:
     """An id out of an address. Raises NotFound."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+    found = id_in(text)
+    if found is None:
         raise NotFound(what, f"there is no such {what}")
-    return int(text)
+    return found
 
 
 def safe_next(address: str) -> str:

@@ -17,9 +17,9 @@ from markupsafe import Markup
 
 from server.declared import act
 from server.errors import NotFound, StoreError
-from server.pages import panel
+from server.pages import panel, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, form, is_htmx, number, pairs
+from server.pages.guard import PageRoute, check_csrf, id_in, is_htmx, number, pairs
 from server.pages.register import Shown, changes, look, order_of, told, whole
 from server.pages.upload import Sent, files_and_fields
 from server.policy import lateness
@@ -31,7 +31,6 @@ from server.store.engine import Connection, reading, writing
 from server.store.registers import MarksRefused, Wanted
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-Form = Annotated[dict[str, str], Depends(form)]
 Upload = Annotated[Sent, Depends(files_and_fields)]
 
 NOTE_LIMIT = 500
@@ -103,7 +102,7 @@ def set_mark(signed: Signed, session: str, person: str, sent: Upload) -> Respons
             if wanted.code is not None and profile.codes[wanted.code].minutes and wanted.no_minutes:
                 raise ValueError("Say how many minutes were missed: late, or left early.")
             _check(profile, found, wanted)
-            seen = _seen(fields.get("seen", ""))
+            seen = id_in(fields.get("seen", "")) or 0
             if files:
                 _set_proven(signed, connection, session_id, person_id, seen, wanted, files)
             else:
@@ -123,9 +122,9 @@ def _not_set(signed: Visit, session_id: int, person_id: int, error: ValueError |
     """The panel with what was wrong; what is no matter of the form goes on as it is."""
     if isinstance(error, StoreError) and error.code == "mark-person":
         raise NotFound("student", "there is no such student on this register") from error
-    if isinstance(error, StoreError) and error.status not in (400, 409, 413):
+    if isinstance(error, StoreError) and not error.mendable:
         raise error
-    problem = _sentence(error)
+    problem = words.sentence(error)
     if sent.arrived or sent.problem is not None:
         # No browser keeps a chosen file.
         problem += " Choose the files again."
@@ -151,7 +150,7 @@ def set_marks(signed: Signed, session: str, sent: Many) -> Response:
             wanted = _read(profile, fields)
             said = _several(signed, connection, shown, seen, wanted)
         except (ValueError, StoreError) as error:
-            if isinstance(error, StoreError) and error.status not in (400, 409):
+            if isinstance(error, StoreError) and not error.mendable:
                 raise
             connection.rollback()
             return _refused(signed, connection, session_id, error, fields, order)
@@ -177,7 +176,7 @@ def _who(shown: Shown, sent: list[tuple[str, str]], fields: dict[str, str]) -> t
     """person -> the mark that was seen of them; and the fields with the code that their button named."""
     if one := fields.get("set"):
         person, seen, code = [*one.split(".", 2), "", ""][:3]
-        return {number(person, "student"): _seen(seen)}, fields | {"code": code}
+        return {number(person, "student"): id_in(seen) or 0}, fields | {"code": code}
     if "all" in fields:
         seen = {one: row["mark_id"] for one, row in shown.snapshot.rows.items() if row["code"] is None}
         if not seen:
@@ -186,7 +185,7 @@ def _who(shown: Shown, sent: list[tuple[str, str]], fields: dict[str, str]) -> t
     found = [value.partition(".")[::2] for name, value in sent if name == "p"]
     if not found:
         raise ValueError("Select at least one student first.")
-    return {number(person, "student"): _seen(seen) for person, seen in found}, fields
+    return {number(person, "student"): id_in(seen) or 0 for person, seen in found}, fields
 
 
 def _several(signed: Visit, connection: Connection, shown: Shown, seen: dict[int, int], wanted: _Ask) -> str:
@@ -271,7 +270,7 @@ def _refused(
     signed: Visit, connection: Connection, session_id: int, error: Exception, fields: dict[str, str], order: str
 ) -> Response:
     """Nothing was set: say why, beside what the register shows now."""
-    text = _sentence(error)
+    text = words.sentence(error)
     if _wants_evidence(error):
         text += " Open the student to give them."
     if not is_htmx(signed.request):
@@ -300,12 +299,6 @@ def _wants_evidence(error: Exception) -> bool:
     return answer is not None and EVIDENCE in answer.needs and not answer.by_request
 
 
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
 def _check(profile: Profile, session: Any, wanted: _Ask) -> None:
     """Raises ValueError where its minutes cannot be (LOUGH-14)."""
     told = lateness.wrong(
@@ -317,10 +310,6 @@ def _check(profile: Profile, session: Any, wanted: _Ask) -> None:
     )
     if told is not None:
         raise ValueError(told)
-
-
-def _seen(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
 
 
 def _read(profile: Profile, fields: dict[str, str]) -> _Ask:

@@ -92,9 +92,9 @@ def send(signed: Signed, session: str, fields: Form) -> Response:
                 now_ms=signed.now_ms(),
             )
         except StoreError as error:
-            if error.status not in (400, 409):
+            if not error.mendable:
                 raise
             connection.rollback()
-            return _show(signed, connection, session_id, problem=beside.sentence(error), fields=fields)
+            return _show(signed, connection, session_id, problem=words.sentence(error), fields=fields)
     signed.request.app.state.wake()
     return beside.back(session_id, "sent")

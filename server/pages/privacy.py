@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from server.declared import act, signed_in
-from server.errors import NotAllowed, NotFound, StoreError, TooMuch
-from server.pages import beside
+from server.errors import NotFound, StoreError, TooMuch
+from server.pages import words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.rendering import page
@@ -145,10 +145,10 @@ def erase(signed: Signed, person: str, fields: Form) -> Response:
             return RedirectResponse(f"/people/{person_id}/data?said=erased", status_code=303)
         found = campus.tried(signed.engine, work)
     except StoreError as error:
-        if isinstance(error, NotAllowed | NotFound) or error.status not in (400, 409):
+        if not error.mendable:
             raise
         with reading(signed.engine) as connection:
-            return _show(signed, connection, person_id, reason=reason, problem=beside.sentence(error))
+            return _show(signed, connection, person_id, reason=reason, problem=words.sentence(error))
     with reading(signed.engine) as connection:
         return _show(signed, connection, person_id, reason=reason, found=found)
 

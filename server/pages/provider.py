@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse
 from server import oidc
 from server.declared import public, signed_in
 from server.errors import NotFound, NotSignedIn, Refused, StoreError
-from server.pages import entering, sign_in
+from server.pages import entering, sign_in, words
 from server.pages.begun import Often
 from server.pages.desk import Signed, desk_of
 from server.pages.guard import PageRoute, by_cookie, check_csrf, form, number, same
@@ -59,9 +59,11 @@ def begin(request: Request, next: str = "/") -> Response:
         desk_of(request).begun.need(entering.address_of(request), now_ms)
         address, state = _begun(request, found, "oidc", {"next": next[:500]}, now_ms)
     except Often as error:
-        return sign_in.later(sign_in.show(request, next=next, problem=_told(error), status=error.status), error.wait_s)
+        return sign_in.later(
+            sign_in.show(request, next=next, problem=words.sentence(error), status=error.status), error.wait_s
+        )
     except StoreError as error:
-        return sign_in.show(request, next=next, problem=_told(error), status=error.status)
+        return sign_in.show(request, next=next, problem=words.sentence(error), status=error.status)
     answer = RedirectResponse(address, status_code=303)
     _set_flow(request, answer, state)
     return answer
@@ -111,7 +113,7 @@ def back(request: Request) -> Response:
     try:
         answer = _came_back(request)
     except StoreError as error:
-        answer = sign_in.show(request, next="/", problem=_told(error), status=error.status)
+        answer = sign_in.show(request, next="/", problem=words.sentence(error), status=error.status)
     answer.delete_cookie(FLOW_COOKIE, path="/sign-in")
     return answer
 
@@ -171,11 +173,6 @@ def _account(connection: Any, request: Request, who: oidc.Outside, now_ms: int) 
     raise NotSignedIn(
         "no-account", f"no account here is linked to your {settings.oidc_name}: sign in with your password and link it"
     )
-
-
-def _told(error: StoreError) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 @router.post("/account/provider/{identity}/end")

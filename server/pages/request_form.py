@@ -12,7 +12,7 @@ from server.declared import act
 from server.errors import NotFound, NotSignedIn, StoreError, Unwritable
 from server.pages import words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, number
+from server.pages.guard import PageRoute, id_in, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.upload import FILES_MOST, Sent, files_and_fields
@@ -27,6 +27,7 @@ from server.store.request_terms import (
     KINDS,
     MARKS,
     REMOVAL,
+    RESTORATION,
     SUBMISSION,
     TRANSFER,
     WHOLE,
@@ -42,11 +43,13 @@ KIND_WORDS = {
     REMOVAL: "Off the list",
     TRANSFER: "To another class",
     CANCELLATION: "Cancel the class",
+    RESTORATION: "Bring the class back",
     SUBMISSION: "Submit late",
 }
 #: what a request about the whole register asks for
 WHOLE_WORDS = {
     CANCELLATION: "The class did not take place: it is cancelled for everybody on the list, once this is applied.",
+    RESTORATION: "The class took place after all: the marks from before its cancellation hold again, once this is applied.",
     SUBMISSION: "The marks of everybody on the register count from the approval on. What is wrong in them can be corrected then.",
 }
 #: what a form says for "leave this mark as it is", and for "take the mark away"
@@ -66,7 +69,7 @@ _FIELD = {
 def ask(signed: Signed, session: str, kind: str = MARKS, person: str = "", code: str = "") -> Response:
     """The form, for all students of a register, or for one with the mark that is wanted."""
     session_id = number(session, "session")
-    only = int(person) if person.isascii() and person.isdigit() and len(person) <= 18 else None
+    only = id_in(person)
     with reading(signed.engine) as connection:
         begun = Sent(pairs=[(f"mark-{only}", code)])
         return _shown(signed, connection, session_id, kind if kind in KINDS else MARKS, only, begun, None)
@@ -114,7 +117,7 @@ def _lines(sent: Sent, kind: str) -> list[Line]:
     found = []
     for name, seen in fields.items():
         person = name.removeprefix("seen-")
-        if person == name or not _digits(person) or not _digits(seen):
+        if person == name or id_in(person) is None or id_in(seen) is None:
             continue
         code = fields.get(f"mark-{person}", AS_IT_IS)
         chosen = code != AS_IT_IS if kind == MARKS else fields.get(f"who-{person}") == "yes"
@@ -133,15 +136,11 @@ def _lines(sent: Sent, kind: str) -> list[Line]:
     return found
 
 
-def _digits(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
-
-
 def _minutes(text: str) -> int | None:
     text = text.strip()
     if not text:
         return None
-    if not _digits(text) or len(text) > 4:
+    if id_in(text) is None or len(text) > 4:
         raise StoreError("mark-minutes", "minutes are a whole number from 0 to 1440")
     return int(text)
 
@@ -187,14 +186,10 @@ def _shown(
         files_most=FILES_MOST,
         megabytes=attachments.SIZE_MOST >> 20,
         fields={name: fields.get(name, "") for name in ("reason", "to_class")},
-        problem=_sentence(str(error)) if error is not None else None,
+        problem=words.sentence(error) if error is not None else None,
         wrong=_field(error),
         again=bool(sent.arrived),
     )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _field(error: StoreError | None) -> str:
@@ -237,6 +232,9 @@ def _tier(now: Situation, kind: str, codes: list[str]) -> tuple[tiers.Tier | Non
         return found or now.tier, found is not None and bool(now.stands.roles & set(found.roles))
     if kind == CANCELLATION:
         return now.tier, _is_open(lambda: request_terms.of_cancellation(now))
+    if kind == RESTORATION:
+        found = request_terms.tier_of(now, kind, kind) if now.tier.direct else now.tier
+        return found, _is_open(lambda: request_terms.of_restoration(now))
     if kind == SUBMISSION:
         return request_terms.tier_of(now, kind, ""), _is_open(lambda: request_terms.of_submission(now))
     return request_terms.tier_of(now, kind, ""), not now.final
@@ -256,6 +254,10 @@ def _offered(now: Situation, kind: str) -> bool:
         return now.profile.bursary_tier is not None
     if kind == CANCELLATION:
         return not now.tier.direct and not now.final and now.session.cancelled_ms is None
+    if kind == RESTORATION:
+        return now.session.cancelled_by_account_id is not None and not now.final and _is_open(
+            lambda: request_terms.of_restoration(now)
+        )  # fmt: skip
     return kind != SUBMISSION or request_terms.is_late(now)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from server.declared import act
 from server.errors import StoreError
@@ -22,7 +22,7 @@ from server.scope import ROLE_NAMES
 from server.store import attachments, page_requests, request_quotas, request_terms, requests
 from server.store.engine import Connection, reading, writing
 from server.store.page_requests import LineShown, Listed
-from server.store.request_terms import BURSARY, CANCELLATION, MARKS
+from server.store.request_terms import BURSARY, CANCELLATION, MARKS, RESTORATION
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
@@ -81,6 +81,8 @@ def _approvers(profile: Profile, kind: str, tier: str) -> tuple[str, ...]:
         return profile.bursary_tier.approvers
     if kind in (MARKS, CANCELLATION):
         return next((one.approvers for one in profile.tiers if one.name == tier), ())
+    if kind == RESTORATION:
+        return next((one.approvers for one in profile.tiers if one.name == tier), ("registry", "admin"))
     return ("registry", "admin")
 
 
@@ -146,7 +148,7 @@ def _shown(
         state=row.state,
         state_kind=_STATE[row.state],
         said=said,
-        problem=f"{str(problem)[:1].upper()}{str(problem)[1:].rstrip('.')}." if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
         comment=comment,
         asked_by=page_requests.account_names(connection, [row.asked_by_account_id]).get(row.asked_by_account_id, ""),
         asked=local.moment(row.created_ms),
@@ -259,7 +261,7 @@ def decide(signed: Signed, request: str, fields: Form) -> Response:
 
 def _again(signed: Visit, request_id: int, error: StoreError, comment: str = "") -> Response:
     """The request's page with what was wrong; what is no matter of the form goes on as it is."""
-    if error.status not in (400, 409, 413):
+    if not error.mendable:
         raise error
     with reading(signed.engine) as connection:
         return _shown(signed, connection, request_id, problem=error, comment=comment)
@@ -318,25 +320,3 @@ def add_evidence(signed: Signed, request: str, sent: Files) -> Response:
     except StoreError as error:
         return _again(signed, request_id, error)
     return RedirectResponse(f"/requests/{request_id}?said=files", status_code=303)
-
-
-#: nothing in a file runs, whatever a browser makes of it
-_FILE_HEADERS = {"content-security-policy": "sandbox; default-src 'none'; frame-ancestors 'none'"}
-
-
-@router.get("/attachments/{attachment}")
-@act("request.read", "absence.read")
-def download(signed: Signed, attachment: str) -> Response:
-    """A supporting file, to be saved: never shown in the browser."""
-    attachment_id = number(attachment, "file")
-    with reading(signed.engine) as connection:
-        found = attachments.one(connection, signed.scope.institution_id, attachment_id)
-        page_requests.need_file(connection, signed.scope, found)
-    path = attachments.path_of(attachments.folder_of(signed.request.app.state.settings.data_dir), found)
-    return FileResponse(
-        path,
-        media_type=found.media_type,
-        filename=found.file_name,
-        content_disposition_type="attachment",
-        headers=_FILE_HEADERS,
-    )

@@ -46,7 +46,7 @@ def houses(signed: Signed, every: str = "") -> Response:
             residence_board.board(connection, signed.scope, signed.desk.profiles, one.id, tonight, local.now_ms)
             for one in found
         ]
-        waiting = len(residence_leaves.waiting(connection, signed.scope))
+        waiting = len(residence_leaves.waiting(connection, signed.scope, signed.now_ms()))
         flags = len(residence_flags.waiting(connection, signed.scope))
     return page(
         signed.request,

@@ -5,13 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from server import residence_texts
+from server.errors import NotFound
 from server.pages import residence_words
 from server.pages.desk import Visit
 from server.pages.local import Local, parse_day
 from server.pages.local import words as day_words
 from server.policy.percentages import Percentage
-from server.store import residence_board, residence_leaves, residence_pins, residence_reports, residence_templates
+from server.policy.percentages import Row as PartRow
+from server.store import (
+    residence_board,
+    residence_leaves,
+    residence_pins,
+    residence_reach,
+    residence_reports,
+    residence_templates,
+)
 from server.store.engine import Connection
+from server.store.residence_templates import Consent
 
 #: evenings that are shown unless others are asked for, and at most
 DAYS, DAYS_MAX = 30, 400
@@ -34,8 +45,8 @@ def shown(signed: Visit, connection: Connection, person_id: int, since: str, unt
             "at": residence_words.came_at(one, local),
             "how": residence_words.how(one, local),
             "acts": [residence_words.act(each, local) for each in one.acts],
-            "why": row.why,
-            "part": "counts" if row.counted and row.attended else "counts against" if row.counted else "not counted",
+            "why": _why(row),
+            "part": _part(row),
         }
         for one, row in zip(states, found.rows, strict=True)
     ]
@@ -46,6 +57,16 @@ def shown(signed: Visit, connection: Connection, person_id: int, since: str, unt
         "until": last.isoformat(),
         "lives": f"room {states[-1].room or 'not named'}, floor {states[-1].floor or 'not named'}" if states else "",
     }
+
+
+def _part(row: PartRow) -> str:
+    return "counts" if row.counted and row.attended else "counts against" if row.counted else "not counted"
+
+
+def _why(row: PartRow) -> str:
+    """Why it counts so, without repeating that it does: that stands before it."""
+    why = row.why.removesuffix(f": {_part(row)}")
+    return why.removesuffix(": does not count yet") if not row.counted else why
 
 
 def figure(found: Percentage) -> dict[str, Any]:
@@ -65,22 +86,34 @@ def figure(found: Percentage) -> dict[str, Any]:
 
 
 def about(signed: Visit, connection: Connection, person_id: int, local: Local) -> dict[str, Any]:
-    """Leaves, consents, enrolments and how the PIN stands. Raises NotFound."""
-    scope = signed.scope
-    consents = residence_templates.consents(connection, scope, person_id)
-    templates = residence_templates.of_person(connection, scope, person_id)
-    pin = residence_pins.of_person(connection, scope, person_id)
+    """Leaves, consents, enrolments and how the PIN stands; `here`: they are in care still, or it is oneself."""
+    scope, now_ms = signed.scope, local.now_ms
+    if not residence_reach.is_own(scope, person_id) and not residence_reach.cares_for(
+        connection, scope, person_id, residence_board.READ, now_ms
+    ):
+        # They have moved on: what is beside their evenings here is for staff of the house in which they live now.
+        return {"here": False, "leaves": [], "agrees": False, "consents": [], "templates": [], "pin": None}
+    consents = residence_templates.consents(connection, scope, person_id, now_ms)
+    templates = residence_templates.of_person(connection, scope, person_id, now_ms)
+    pin = residence_pins.of_person(connection, scope, person_id, now_ms)
+    leaves = residence_leaves.of_person(connection, scope, person_id, now_ms)
     return {
-        "leaves": [residence_words.leave(one, local) for one in residence_leaves.of_person(connection, scope, person_id)],
+        "here": True,
+        "leaves": [residence_words.leave(one, local) for one in leaves],
         "agrees": any(one.withdrawn_ms is None for one in consents),
         "consents": [
             {
                 "version": one.text_version,
-                "language": one.language,
+                "language": residence_texts.NAMES.get(one.language, one.language),
+                "lang": one.language,
                 "digest": one.text_digest[:12],
-                "given": local.moment(one.given_ms),
-                "by": getattr(one, "taken_by", ""),
-                "withdrawn": local.moment(one.withdrawn_ms) if one.withdrawn_ms is not None else "",
+                "paragraphs": _words(one),
+                "given": f"{local.dated(one.given_ms)}, {local.time(one.given_ms)}",
+                "by": one.taken_by,
+                "withdrawn": f"{local.dated(one.withdrawn_ms)}, {local.time(one.withdrawn_ms)}"
+                if one.withdrawn_ms is not None
+                else "",
+                "withdrawn_by": one.withdrawn_by,
             }
             for one in consents
         ],
@@ -103,3 +136,12 @@ def about(signed: Visit, connection: Connection, person_id: int, local: Local) -
             "locked": local.moment(pin.locked_ms) if pin.locked_ms is not None else "",
         },
     }  # fmt: skip
+
+
+def _words(one: Consent) -> tuple[str, ...]:
+    """The very words that were agreed to; none where they are not at hand any more: then their digest speaks."""
+    try:
+        found = residence_texts.text(one.text_version, one.language)
+    except NotFound:
+        return ()
+    return found.paragraphs if found.digest == one.text_digest else ()

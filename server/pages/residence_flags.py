@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 
 from server.declared import act
-from server.errors import NotAllowed, NotFound, StoreError
-from server.pages import residence_words
+from server.errors import StoreError
+from server.pages import residence_words, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local
@@ -58,7 +58,7 @@ def _page(
         house_name=names.get(house_id or 0),
         may_tend=signed.scope.may("residence.tend"),
         said=said,
-        problem=residence_words.sentence(problem) if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def close(signed: Signed, flag: str, fields: Form) -> Response:
                 connection, signed.scope, number(flag, "flag"), fields.get("text", ""), signed.now_ms()
             )
     except StoreError as error:
-        if isinstance(error, NotAllowed | NotFound) or error.status >= 500:
+        if not error.mendable:
             raise
         return _page(signed, "", False, problem=error)
     return RedirectResponse("/residence/flags?said=closed", status_code=303)

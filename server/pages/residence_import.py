@@ -1,51 +1,45 @@
-"""Lists of houses, residents and duty staff taken in from CSV: looked at first, then done, all of it or nothing (DDU-12)."""
+"""Lists of houses, residents and duty staff taken in from CSV: looked at first, then done, all of it or nothing (DDU-12).
+
+The same import as `muster import residence`: a list is the whole list of its source, and who is not on it any more
+lives there, or is on duty there, no longer. So what would end is shown before anything is done.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 
 from server.declared import act
-from server.errors import NotFound, StoreError
-from server.imports import csvfile
-from server.imports.badrows import BadRows
-from server.imports.csvfile import Row
+from server.errors import StoreError
+from server.imports import residence, run
+from server.imports.badrows import RowsRefused
+from server.imports.summary import WORDS, Summary
+from server.pages import words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute
-from server.pages.local import Local, parse_day
+from server.pages.guard import PageRoute, same
 from server.pages.rendering import page
 from server.pages.upload import Sent, files_and_fields
-from server.store import campus, campus_people, residence_admin
+from server.store import campus, institutions
 from server.store.campus import FieldRefused
-from server.store.engine import Connection, writing
+from server.store.engine import reading
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Upload = Annotated[Sent, Depends(files_and_fields)]
 MANAGE = "residence.manage"
 AT = "/residence/registry/import"
-#: what a list is of -> (its name, the columns it needs, those it may have)
+#: what a list is of -> (its name, its file, what the importer calls its rows)
 KINDS = {
-    "houses": ("Houses", ("code", "name"), ()),
-    "residents": ("Residents", ("number", "house"), ("floor", "room", "from", "to")),
-    "duty": ("Duty staff", ("number", "house"), ("from", "to")),
+    "houses": ("Houses", residence.HOUSES, "houses"),
+    "residents": ("Residents", residence.RESIDENTS, "residents"),
+    "duty": ("Duty staff", residence.DUTY, "duties"),
 }
-SOURCE = "list"
-#: characters of a list that the form can carry from looking to doing; bad rows that are shown
-LONGEST, BAD_SHOWN = 200_000, 50
+#: characters of a list that the form can carry from looking to doing; bad rows and changes of one sort that are shown
+LONGEST, BAD_SHOWN, TOLD = 200_000, 50, 20
 _PIECE = 15_000
-
-
-@dataclass(kw_only=True)
-class Taken:
-    """What a list does, or would do."""
-
-    made: int = 0
-    changed: int = 0
-    same: int = 0
-    bad: list[tuple[int, str]] = field(default_factory=list)
+_SAID = {"added": "new", "changed": "changed", "moved": "moved", "ended": "ended"}
 
 
 @router.get(AT)
@@ -58,7 +52,7 @@ def ask(signed: Signed) -> Response:
 
 def _page(signed: Visit, **values: Any) -> Response:
     problem: StoreError | None = values.pop("problem", None)
-    shown = {"kind": "residents", "found": None, "pieces": [], "text": None} | values
+    shown = {"kind": "residents", "found": None, "bad": [], "pieces": []} | values
     return page(
         signed.request,
         "residence_import.html",
@@ -66,7 +60,9 @@ def _page(signed: Visit, **values: Any) -> Response:
         login=signed.login,
         csrf=signed.login.csrf,
         kinds=KINDS,
-        problem=None if problem is None else f"{str(problem)[:1].upper()}{str(problem)[1:]}.",
+        columns=residence.COLUMNS,
+        optional=residence.OPTIONAL,
+        problem=None if problem is None else words.sentence(problem),
         **shown,
     )
 
@@ -74,7 +70,7 @@ def _page(signed: Visit, **values: Any) -> Response:
 @router.post(AT)
 @act(MANAGE)
 def take(signed: Signed, sent: Upload) -> Response:
-    """do=look: what would follow, nothing is changed. do=do: it is done, if no row is bad."""
+    """do=look: what would follow, nothing is changed. do=do: it is done, if it still is what was looked at."""
     campus.need_whole(signed.scope, MANAGE)
     fields = sent.fields
     kind = fields.get("kind", "")
@@ -82,21 +78,29 @@ def take(signed: Signed, sent: Upload) -> Response:
         if kind not in KINDS:
             raise FieldRefused("kind", "kind", "choose what the list is of")
         data = _data(sent)
-        rows, bad = _rows(kind, data)
-        found = campus.tried(signed.engine, lambda connection: _work(connection, signed, kind, rows, list(bad)))
-        if fields.get("do") == "do" and not found.bad:
-            with writing(signed.engine) as connection:
-                if _work(connection, signed, kind, rows, []).bad:
-                    raise FieldRefused("file", "file", "something changed meanwhile: look at the list again")
-            signed.request.app.state.wake()
-            return RedirectResponse("/residence/registry?said=imported", status_code=303)
+        looked = _import(signed, kind, data, dry=True)
+        seen, confirm = _digest(looked.summary), fields.get("sure") == "yes"
+        problem: StoreError | None = None
+        if fields.get("do") == "do":
+            if not same(fields.get("seen", ""), seen):
+                problem = FieldRefused("file", "file", "something changed meanwhile: look at what follows once more")
+            elif looked.stops and not confirm:
+                problem = FieldRefused("sure", "sure", "so many would end or move: tick that it is right, or leave it")
+            else:
+                _import(signed, kind, data, dry=False, confirm=confirm)
+                signed.request.app.state.wake()
+                return RedirectResponse("/residence/registry?said=imported", status_code=303)
+    except RowsRefused as error:
+        bad = [(one.line, one.text) for one in error.rows]
+        return _page(signed, kind=kind, found={"many": len(bad)}, bad=bad[:BAD_SHOWN])
     except StoreError as error:
         if error.status >= 500:
             raise
         return _page(signed, problem=error, kind=kind if kind in KINDS else "residents")
-    text = data.decode("utf-8-sig", "replace")
+    text = data.decode("utf-8-sig")
     pieces = [text[n : n + _PIECE] for n in range(0, len(text), _PIECE)]
-    return _page(signed, kind=kind, found=found, bad=found.bad[:BAD_SHOWN], pieces=pieces)
+    found = {"seen": seen, "stops": looked.stops, "notes": looked.summary.notes, "sorts": _sorts(kind, looked.summary)}
+    return _page(signed, kind=kind, found=found, pieces=pieces, problem=problem)
 
 
 def _data(sent: Sent) -> bytes:
@@ -110,84 +114,34 @@ def _data(sent: Sent) -> bytes:
         raise FieldRefused("file", "file", "choose the file, a CSV in UTF-8")
     (one, *_) = sent.arrived
     if one.size > LONGEST:
-        raise FieldRefused("file", "file", "this list is too long for the page: split it")
+        raise FieldRefused("file", "file", "this list is too long for the page: use `muster import residence`")
     return one.path.read_bytes()
 
 
-def _rows(kind: str, data: bytes) -> tuple[list[Row], list[tuple[int, str]]]:
-    bad = BadRows()
-    rows = csvfile.read("list", data, KINDS[kind][1], bad)
-    return rows, [(one.line, one.text) for one in bad.rows]
+def _import(signed: Visit, kind: str, data: bytes, *, dry: bool, confirm: bool = False) -> run.Done:
+    state = signed.request.app.state
+    with reading(signed.engine) as connection:
+        here = institutions.one(connection, signed.login.institution_id)
+    store = run.Store(
+        engine=signed.engine, clock=state.clock, vault=state.vault, institution=here, profiles=signed.desk.profiles
+    )
+    return run.import_residence_files(store, signed.scope, {KINDS[kind][1]: data}, dry=dry, confirm=confirm)
 
 
-def _work(connection: Connection, signed: Visit, kind: str, rows: list[Row], bad: list[tuple[int, str]]) -> Taken:
-    found = Taken(bad=bad)
-    local = signed.local(connection)
-    for row in rows:
-        try:
-            done = _WORK[kind](connection, signed, row, local)
-        except StoreError as error:
-            found.bad.append((row.line, str(error)))
-            continue
-        setattr(found, done, getattr(found, done) + 1)
-    found.bad.sort()
-    return found
+def _sorts(kind: str, summary: Summary) -> list[dict[str, Any]]:
+    """How many of each sort of change, and the first of them."""
+    what = KINDS[kind][2]
+    counts = summary.counts.get(what, {})
+    found = []
+    for how in WORDS:
+        texts = [one.text for one in summary.items if (one.what, one.how) == (what, how)]
+        if texts or how in ("added", "ended"):
+            more = max(0, len(texts) - TOLD)
+            found.append({"how": _SAID[how], "many": counts.get(how, 0), "texts": texts[:TOLD], "more": more})
+    return [one for one in found if one["many"] or one["how"] in ("new", "ended")]
 
 
-def _house(connection: Connection, signed: Visit, row: Row, _local: Local) -> str:
-    house_id = residence_admin.house_by_code(connection, signed.scope.institution_id, row["code"])
-    now_ms = signed.now_ms()
-    if house_id is None:
-        residence_admin.add_house(connection, signed.scope, row["code"], row["name"], now_ms, source=SOURCE)
-        return "made"
-    residence_admin.change_house(connection, signed.scope, house_id, row["name"], now_ms)
-    return "changed"
-
-
-def _who_and_where(connection: Connection, signed: Visit, row: Row) -> tuple[int, int]:
-    house_id = residence_admin.house_by_code(connection, signed.scope.institution_id, row["house"])
-    if house_id is None:
-        raise NotFound("house", f"there is no house with the code {row['house'] or '(empty)'}")
-    return campus_people.by_number(connection, signed.scope, row["number"]), house_id
-
-
-def _span(row: Row, local: Local) -> tuple[int, int | None]:
-    first, last = (parse_day(row[name]) if row[name] else None for name in ("from", "to"))
-    if (row["from"] and first is None) or (row["to"] and last is None):
-        raise FieldRefused("dates", "from", "a date is written 2026-10-12")
-    begins = local.bounds(first or local.today())[0]
-    return begins, None if last is None else local.bounds(last)[1]
-
-
-def _resident(connection: Connection, signed: Visit, row: Row, local: Local) -> str:
-    person_id, house_id = _who_and_where(connection, signed, row)
-    from_ms, to_ms = _span(row, local)
-    scope, now_ms = signed.scope, local.now_ms
-    lives = [
-        one for one in residence_admin.residents(connection, scope, house_id, now_ms) if one.person_id == person_id
-    ]
-    same = next((one for one in lives if one.to_ms == to_ms), None)
-    if same is not None and (not row["from"] or same.from_ms == from_ms):
-        if (same.floor, same.room) == (row["floor"], row["room"]):
-            return "same"
-        residence_admin.change_resident(connection, scope, same.id, floor=row["floor"], room=row["room"], now_ms=now_ms)
-        return "changed"
-    residence_admin.add_resident(
-        connection, scope, house_id, person_id, from_ms, now_ms,
-        floor=row["floor"], room=row["room"], to_ms=to_ms, source=SOURCE,
-    )  # fmt: skip
-    return "made"
-
-
-def _duty(connection: Connection, signed: Visit, row: Row, local: Local) -> str:
-    person_id, house_id = _who_and_where(connection, signed, row)
-    from_ms, to_ms = _span(row, local)
-    scope, now_ms = signed.scope, local.now_ms
-    held = [one for one in residence_admin.duties(connection, scope, house_id, now_ms) if one.person_id == person_id]
-    if any(one.to_ms == to_ms and (not row["from"] or one.from_ms == from_ms) for one in held):
-        return "same"
-    residence_admin.add_duty(connection, scope, house_id, person_id, from_ms, now_ms, to_ms=to_ms, source=SOURCE)
-    return "made"
-
-
-_WORK = {"houses": _house, "residents": _resident, "duty": _duty}
+def _digest(summary: Summary) -> str:
+    """Stands for what follows, so that nothing else is done than what was looked at."""
+    told = "\n".join(f"{one.what} {one.how} {one.text}" for one in summary.items)
+    return hashlib.sha256(told.encode()).hexdigest()

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 
 from server.declared import act
-from server.errors import NotAllowed, NotFound, StoreError
-from server.pages import residence_words
+from server.errors import StoreError
+from server.pages import residence_words, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.rendering import page
@@ -32,7 +32,7 @@ def leaves(signed: Signed, said: str = "") -> Response:
 def _page(signed: Visit, *, said: str | None = None, problem: StoreError | None = None) -> Response:
     with reading(signed.engine) as connection:
         local = signed.local(connection)
-        found = residence_leaves.waiting(connection, signed.scope)
+        found = residence_leaves.waiting(connection, signed.scope, local.now_ms)
     return page(
         signed.request,
         "residence_leaves.html",
@@ -42,7 +42,7 @@ def _page(signed: Visit, *, said: str | None = None, problem: StoreError | None 
         leaves=[residence_words.leave(one, local) | {"own": one.person_id == signed.scope.person_id} for one in found],
         may_tend=signed.scope.may("residence.tend"),
         said=said,
-        problem=residence_words.sentence(problem) if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
     )
 
 
@@ -61,7 +61,7 @@ def decide(signed: Signed, leave: str, fields: Form) -> Response:
             if wanted == "refuse" and not text.strip():
                 raise FieldRefused("text", "text", "say why it is refused: the resident reads it")
     except StoreError as error:
-        if isinstance(error, NotAllowed | NotFound) or error.status >= 500:
+        if not error.mendable:
             raise
         return _page(signed, problem=error)
     signed.request.app.state.wake()

@@ -16,10 +16,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from markupsafe import Markup
 
 from server.declared import act
-from server.errors import NotAllowed, NotFound, StoreError
+from server.errors import StoreError
 from server.pages import residence_words, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, form, number
+from server.pages.guard import PageRoute, check_csrf, form, id_in, number
 from server.pages.local import parse_day
 from server.pages.local import words as day_words
 from server.pages.rendering import page, piece
@@ -109,7 +109,7 @@ def _page(
         poll=_poll(shown) if live else "",
         day=wanted.isoformat(),
         said=said,
-        problem=residence_words.sentence(problem) if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
     )
 
 
@@ -164,21 +164,18 @@ def do(signed: Signed, resident: str, fields: Form) -> Response:
 
 def _on(fields: dict[str, str], person_id: int, said: str) -> Response:
     """Back to where the form was: the list of a house, or the resident's page."""
-    house, day = fields.get("house", ""), parse_day(fields.get("day", ""))
-    at = f"/residence/houses/{int(house)}/missing" if _is_id(house) else f"/residence/residents/{person_id}"
+    house_id, day = id_in(fields.get("house", "")), parse_day(fields.get("day", ""))
+    at = f"/residence/residents/{person_id}" if house_id is None else f"/residence/houses/{house_id}/missing"
     query = urlencode({"said": said} | ({"day": day.isoformat()} if day else {}))
     return RedirectResponse(f"{at}?{query}", status_code=303)
 
 
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
-
-
 def _again(signed: Visit, fields: dict[str, str], error: StoreError) -> Response:
     """The list with what was wrong; whoever may not see it gets the problem alone."""
-    if isinstance(error, NotAllowed | NotFound) or error.status >= 500 or not _is_id(fields.get("house", "")):
+    house_id = id_in(fields.get("house", ""))
+    if not error.mendable or house_id is None:
         raise error
-    return _page(signed, int(fields["house"]), fields.get("day", ""), problem=error)
+    return _page(signed, house_id, fields.get("day", ""), problem=error)
 
 
 @router.post("/residence/acts/{evening_act}/withdraw")
@@ -189,10 +186,10 @@ def withdraw(signed: Signed, evening_act: str, fields: Form) -> Response:
     with writing(signed.engine) as connection:
         residence_acts.withdraw(connection, signed.scope, number(evening_act, "act"), signed.now_ms())
     signed.request.app.state.wake()
-    back = fields.get("resident", "")
-    if not _is_id(back) and not _is_id(fields.get("house", "")):
+    back = id_in(fields.get("resident", ""))
+    if back is None and id_in(fields.get("house", "")) is None:
         return RedirectResponse("/residence", status_code=303)
-    return _on(fields, int(back) if _is_id(back) else 0, "withdrawn")
+    return _on(fields, back or 0, "withdrawn")
 
 
 @router.get("/residence/houses/{house}/notes")
@@ -224,7 +221,7 @@ def _notes(signed: Visit, house_id: int, *, said: str | None = None, problem: St
         ],
         days=NOTE_DAYS,
         said=said,
-        problem=residence_words.sentence(problem) if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
         may_tend=signed.scope.may(TEND),
     )
 
@@ -244,7 +241,7 @@ def hand_over(signed: Signed, house: str, fields: Form) -> Response:
                 connection, signed.scope, house_id, tonight, fields.get("text", ""), signed.now_ms()
             )
     except StoreError as error:
-        if isinstance(error, NotAllowed | NotFound) or error.status >= 500:
+        if not error.mendable:
             raise
         return _notes(signed, house_id, problem=error)
     return RedirectResponse(f"/residence/houses/{house_id}/notes?said=noted", status_code=303)

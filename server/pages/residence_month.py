@@ -37,7 +37,7 @@ LETTERS = {
     evenings.EXCUSED: "◇",
 }
 HEADINGS = (
-    "Full name", "Number", "Floor", "Room", "In by finger", "In by PIN and witness", "In by staff entry", "Missing",
+    "Full name", "Number", "Floor", "Room", "In by finger", "In by card and witness", "In by staff entry", "Missing",
     "On leave", "Excused", "Not known", "Counts", "Of", "Percentage",
 )  # fmt: skip
 

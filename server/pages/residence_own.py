@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 
 from server.declared import act
-from server.errors import NotAllowed, NotFound, StoreError
-from server.pages import residence_consent, residence_evenings, residence_words
+from server.errors import StoreError
+from server.pages import residence_evenings, residence_words, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form
 from server.pages.rendering import page
@@ -44,9 +44,8 @@ def _page(
         status=200 if problem is None else problem.status,
         login=signed.login,
         csrf=signed.login.csrf,
-        text=residence_consent.text(about["consents"][0]["language"] if about["consents"] else ""),
         said=said,
-        problem=residence_words.sentence(problem) if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
         **evenings,
         **about,
     )
@@ -61,7 +60,7 @@ def ask_leave(signed: Signed, fields: Form) -> Response:
     try:
         ask(signed, person_id, fields)
     except StoreError as error:
-        if isinstance(error, NotAllowed | NotFound) or error.status >= 500:
+        if not error.mendable:
             raise
         return _page(signed, problem=error)
     return RedirectResponse("/me/residence?said=asked", status_code=303)

@@ -10,9 +10,9 @@ from fastapi.responses import RedirectResponse
 
 from server.declared import act
 from server.errors import NotAllowed, NotFound, StoreError
-from server.pages import residence_import, residence_words
+from server.pages import residence_import, residence_words, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, form, number
+from server.pages.guard import PageRoute, check_csrf, form, id_in, number
 from server.pages.local import Local, parse_day
 from server.pages.rendering import page
 from server.store import campus as campus_store
@@ -47,6 +47,7 @@ def _houses(
     with reading(signed.engine) as connection:
         now_ms = signed.now_ms()
         found = residence_board.houses(connection, signed.scope, MANAGE)
+        ended = residence_board.houses(connection, signed.scope, MANAGE, ended=True)
         lines = [
             {
                 "id": one.id,
@@ -64,9 +65,10 @@ def _houses(
         login=signed.login,
         csrf=signed.login.csrf,
         houses=lines,
+        ended=ended,
         typed=typed or {},
         said=said,
-        problem=residence_words.sentence(problem) if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
     )
 
 
@@ -98,7 +100,10 @@ def _house(signed: Visit, house_id: int, *, said: str | None = None, problem: St
         scope = signed.scope
         residence_reach.need_house(connection, scope, house_id, MANAGE)
         local = signed.local(connection)
-        found = next((one for one in residence_board.houses(connection, scope, MANAGE) if one.id == house_id), None)
+        here = residence_board.houses(connection, scope, MANAGE)
+        found = next((one for one in here if one.id == house_id), None)
+        over = residence_board.houses(connection, scope, MANAGE, ended=True) if found is None else []
+        ended = next((one for one in over if one.id == house_id), None)
         living = residence_admin.residents(connection, scope, house_id, local.now_ms)
         duty = residence_admin.duties(connection, scope, house_id, local.now_ms)
         kiosks = residence_admin.kiosks(connection, scope, house_id, local.now_ms)
@@ -112,6 +117,7 @@ def _house(signed: Visit, house_id: int, *, said: str | None = None, problem: St
         csrf=signed.login.csrf,
         house_id=house_id,
         house=found,
+        ended=ended,
         residents=[_line(one, local) for one in living],
         duties=[_line(one, local) for one in duty],
         kiosks=[_kiosk(one, local) for one in kiosks],
@@ -119,7 +125,7 @@ def _house(signed: Visit, house_id: int, *, said: str | None = None, problem: St
         capacity=residence_admin.CAPACITY,
         today=local.today().isoformat(),
         said=said,
-        problem=residence_words.sentence(problem) if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
     )
 
 
@@ -194,7 +200,7 @@ def _person(connection: Connection, signed: Visit, fields: dict[str, str]) -> in
 @router.post(HOME + "/houses/{house}")
 @act(MANAGE)
 def change_house(signed: Signed, house: str, fields: Form) -> Response:
-    """Another name; do=end: the house is no more, once nobody lives there."""
+    """Another name; do=end: the house is no more, once nobody lives there; one that has ended is open again."""
     house_id = number(house, "house")
     ended = fields.get("do") == "end"
 
@@ -243,12 +249,12 @@ def place_kiosk(signed: Signed, house: str, fields: Form) -> Response:
     house_id = number(house, "house")
 
     def work(connection: Connection, local: Local) -> None:
-        reader = fields.get("kiosk", "")
-        if not (reader.isascii() and reader.isdigit() and len(reader) <= 18):
+        reader_id = id_in(fields.get("kiosk", ""))
+        if reader_id is None:
             raise FieldRefused("kiosk", "kiosk", "choose the reader that stands there")
         radius = _figure(fields, "radius")
         residence_admin.place_kiosk(
-            connection, signed.scope, int(reader), house_id, local.now_ms, local.now_ms,
+            connection, signed.scope, reader_id, house_id, local.now_ms, local.now_ms,
             latitude=_figure(fields, "latitude"), longitude=_figure(fields, "longitude"),
             radius_m=None if radius is None else int(radius), capacity=int(_figure(fields, "capacity") or 0),
         )  # fmt: skip
@@ -316,16 +322,15 @@ def _do_here(signed: Visit, fields: dict[str, str], work: Callable[[Connection, 
     """A change of something in a house; back to the page of the house that the form named, if it did."""
     check_csrf(fields, signed.login)
     campus_store.need_whole(signed.scope, MANAGE)
-    house = fields.get("house", "")
-    known = house.isascii() and house.isdigit() and len(house) <= 18
+    house_id = id_in(fields.get("house", ""))
     try:
         with writing(signed.engine) as connection:
             work(connection, signed.local(connection))
     except StoreError as error:
         _again(error)
-        if isinstance(error, NotFound) or not known:
+        if isinstance(error, NotFound) or house_id is None:
             raise
-        return _house(signed, int(house), problem=error)
+        return _house(signed, house_id, problem=error)
     signed.request.app.state.wake()
-    at = f"{HOME}/houses/{int(house)}" if known else HOME
+    at = HOME if house_id is None else f"{HOME}/houses/{house_id}"
     return RedirectResponse(f"{at}?said={said}", status_code=303)

@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 
+from server import residence_texts
 from server.declared import act
-from server.errors import NotAllowed, NotFound, StoreError
-from server.pages import residence_consent, residence_evenings, residence_words
+from server.errors import NotAllowed, StoreError
+from server.pages import residence_evenings, residence_words, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, form, number, same
+from server.pages.guard import PageRoute, check_csrf, form, id_in, number, same
 from server.pages.local import parse_day
 from server.pages.rendering import page
 from server.store import (
@@ -76,7 +77,7 @@ def _page(
         reasons=residence_words.REASONS,
         calls=residence_words.CALLS,
         said=said,
-        problem=residence_words.sentence(problem) if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
         **evenings,
         **about,
     )
@@ -94,7 +95,7 @@ def _kiosks(signed: Visit, connection: Connection, person_id: int, now_ms: int) 
 
 
 def _again(signed: Visit, person_id: int, error: StoreError) -> Response:
-    if isinstance(error, NotAllowed | NotFound) or error.status >= 500:
+    if not error.mendable:
         raise error
     return _page(signed, person_id, problem=error)
 
@@ -104,7 +105,7 @@ def _needed(signed: Visit, resident: str, fields: dict[str, str]) -> int:
     check_csrf(fields, signed.login)
     person_id = number(resident, "resident")
     with reading(signed.engine) as connection:
-        residence_reach.need_person(connection, signed.scope, person_id, TEND)
+        residence_reach.need_person(connection, signed.scope, person_id, TEND, now_ms=signed.now_ms())
     return person_id
 
 
@@ -121,8 +122,8 @@ def ask_enrol(signed: Signed, resident: str, language: str = "") -> Response:
 
 def _enrol_page(signed: Visit, person_id: int, language: str, problem: StoreError | None = None) -> Response:
     with reading(signed.engine) as connection:
-        residence_reach.need_person(connection, signed.scope, person_id, TEND)
         now_ms = signed.now_ms()
+        residence_reach.need_person(connection, signed.scope, person_id, TEND, now_ms=now_ms)
         name = residence_board.people(connection, [person_id]).get(person_id, ("", "", ""))[0]
         kiosks, house = _kiosks(signed, connection, person_id, now_ms)
     return page(
@@ -135,9 +136,9 @@ def _enrol_page(signed: Visit, person_id: int, language: str, problem: StoreErro
         full_name=name or "Name erased",
         house=house,
         kiosks=kiosks,
-        text=residence_consent.text(language),
-        languages=[(one.language, one.name) for one in residence_consent.TEXTS.values()],
-        problem=residence_words.sentence(problem) if problem is not None else None,
+        text=residence_texts.newest(language),
+        languages=list(residence_texts.NAMES.items()),
+        problem=words.sentence(problem) if problem is not None else None,
     )
 
 
@@ -146,7 +147,7 @@ def _enrol_page(signed: Visit, person_id: int, language: str, problem: StoreErro
 def enrol(signed: Signed, resident: str, fields: Form) -> Response:
     """They agreed to these words, before whoever is signed in: kept with version, digest and language. The kiosk is told."""
     person_id = _needed(signed, resident, fields)
-    text = residence_consent.text(fields.get("language", ""))
+    text = residence_texts.newest(fields.get("language", ""))
     try:
         if fields.get("agreed") != "yes":
             raise FieldRefused(
@@ -154,12 +155,12 @@ def enrol(signed: Signed, resident: str, fields: Form) -> Response:
             )
         if not same(fields.get("digest", ""), text.digest):
             raise FieldRefused("consent-text", "digest", "the words have changed meanwhile: let them be read again")
-        kiosk = fields.get("kiosk", "")
-        if not (kiosk.isascii() and kiosk.isdigit() and len(kiosk) <= 18):
+        kiosk_id = id_in(fields.get("kiosk", ""))
+        if kiosk_id is None:
             raise FieldRefused("kiosk", "kiosk", "choose the kiosk")
         with writing(signed.engine) as connection:
             residence_templates.arm(
-                connection, signed.scope, person_id, int(kiosk), text.version, signed.now_ms(),
+                connection, signed.scope, person_id, kiosk_id, text.version, signed.now_ms(),
                 text_digest=text.digest, language=text.language,
             )  # fmt: skip
     except StoreError as error:
@@ -189,9 +190,9 @@ def disarm(signed: Signed, template: str, fields: Form) -> Response:
     with writing(signed.engine) as connection:
         residence_templates.disarm(connection, signed.scope, number(template, "template"), signed.now_ms())
     signed.request.app.state.wake()
-    back = fields.get("resident", "")
-    if back.isascii() and back.isdigit() and len(back) <= 18:
-        return _to(int(back), "disarmed")
+    back = id_in(fields.get("resident", ""))
+    if back is not None:
+        return _to(back, "disarmed")
     return RedirectResponse("/residence", status_code=303)
 
 

@@ -241,9 +241,3 @@ def span(first: date, last: date) -> str:
     """`Sat 3 Oct – Mon 5 Oct 2026`."""
     end = f"{last:%a} {last.day} {last:%b} {last.year}"
     return end if first == last else f"{first:%a} {first.day} {first:%b} – {end}"
-
-
-def sentence(error: Exception) -> str:
-    """A refusal as a sentence."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."

@@ -20,7 +20,7 @@ from server.pages.guard import PageRoute, check_csrf, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.sheets import guarded
-from server.pages.words import Said
+from server.pages.words import Said, sentence
 from server.store import campus, schedules
 from server.store.engine import reading, writing
 from server.store.schedules import Schedule, Wanted
@@ -135,7 +135,7 @@ def _saved(signed: Visit, found: Schedule | None, fields: dict[str, str]) -> Res
     try:
         runner.below(_folder(signed), wanted.path)
     except StoreError as error:
-        answers.wrong("path", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        answers.wrong("path", sentence(error))
 
     def make() -> Response:
         with writing(signed.engine) as connection:

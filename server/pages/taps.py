@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from server.declared import act
 from server.errors import NotFound, StoreError
-from server.pages import beside
+from server.pages import beside, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.walk_ins import NOTE_LIMIT, place
@@ -86,10 +86,10 @@ def resolve(signed: Signed, session: str, swipe: str, fields: Form) -> Response:
         try:
             _resolve(signed, connection, found, swipe_id, fields)
         except StoreError as error:
-            if error.status not in (400, 409):
+            if not error.mendable:
                 raise
             connection.rollback()
-            return _show(signed, connection, session_id, beside.sentence(error))
+            return _show(signed, connection, session_id, words.sentence(error))
     return RedirectResponse(f"/sessions/{session_id}/taps", status_code=303)
 
 

@@ -1,24 +1,25 @@
-"""The sessions of a day: a lecturer's own, covered and shared ones (LOUGH-9, LOUGH-10); an administrator's all."""
+"""The sessions of a day: a lecturer's own, covered and shared ones (LOUGH-9, LOUGH-10); for whoever has more in their
+care those that are on now, or a page at a time of all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
-from urllib.parse import quote
+from datetime import date, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from server.declared import act
 from server.errors import NotAllowed
-from server.pages import words
+from server.pages import sought, words
 from server.pages.desk import Desk, Signed, Visit
-from server.pages.guard import PageRoute, clean
+from server.pages.guard import PageRoute, check_csrf, form
 from server.pages.local import FIRST_DAY, LAST_DAY, Local, parse_day
 from server.pages.local import words as day_words
 from server.pages.rendering import page
 from server.policy import moments
-from server.store import course_reminders, course_times, page_today, sessions
+from server.store import course_reminders, course_times, page_day, page_today, sessions
 from server.store.engine import Connection, reading
 from server.store.sessions import SessionRow
 
@@ -27,8 +28,9 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 @router.get("/today")
 @act("register.read")
-def today(signed: Signed, day: str = "", q: str = "") -> Response:
-    """The list for one local day. day: ISO date; q: words that a line must have (for whoever sees all)."""
+def today(signed: Signed, day: str = "", show: str = "", page_nr: str = "", found: str = "") -> Response:
+    """The list for one local day. day: ISO date. For whoever has more than their own in their care: show: mine, now,
+    all; page_nr: from 1; found: words that a line must have (`find`)."""
     scope = signed.scope
     if not scope.may("register.read"):
         told = (
@@ -37,36 +39,86 @@ def today(signed: Signed, day: str = "", q: str = "") -> Response:
             else "your account is not connected to a person on the timetable yet: ask whoever runs Muster here"
         )
         raise NotAllowed("no-registers", told)
-    wanted = clean(q, 100).strip() if scope.sees_all else ""
+    reach = scope.reach("register.read")
+    wide = reach.all or bool(reach.departments or reach.courses)
     with reading(signed.engine) as connection:
         local = signed.local(connection)
         shown_day = parse_day(day) or local.today()
-        rows = sessions.today(connection, scope, *local.bounds(shown_day))
-        known = _known(signed, connection, rows)
+        if wide:
+            part = _part(signed, connection, local, shown_day, show, page_nr, sought.opened(signed, found))
+        else:
+            part = _Part(rows=sessions.today(connection, scope, *local.bounds(shown_day)))
+        known = _known(signed, connection, part.rows)
         reminders = course_reminders.of(connection, scope, signed.desk.profiles, local.now_ms)
-    lines = [_line(signed.desk, row, known, local, scope.sees_all) for row in rows]
-    found = [line for line in lines if _has(line, wanted)]
-    and_q = f"&q={quote(wanted, safe='')}" if wanted else ""
+    is_today, mine = shown_day == local.today(), not wide or part.which == page_day.MINE
     return page(
         signed.request,
         "today.html",
         login=signed.login,
-        heading=_heading(scope.sees_all, shown_day == local.today()),
+        csrf=signed.login.csrf,
+        heading=_heading(reach.all, mine, is_today),
         day=shown_day.isoformat(),
         day_words=day_words(shown_day),
         before=max(FIRST_DAY, shown_day - timedelta(days=1)).isoformat(),
         after=min(LAST_DAY, shown_day + timedelta(days=1)).isoformat(),
-        is_today=shown_day == local.today(),
-        sees_all=scope.sees_all,
-        q=wanted,
-        and_q=and_q,
-        only_q=f"?{and_q[1:]}" if and_q else "",
+        is_today=is_today,
+        wide=wide,
+        part=part,
+        # What a link to another day keeps: what was looked for, never in clear.
+        and_found=f"&{urlencode({sought.NAME: found})}" if part.words else "",
+        found=found if part.words else "",
+        only_found=f"?{urlencode({sought.NAME: found})}" if part.words else "",
+        unmarked=wide and scope.may("compliance.read"),
         reminders=[_reminder(one, local) for one in reminders],
-        lines=found,
-        shown=len(found),
-        total=len(lines),
-        nothing=_nothing(bool(lines), scope.sees_all),
+        lines=[_line(signed.desk, row, known, local, not mine) for row in part.rows],
+        nothing=_nothing(part, wide),
     )
+
+
+@router.post("/today/find")
+@act("register.read")
+def find(signed: Signed, fields: Annotated[dict[str, str], Depends(form)]) -> Response:
+    """Look for words of a title, a course, a room or a lecturer: they never stand in an address."""
+    check_csrf(fields, signed.login)
+    shown_day = parse_day(fields.get("day", ""))
+    # All of the day: what was looked for may be over.
+    day = shown_day.isoformat() if shown_day is not None else ""
+    return sought.to(signed, "/today", fields.get("q", ""), day=day, show=page_day.ALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """The part of a day that is shown."""
+
+    rows: list[SessionRow]
+    which: str = page_day.MINE
+    words: str = ""
+    counts: page_day.Counts | None = None
+    #: from 1
+    nth: int = 1
+    pages: int = 1
+
+
+def _part(
+    signed: Visit, connection: Connection, local: Local, day: date, wanted: str, page_nr: str, text: str
+) -> _Part:
+    scope, (from_ms, to_ms) = signed.scope, local.bounds(day)
+    counts = page_day.counts(connection, scope, from_ms, to_ms, text, local.now_ms)
+    which = wanted
+    if which not in (page_day.MINE, page_day.NOW, page_day.ALL):
+        which = page_day.ALL
+        # Whoever teaches comes for their own; and a day that is too long for one page begins with what is on now.
+        if counts.mine:
+            which = page_day.MINE
+        elif counts.now and counts.all > page_day.PAGE:
+            which = page_day.NOW
+    pages = max(1, -(-counts.of(which) // page_day.PAGE))
+    nth = min(int(page_nr), pages) if page_nr.isascii() and page_nr.isdigit() and 0 < len(page_nr) < 7 else 1
+    nth = max(nth, 1)
+    rows = page_day.listed(
+        connection, scope, from_ms, to_ms, text, local.now_ms, which=which, nth=nth - 1
+    )  # fmt: skip
+    return _Part(rows=rows, which=which, words=text, counts=counts, nth=nth, pages=pages)
 
 
 def _reminder(one: course_reminders.Reminder, local: Local) -> dict[str, Any]:
@@ -79,23 +131,22 @@ def _reminder(one: course_reminders.Reminder, local: Local) -> dict[str, Any]:
     return {"kind": "bad" if past else "late", "text": text, "session_id": one.session_id}
 
 
-def _heading(sees_all: bool, is_today: bool) -> str:
-    if sees_all:
+def _heading(everything: bool, mine: bool, is_today: bool) -> str:
+    if mine:
+        return "My registers for today" if is_today else "My registers"
+    if everything:
         return "All sessions today" if is_today else "All sessions"
-    return "My registers for today" if is_today else "My registers"
+    return "Sessions in my care today" if is_today else "Sessions in my care"
 
 
-def _nothing(some: bool, sees_all: bool) -> str:
-    if some:
+def _nothing(part: _Part, wide: bool) -> str:
+    if part.words:
         return "No session of this day has those words. Use fewer words, or show all."
-    if sees_all:
+    if part.counts is not None and part.counts.all:
+        return "None of this day's sessions is on now." if part.which == page_day.NOW else "None of them is yours."
+    if wide:
         return "No session is on the timetable for this day. If there should be one, import the timetable again."
     return "You have no sessions on this day. If you should have one, ask whoever keeps the timetable."
-
-
-def _has(line: dict[str, Any], wanted: str) -> bool:
-    text = " ".join((line["title"], line["course_code"], line["rooms"], line["staff"])).casefold()
-    return all(word in text for word in wanted.casefold().split())
 
 
 #: what somebody is in a session, where they are not its own staff
@@ -134,7 +185,8 @@ def _known(signed: Visit, connection: Connection, rows: list[SessionRow]) -> _Kn
     )
 
 
-def _line(desk: Desk, row: SessionRow, known: _Known, local: Local, sees_all: bool) -> dict[str, Any]:
+def _line(desk: Desk, row: SessionRow, known: _Known, local: Local, others: bool) -> dict[str, Any]:
+    """others: shown among sessions of others."""
     profile = desk.profile(row.profile, row.starts_ms)
     codes, part = known.codes.get(row.id, {}), known.parts.get(row.id)
     present = sum(many for code, (many, _) in codes.items() if words.effect(profile, code) == "attended")
@@ -153,11 +205,11 @@ def _line(desk: Desk, row: SessionRow, known: _Known, local: Local, sees_all: bo
         "title": row.title,
         "course_code": row.course_code,
         "rooms": ", ".join(row.rooms),
-        # Whoever sees all, and whoever teaches it with others, wants to know who does.
+        # Whoever looks at others' sessions, and whoever teaches it with others, wants to know who does.
         "staff": ", ".join(row.staff)
-        if sees_all or (part is not None and (part.staff > 1 or part.role == sessions.AWAY))
+        if others or (part is not None and (part.staff > 1 or part.role == sessions.AWAY))
         else "",
-        "part": None if sees_all else said,
+        "part": None if others else said,
         "starts": local.time(row.starts_ms),
         "ends": local.time(row.ends_ms),
         "tags": tags,

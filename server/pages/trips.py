@@ -13,13 +13,14 @@ from fastapi.responses import RedirectResponse
 
 from server.declared import act
 from server.derive import trips as marks
-from server.errors import NotAllowed, NotFound, StoreError
+from server.errors import NotAllowed, StoreError
+from server.pages import words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, form, number, pairs
+from server.pages.guard import PageRoute, check_csrf, form, id_in, number, pairs
 from server.pages.local import Local, parse_day
 from server.pages.rendering import page
 from server.pages.words import Said
-from server.store import trip_people, trips
+from server.store import people, trip_people, trips
 from server.store.engine import Connection, reading, writing
 from server.store.trips import STAFF, STUDENT, Trip
 
@@ -174,7 +175,7 @@ def _form(
              "keep": fields.get(f"keep-{one.person_id}") == "yes"}
             for one in members or []
         ],
-        problem=f"{str(problem)[:1].upper()}{str(problem)[1:]}." if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
     )  # fmt: skip
 
 
@@ -215,7 +216,7 @@ def ask_change(signed: Signed, trip: str) -> Response:
     trip_id = number(trip, "trip")
     with reading(signed.engine) as connection:
         local = signed.local(connection)
-        found = trips.need(connection, signed.scope, trip_id)
+        found = trips.need_charge(connection, signed.scope, trip_id)
         members = trips.members(connection, trip_id)
     first, last = local.iso(found.from_ms), local.iso(found.to_ms)
     fields = {
@@ -236,7 +237,7 @@ def change(signed: Signed, trip: str, fields: Many) -> Response:
     check_csrf(fields, signed.login)
     trip_id = number(trip, "trip")
     with reading(signed.engine) as connection:
-        trips.need(connection, signed.scope, trip_id)
+        trips.need_charge(connection, signed.scope, trip_id)
         members = trips.members(connection, trip_id)
     known = {role: frozenset(one.person_id for one in members if one.role == role) for role in (STUDENT, STAFF)}
     try:
@@ -271,6 +272,11 @@ def _page(
     found = trips.need(connection, signed.scope, trip_id)
     members = trips.members(connection, trip_id)
     students = [one for one in members if one.role == STUDENT]
+    charge = trips.in_charge(connection, signed.scope, trip_id)
+    if not charge:
+        # A department sees where its own students are, and nobody else's.
+        mine = people.reached(connection, signed.scope, [one.person_id for one in students], "trip.plan")
+        students = [one for one in students if one.person_id in mine]
     names = {one.person_id: one.full_name for one in students}
     # Before it is confirmed: what would follow if everybody came.
     came = {one.person_id for one in students if one.came or found.confirmed_ms is None}
@@ -299,9 +305,10 @@ def _page(
         waits="It can be confirmed once it has begun." if is_staff and holds and local.now_ms < found.from_ms
         else "Only staff on the trip confirm who came." if holds and not is_staff and found.confirmed_ms is None else None,
         holds=holds,
+        charge=charge,
         sessions=_sessions(effects, names, local),
         said=said,
-        problem=f"{str(problem)[:1].upper()}{str(problem)[1:]}." if problem is not None else None,
+        problem=words.sentence(problem) if problem is not None else None,
     )  # fmt: skip
 
 
@@ -338,7 +345,7 @@ def confirm(signed: Signed, trip: str, fields: Many) -> Response:
             trips.need(connection, signed.scope, trip_id)
             if not trips.is_staff(connection, signed.scope, trip_id):
                 raise NotAllowed("trip-staff", "only staff on the trip confirm who came: they keep its paper register")
-            seen = {int(text) for text in fields.get("students", "").split() if text.isascii() and text.isdigit()}
+            seen = {one for text in fields.get("students", "").split() if (one := id_in(text)) is not None}
             came = {one: fields.get(f"came-{one}") == "yes" for one in seen}
             trips.confirm(connection, signed.scope, trip_id, came, now_ms=signed.now_ms())
             marks.fill(connection, signed.desk.profiles, trip_id, now_ms=signed.now_ms())
@@ -362,7 +369,7 @@ def cancel(signed: Signed, trip: str, fields: Form) -> Response:
 
 
 def _again(signed: Visit, trip_id: int, error: StoreError) -> Response:
-    if isinstance(error, NotAllowed | NotFound) or error.status >= 500:
+    if not error.mendable:
         raise error
     with reading(signed.engine) as connection:
         return _page(signed, connection, trip_id, problem=error)

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Response
 
 from server.declared import act
 from server.errors import StoreError
-from server.pages import beside
+from server.pages import beside, sought, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, clean, form, number
-from server.store import registers, walk_ins
+from server.pages.guard import PageRoute, check_csrf, form, number
+from server.store import registers, sessions, walk_ins
 from server.store.engine import Connection, reading, writing
 from server.store.registers import Wanted
 
@@ -23,19 +23,30 @@ NOTE_LIMIT = 500
 
 @router.get("/sessions/{session}/add")
 @act("register.mark")
-def search(signed: Signed, session: str, q: str = "") -> Response:
-    """Students of the institution with this number or these words in their name."""
-    session_id, wanted = number(session, "session"), clean(q, 100).strip()
+def search(signed: Signed, session: str, found: str = "") -> Response:
+    """Students of the institution with this number or these words in their name. found: what was looked for (`find`)."""
+    session_id, wanted = number(session, "session"), sought.opened(signed, found)
     with reading(signed.engine) as connection:
-        found = beside.find(signed, connection, session_id, "register.mark")
+        shown = beside.find(signed, connection, session_id, "register.mark")
         people, problem = [], None
         if wanted:
             try:
                 people = walk_ins.search(connection, signed.scope, session_id, wanted)
             except StoreError as error:
-                problem = beside.sentence(error)
+                problem = words.sentence(error)
         there = walk_ins.persons(connection, session_id) | set(registers.members(connection, session_id))
-    return found.show("add.html", problem=problem, q=wanted, people=people, there=there, most=walk_ins.FOUND)
+    return shown.show("add.html", problem=problem, q=wanted, people=people, there=there, most=walk_ins.FOUND)
+
+
+@router.post("/sessions/{session}/add/find")
+@act("register.mark")
+def find(signed: Signed, session: str, fields: Form) -> Response:
+    """Look for them: the number or the words never stand in an address."""
+    check_csrf(fields, signed.login)
+    session_id = number(session, "session")
+    with reading(signed.engine) as connection:
+        sessions.need(connection, signed.scope, session_id, "register.mark")
+    return sought.to(signed, f"/sessions/{session_id}/add", fields.get("q", ""))
 
 
 @router.post("/sessions/{session}/add")
@@ -49,10 +60,10 @@ def add(signed: Signed, session: str, fields: Form) -> Response:
         try:
             added = place(signed, connection, found, number(fields.get("person", ""), "student"), fields)
         except StoreError as error:
-            if error.status not in (400, 409):
+            if not error.mendable:
                 raise
             connection.rollback()
-            return found.show("add.html", problem=beside.sentence(error), q="", people=[], there=set(), most=0)
+            return found.show("add.html", problem=words.sentence(error), q="", people=[], there=set(), most=0)
     return beside.back(session_id, "added" if added else "there")
 
 

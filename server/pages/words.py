@@ -235,7 +235,13 @@ def _pending(doors: Sequence[DoorSeen], row: SessionRow, local: Local) -> str:
     return f"Absences are not known yet: the reader at {rooms} has not delivered everything. They follow when it has."
 
 
-_WHY = {"dead": "was off", "unknown": "was not heard", "chip": "had lost its card chip", "full": "had a full journal"}
+_WHY = {
+    "dead": "was off",
+    "unknown": "was not heard",
+    "chip": "had lost its card chip",
+    "full": "had a full journal",
+    "lost": "recorded taps that nobody has any more, perhaps",
+}
 
 
 def outages(found: Sequence[Outage], local: Local) -> list[Said]:
@@ -340,3 +346,10 @@ def step(profile: Profile, one: Step, local: Local) -> dict[str, str | None]:
 def digest(shown: object) -> str:
     """Stands for what is shown: another one, if anything in it differs."""
     return hashlib.blake2b(repr(shown).encode("utf-8", "replace"), digest_size=6).hexdigest()
+
+
+def sentence(error: Exception) -> str:
+    """An error's text as a sentence."""
+    text = str(error)
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?", "!")) else f"{text}."

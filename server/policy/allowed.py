@@ -80,11 +80,9 @@ class Answer:
     approvals: frozenset[str] = frozenset()
 
 
-def may_set(profile: Profile, code: str | None, facts: Facts) -> Answer:
-    """Whether this mark may be set for this student now. code None: the mark is taken away, as by the tier."""
-    about = profile.codes.get(code) if code is not None else None
-    name = profile.name
-    found = tier(
+def tier_of(profile: Profile, facts: Facts) -> Tier:
+    """By which tier marks are changed now."""
+    return tier(
         profile,
         ends_ms=facts.ends_ms,
         now_ms=facts.now_ms,
@@ -93,6 +91,13 @@ def may_set(profile: Profile, code: str | None, facts: Facts) -> Answer:
         lock_ms=facts.lock_ms,
         batch_starts_ms=facts.batch_starts_ms,
     )
+
+
+def may_set(profile: Profile, code: str | None, facts: Facts) -> Answer:
+    """Whether this mark may be set for this student now. code None: the mark is taken away, as by the tier."""
+    about = profile.codes.get(code) if code is not None else None
+    name = profile.name
+    found = tier_of(profile, facts)
     if code is not None and about is None:
         return Answer(
             allowed=False, rule=f"{name}.mark.unknown", text=f"The marks are: {', '.join(profile.codes)}.", tier=found
@@ -151,15 +156,7 @@ def may_cancel(profile: Profile, facts: Facts) -> Answer:
     """
     name = profile.name
     cites = profile.cites("cancel.roles")
-    found = tier(
-        profile,
-        ends_ms=facts.ends_ms,
-        now_ms=facts.now_ms,
-        zone=facts.zone,
-        marking_deadline_ms=facts.marking_deadline_ms,
-        lock_ms=facts.lock_ms,
-        batch_starts_ms=facts.batch_starts_ms,
-    )
+    found = tier_of(profile, facts)
     if facts.cancelled:
         return Answer(
             allowed=False, rule=f"{name}.cancelled", cites=cites, text="The class is cancelled already.", tier=found
@@ -179,6 +176,28 @@ def may_cancel(profile: Profile, facts: Facts) -> Answer:
             needs=found.needs if asks else frozenset(),
         )
     return Answer(allowed=True, rule=f"{name}.cancel", cites=cites, tier=found)
+
+
+def may_restore(profile: Profile, facts: Facts, *, cancelled_ms: int, by_person: bool) -> Answer:
+    """Whether a cancelled class may be brought back now: on the day of its cancellation by whoever may cancel it, after
+    that by a request, and never past the lock (STEP-3). by_person: somebody cancelled it, and not the timetable."""
+    found = may_cancel(profile, replace(facts, cancelled=False))
+    cites = profile.cites("cancel.roles")
+    if not by_person:
+        text = "The timetable cancelled this class: it comes back with the timetable's import."
+        return Answer(allowed=False, rule=f"{profile.name}.restore.timetable", cites=cites, text=text, tier=found.tier)
+    if found.allowed and moments.day_of(cancelled_ms, facts.zone) != moments.day_of(facts.now_ms, facts.zone):
+        text = "A cancellation is taken back on its own day only. After that it is asked for, and the registers team checks."
+        return Answer(
+            allowed=False,
+            rule=f"{profile.name}.restore.day",
+            cites=cites,
+            text=text,
+            tier=found.tier,
+            by_request=True,
+            needs=frozenset({REASON}),
+        )
+    return found
 
 
 def _of_itself(profile: Profile, about: Code, facts: Facts, found: Tier) -> Answer | None:

@@ -22,7 +22,8 @@ from server.policy.sections import ATTENDED, DID_NOT, NOT_REQUIRED
 
 #: whose rule holds where an institution's profile says nothing of a residence: the one source that has one
 SOURCE = "ddu"
-#: a witness alone: somebody's word, where no PIN is set or it is locked
+#: a witness alone, where no PIN is set, it is locked or cannot be judged: the witness is the factor, so it counts as a
+#: check-in without a fingerprint does unless the profile says otherwise, and is flagged in any case
 FINGER, PIN, WITNESS = METHODS = ("finger", "pin", "witness")
 #: where a kiosk says it was: in or out of its registered place, no receiver fitted, no fix
 IN, OUT, FIXED, NONE = PLACES = ("in", "out", "fixed", "none")
@@ -42,7 +43,7 @@ STATES = (*AVAILED, MISSING, EXPECTED, UNKNOWN, LEAVE, EXCUSED)
 
 WORDS = {
     CHECKED_IN: "checked in by finger: counts",
-    BY_ALTERNATIVE: "checked in by PIN and witness: counts as by finger",
+    BY_ALTERNATIVE: "checked in by card and witness: counts as by finger",
     BY_STAFF: "entered by staff with a reason: counts as by finger",
     MISSING: "no check-in: counts against",
     EXPECTED: "the evening is not over: does not count yet",
@@ -156,6 +157,8 @@ def _worth(rule: ResidenceRule, one: CheckIn, near: Evening) -> tuple[bool, str]
             return False, NO_WITNESS
         if not rule.alternative_counts:
             return False, ALTERNATIVE
+        if one.method == WITNESS and not rule.witness_alone_counts:
+            return False, WITNESS_ONLY
     if one.place == OUT:
         return rule.outside_counts, OUTSIDE
     if one.place == NONE:

@@ -7,20 +7,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from server.policy import moments
-from server.policy.decision import Decision
 from server.policy.profile import Profile
-
-
-def judge(profile: Profile, *, late_min: int | None = None, early_min: int | None = None) -> Decision:
-    """The mark of somebody who was there, from the minutes missed at the start and at the end: late, or present.
-
-    Minutes below the profile's limits are dropped. Where the profile knows no late mark: present.
-    """
-    late, early = _over(profile, late_min, early_min)
-    if profile.late is None or (late is None and early is None):
-        return Decision(code=profile.present, rule=f"{profile.name}.present")
-    rule = "late" if late is not None else "early"
-    return Decision(code=profile.late, late_min=late, early_min=early, rule=f"{profile.name}.{rule}")
 
 
 def wrong(
@@ -44,19 +31,15 @@ def wrong(
         return f"{code} needs the minutes missed: late, early, or both."
     if min(given) < 0 or sum(given) > length_min:
         return f"The minutes missed are between 1 and the session's {length_min}."
-    if _over(profile, late_min, early_min) == (None, None):
+    late_from, early_over = profile.late_from_min, profile.early_over_min
+    is_late = late_min is not None and late_from is not None and late_min >= late_from
+    is_early = early_min is not None and early_over is not None and early_min > early_over
+    if not is_late and not is_early:
         return (
-            f"{code} is from {profile.late_from_min} minutes late on, or more than {profile.early_over_min} minutes early; "
+            f"{code} is from {late_from} minutes late on, or more than {early_over} minutes early; "
             f"below that it is {profile.present}."
         )
     return None
-
-
-def _over(profile: Profile, late_min: int | None, early_min: int | None) -> tuple[int | None, int | None]:
-    from_min, over_min = profile.late_from_min, profile.early_over_min
-    late = late_min if late_min is not None and from_min is not None and late_min >= from_min else None
-    early = early_min if early_min is not None and over_min is not None and early_min > over_min else None
-    return late, early
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,13 @@ def from_tap(
         return Decision(code=profile.present, rule=f"{profile.name}.late-unsure", flag=TIME_UNSURE)
     if at_ms < limit_ms:
         return present
-    return Decision(code=profile.late, late_min=(at_ms - starts_ms) // 60_000, rule=f"{profile.name}.late")
+    late_min = (_kindest(at_ms, uncertainty_ms) - starts_ms) // 60_000
+    return Decision(code=profile.late, late_min=late_min, rule=f"{profile.name}.late")
+
+
+def _kindest(at_ms: int, uncertainty_ms: int) -> int:
+    """The time up to which minutes are counted: where they are not known to the minute, only those surely missed."""
+    return at_ms if 2 * uncertainty_ms <= 60_000 else at_ms - uncertainty_ms
 
 
 def _shift(profile: Profile, starts_ms: int, ends_ms: int, at_ms: int, uncertainty_ms: int) -> Decision:
@@ -49,7 +55,7 @@ def _shift(profile: Profile, starts_ms: int, ends_ms: int, at_ms: int, uncertain
     kind_one, harsh_one = judged(at_ms - uncertainty_ms), judged(at_ms + uncertainty_ms)
     if kind_one.code != harsh_one.code:
         return Decision(code=kind_one.code, rule=f"{profile.name}.shift.unsure", flag=TIME_UNSURE)
-    found = judged(at_ms)
+    found = judged(_kindest(at_ms, uncertainty_ms))
     late = found.late_min if found.late_min is not None and found.late_min > profile.shifts[kind].free_min else None
     return Decision(code=found.code, late_min=late, rule=found.rule)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from server.policy import evenings
+from server.policy.residence_rule import Oddity
 
 # kinds of oddity
 FINGERS, ONE_CARD, ELSEWHERE = "many-fingers", "one-card", "elsewhere"
@@ -32,12 +33,6 @@ WORDS = {
     NO_WITNESS: "A check-in by PIN whose witness was not on duty there",
     WITNESS_ONLY: "A check-in on a witness's word alone",
 }
-#: fingers refused at one kiosk, whoever's, within so many minutes
-FINGERS_MANY, FINGERS_MIN = 8, 10
-#: with one card on one evening
-CARD_MANY = 3
-#: a check-in and a tap on another site so near in time
-ELSEWHERE_MIN = 10
 #: kiosk event -> what it is a case of, by itself
 _BY_ITSELF = {
     "opened": OPENED,
@@ -85,7 +80,7 @@ class Odd:
     detail: dict[str, int | str] = field(default_factory=dict)
 
 
-def of_kiosk(seen: Iterable[Seen]) -> list[Odd]:
+def of_kiosk(rule: Oddity, seen: Iterable[Seen]) -> list[Odd]:
     """What is odd in everything that was seen at one kiosk on one evening; the same in whatever order it came."""
     cases: dict[tuple[str, int | None], list[Seen]] = {}
     refused: list[Seen] = []
@@ -100,16 +95,16 @@ def of_kiosk(seen: Iterable[Seen]) -> list[Odd]:
     by_card: dict[int | None, list[Seen]] = {}
     for one in refused:
         by_card.setdefault(one.person_id, []).append(one)
-    found += [_odd(ONE_CARD, rows) for who, rows in by_card.items() if who is not None and len(rows) >= CARD_MANY]
-    if _crowded([one.at_ms for one in refused]):
+    found += [_odd(ONE_CARD, rows) for who, rows in by_card.items() if who is not None and len(rows) >= rule.card]
+    if _crowded(rule, [one.at_ms for one in refused]):
         found.append(_odd(FINGERS, refused))
     return sorted(found, key=lambda one: (one.kind, one.subject))
 
 
-def _crowded(times: list[int]) -> bool:
+def _crowded(rule: Oddity, times: list[int]) -> bool:
     """Whether so many of them lie within so few minutes."""
-    last = FINGERS_MANY - 1
-    return any(times[n + last] - times[n] <= FINGERS_MIN * 60_000 for n in range(len(times) - last))
+    last = rule.fingers - 1
+    return any(times[n + last] - times[n] <= rule.fingers_within_min * 60_000 for n in range(len(times) - last))
 
 
 def _odd(kind: str, rows: list[Seen]) -> Odd:
@@ -139,12 +134,12 @@ class Tap:
     reader_id: int
 
 
-def elsewhere(check_in: Seen, site_id: int, taps: Iterable[Tap]) -> Odd | None:
+def elsewhere(rule: Oddity, check_in: Seen, site_id: int, taps: Iterable[Tap]) -> Odd | None:
     """Whether the same person's card was at a reader on another site within minutes of a check-in; however sure both
     times are, so that an unsure clock accuses nobody."""
     for tap in sorted(taps, key=lambda one: (one.at_ms, one.reader_id)):
         apart_ms = abs(tap.at_ms - check_in.at_ms) + tap.uncertainty_ms
-        if tap.site_id != site_id and apart_ms <= ELSEWHERE_MIN * 60_000:
+        if tap.site_id != site_id and apart_ms <= rule.elsewhere_within_min * 60_000:
             return Odd(
                 kind=ELSEWHERE,
                 house_id=check_in.house_id,

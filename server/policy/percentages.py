@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from server.policy import verification
 from server.policy.profile import Profile
 from server.policy.sections import ATTENDED, BURSARY, DID_NOT, HALF, LEAVE, NOT_REQUIRED, LedgerRule
 
@@ -126,7 +127,7 @@ def _effect(profile: Profile, rule: LedgerRule, one: Counted) -> tuple[str, str]
     ledger = rule.ledger
     if one.code is None:
         return NOT_REQUIRED, "not marked: does not count yet"
-    if profile.verification_needed and not one.verified:
+    if not verification.counts(profile, verified=one.verified):
         return NOT_REQUIRED, f"{one.code}, not verified: does not count yet (STEP-18)"
     about = profile.codes.get(one.code)
     if about is None or ledger not in about.effects:

@@ -20,8 +20,6 @@ from server.policy.parameters import Parameter, Table
 FOLDER = Path(__file__).parent / "profiles"
 #: the profile where none is assigned
 DEFAULT = "port"
-EFFECTS = sections.EFFECTS
-LEDGERS = sections.LEDGERS
 Code = sections.Code
 
 

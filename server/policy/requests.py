@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from server.policy.allowed import Answer, Facts, may_set
+from server.policy.allowed import Answer, Facts, may_set, tier_of
 from server.policy.profile import Profile
 from server.policy.sections import EVIDENCE, MINUTES, REASON
-from server.policy.tiers import Tier, bursary, people, tier
+from server.policy.tiers import Tier, bursary, people
 
 
 def may_ask(profile: Profile, wanted: Mapping[int, tuple[str | None, Facts]]) -> Answer:
@@ -48,15 +48,7 @@ def may_ask_bursary(profile: Profile, facts: Facts) -> Answer:
     """Whether bursary may be asked for without a change of the mark: from a month on, without evidence (LOUGH-35)."""
     found = bursary(profile, ends_ms=facts.ends_ms, now_ms=facts.now_ms, zone=facts.zone)
     if found is None:
-        now = tier(
-            profile,
-            ends_ms=facts.ends_ms,
-            now_ms=facts.now_ms,
-            zone=facts.zone,
-            marking_deadline_ms=facts.marking_deadline_ms,
-            lock_ms=facts.lock_ms,
-            batch_starts_ms=facts.batch_starts_ms,
-        )
+        now = tier_of(profile, facts)
         text = f"Bursary alone is not granted at this age. {now.text}"
         return Answer(allowed=False, rule=f"{profile.name}.tier.bursary", cites=now.cites, text=text, tier=now)
     asks = bool(facts.acting & set(found.roles))
@@ -103,12 +95,6 @@ def may_apply(found: Tier, facts: Deciding) -> Answer:
             found, "evidence", "Evidence was asked for and has not come yet: wait for it, or reject the request."
         )
     return Answer(allowed=True, rule=found.rule, cites=found.cites, tier=found)
-
-
-def may_reject(found: Tier, facts: Deciding) -> Answer:
-    """Whether a request may be rejected, with a comment, by this person."""
-    refused = _may_decide(found, facts)
-    return refused or Answer(allowed=True, rule=found.rule, cites=found.cites, tier=found, needs=frozenset({REASON}))
 
 
 def may_ask_evidence(found: Tier, facts: Deciding) -> Answer:

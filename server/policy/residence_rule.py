@@ -9,6 +9,19 @@ from server.policy.parameters import Table
 
 
 @dataclass(frozen=True, kw_only=True)
+class Oddity:
+    """From when on something is flagged to staff (DDU-12). Nothing is ever decided by it."""
+
+    #: fingers refused at one kiosk, whoever's, within so many minutes
+    fingers: int
+    fingers_within_min: int
+    #: fingers refused with one card on one evening
+    card: int
+    #: a check-in and a tap on another site so near in time
+    elsewhere_within_min: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResidenceRule:
     """When a check-in counts, what counts as one, and what the percentage is of."""
 
@@ -17,6 +30,8 @@ class ResidenceRule:
     closes: time
     #: a check-in by PIN and witness counts as one by finger does
     alternative_counts: bool
+    #: one on a witness's word alone counts, and is flagged: no PIN is set, it is locked, or the kiosk can judge none
+    witness_alone_counts: bool
     #: a check-in that the receiver places outside the kiosk's registered place counts, and is flagged
     outside_counts: bool
     #: one at a kiosk whose receiver has no fix counts, and is flagged
@@ -26,6 +41,7 @@ class ResidenceRule:
     #: an evening on approved leave leaves the denominator; one that staff excused does
     leave_leaves: bool
     excused_leaves: bool
+    odd: Oddity
     rule: str
 
 
@@ -35,13 +51,27 @@ def read(table: Table) -> ResidenceRule:
         opens=_time(table, "opens"),
         closes=_time(table, "closes"),
         alternative_counts=table.switch("alternative_counts"),
+        witness_alone_counts=table.switch("witness_alone_counts"),
         outside_counts=table.switch("outside_counts"),
         no_fix_counts=table.switch("no_fix_counts"),
         threshold=table.number("threshold", "%"),
         leave_leaves=table.switch("leave_leaves"),
         excused_leaves=table.switch("excused_leaves"),
+        odd=Oddity(
+            fingers=_at_least(table, "flag_fingers", 1, "fingers"),
+            fingers_within_min=table.number("flag_fingers_within", "min"),
+            card=_at_least(table, "flag_card", 1, "fingers"),
+            elsewhere_within_min=table.number("flag_elsewhere_within", "min"),
+        ),
         rule=table.rule,
     )
+
+
+def _at_least(table: Table, name: str, least: int, unit: str) -> int:
+    found = table.number(name, unit)
+    if found < least:
+        raise table.wrong(f"{table.path}.{name}", f"must be {least} or more")
+    return found
 
 
 def _time(table: Table, name: str) -> time:

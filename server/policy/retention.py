@@ -18,6 +18,8 @@ from server.errors import BadSetting
 
 DAY_MS = 86_400_000
 SHIPPED = Path(__file__).parent / "retention.toml"
+#: no table: the folder of letters (server/outbox.py)
+OUTBOX = "outbox"
 #: registers are looked at again for 30 days, and gateways may bring a record again so long
 TOKENS_LEAST = 35
 DAYS_MOST = 36_500
@@ -48,7 +50,15 @@ MAY: Mapping[str, May] = {
     "mail": May(empties=frozenset(("address",)), after=frozenset(("ended_ms",)), days_least=7),
     "message": May(empties=frozenset(("subject", "text")), after=frozenset(("created_ms",)), days_least=30),
     "import_run": May(empties=frozenset(("summary",)), after=frozenset(("finished_ms",)), days_least=30),
+    "import_schedule": May(empties=frozenset(("last_report",)), after=frozenset(("last_ms",)), days_least=7),
     "duty_note": May(empties=frozenset(("note_id",)), after=frozenset(("at_ms",)), days_least=7),
+    "evening_act": May(empties=frozenset(("note_id",)), after=frozenset(("at_ms",)), days_least=30),
+    "residence_leave": May(
+        empties=frozenset(("note_id", "answer_note_id")), after=frozenset(("decided_ms",)), days_least=30
+    ),
+    "residence_flag": May(empties=frozenset(("note_id",)), after=frozenset(("closed_ms",)), days_least=30),
+    "quarantine": May(empties=frozenset(("content",)), after=frozenset(("last_ms",)), days_least=TOKENS_LEAST),
+    OUTBOX: May(removes=True, after=frozenset(("sent_ms",)), days_least=7),
 }
 
 
@@ -65,14 +75,6 @@ class Rule:
     days: int
     begins: date
     cites: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """Whether one row goes, and why."""
-
-    goes: bool
-    why: str
 
 
 def read(*texts: str) -> list[Rule]:
@@ -170,13 +172,3 @@ def in_force(rules: Iterable[Rule], now_ms: int) -> list[Rule]:
 def before_ms(rule: Rule, now_ms: int) -> int:
     """What is older than this goes."""
     return now_ms - rule.days * DAY_MS
-
-
-def decide(rule: Rule, at_ms: int | None, now_ms: int) -> Decision:
-    """Whether a row goes whose time in the rule's column is this; None: it has none yet, and stays."""
-    if at_ms is None:
-        return Decision(goes=False, why=f"{rule.after} is not set yet")
-    goes = at_ms < before_ms(rule, now_ms)
-    return Decision(
-        goes=goes, why=f"{'more than' if goes else 'within'} {rule.days} days after {rule.after}: {rule.cites}"
-    )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from server.policy import deadlines, moments
-from server.policy.allowed import Answer, Facts
+from server.policy.allowed import Answer, Facts, tier_of
 from server.policy.profile import Profile
-from server.policy.tiers import people, tier
+from server.policy.tiers import people
 
 
 def counts(profile: Profile, *, verified: bool) -> bool:
@@ -16,15 +16,7 @@ def counts(profile: Profile, *, verified: bool) -> bool:
 def may_verify(profile: Profile, facts: Facts) -> Answer:
     """Whether the register may be verified now: by its lecturer, from the start on, while marks are changed directly."""
     name, cites = profile.name, profile.cites("derive.verification_needed")
-    found = tier(
-        profile,
-        ends_ms=facts.ends_ms,
-        now_ms=facts.now_ms,
-        zone=facts.zone,
-        marking_deadline_ms=facts.marking_deadline_ms,
-        lock_ms=facts.lock_ms,
-        batch_starts_ms=facts.batch_starts_ms,
-    )
+    found = tier_of(profile, facts)
 
     def refuse(why: str, text: str) -> Answer:
         return Answer(allowed=False, rule=f"{name}.verify.{why}", cites=cites, text=text, tier=found)

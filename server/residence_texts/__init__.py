@@ -12,7 +12,9 @@ from pathlib import Path
 from server.errors import NotFound
 
 HERE = Path(__file__).parent
-LANGUAGES = ("en", "hi", "cy", "de")
+#: a language, and what those who speak it call it
+NAMES = {"en": "English", "hi": "हिन्दी", "cy": "Cymraeg", "de": "Deutsch"}
+LANGUAGES = tuple(NAMES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,11 @@ class Text:
     purpose: str
     #: paragraphs, a line each
     words: str
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """The words as they are read."""
+        return tuple(self.words.splitlines())
 
     @property
     def digest(self) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from server.errors import NotAllowed, Refused, StoreError
 from server.scope import Scope
-from server.store import faculties, messages, notes
+from server.store import campus, faculties, messages, notes
 from server.store.absences import (
     APPROVED,
     OPEN,
@@ -18,7 +18,6 @@ from server.store.absences import (
     Absence,
     granted,
     need,
-    note_act,
     staffed,
 )
 from server.store.schema_work import absence
@@ -79,7 +78,9 @@ def decide(connection: Connection, scope: Scope, absence_id: int, *, approve: bo
     )
     if done.rowcount != 1:
         raise Refused("absence-decided", "somebody else decided on this absence just now: load the page again")
-    note_act(connection, scope, f"absence.{'approve' if approve else 'reject'}", absence_id, now_ms)
+    campus.write_down(
+        connection, scope, f"absence.{'approve' if approve else 'reject'}", f"absence/{absence_id}", now_ms
+    )
     messages.write(
         connection,
         scope,
@@ -123,7 +124,7 @@ def withdraw(connection: Connection, scope: Scope, absence_id: int, *, now_ms: i
     )
     if done.rowcount != 1:
         raise Refused("absence-decided", "somebody else decided on this absence just now: load the page again")
-    note_act(connection, scope, "absence.withdraw", absence_id, now_ms)
+    campus.write_down(connection, scope, "absence.withdraw", f"absence/{absence_id}", now_ms)
     return True
 
 
@@ -144,5 +145,5 @@ def cut_short(connection: Connection, scope: Scope, absence_id: int, to_ms: int,
     if to_ms < now_ms and found.state == APPROVED:
         raise StoreError("absence-time", "what is past stays as it was: choose today or a later day as the last")
     connection.execute(update(absence).where(absence.c.id == absence_id).values(to_ms=to_ms))
-    note_act(connection, scope, "absence.cut-short", absence_id, now_ms)
+    campus.write_down(connection, scope, "absence.cut-short", f"absence/{absence_id}", now_ms)
     return True

@@ -14,10 +14,9 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, sele
 
 from server.errors import NotFound, StoreError
 from server.scope import Scope
-from server.store import faculties, notes, people, rights, sessions
+from server.store import campus, faculties, notes, people, rights, sessions
 from server.store.schema import (
     account,
-    audit,
     class_group,
     course,
     enrolment,
@@ -129,7 +128,7 @@ def report(connection: Connection, scope: Scope, wanted: Wanted, *, now_ms: int)
                 for one in sorted(set(wanted.session_ids))
             ],
         )
-    note_act(connection, scope, "absence.report", absence_id, now_ms)
+    campus.write_down(connection, scope, "absence.report", f"absence/{absence_id}", now_ms)
     return absence_id
 
 
@@ -378,16 +377,3 @@ def texts(connection: Connection, note_ids: Iterable[int | None]) -> dict[int, s
     wanted = sorted(one for one in set(note_ids) if one is not None)
     query = select(note.c.id, notes.shown()).where(note.c.id.in_(wanted))
     return dict(connection.execute(query).all())
-
-
-def note_act(connection: Connection, scope: Scope, action: str, absence_id: int, now_ms: int) -> None:
-    """Say in the audit who did what."""
-    connection.execute(
-        audit.insert().values(
-            institution_id=scope.institution_id,
-            at_ms=now_ms,
-            account_id=scope.account_id,
-            action=action,
-            subject=f"absence/{absence_id}",
-        )
-    )

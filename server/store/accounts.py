@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from argon2 import PasswordHasher
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, Engine, and_, func, or_, select, update
 
 from server.errors import NotFound, Refused
 from server.scope import (
@@ -30,6 +30,7 @@ from server.scope import (
 )
 from server.store import campus, logins, passkeys, passwords, rights, tokens
 from server.store.campus import FieldRefused
+from server.store.engine import reading, writing
 from server.store.schema import account, course, person_external_id
 from server.store.schema_residence import house
 from server.store.schema_rights import account_role, department
@@ -178,7 +179,7 @@ def _wanted(ids: list[int], kind: str) -> Any:
 
 
 def add(
-    connection: Connection,
+    engine: Engine,
     scope: Scope,
     hasher: PasswordHasher,
     *,
@@ -192,6 +193,7 @@ def add(
     now_ms: int,
 ) -> int:
     """Make an account with its first role. password '': it signs in through a provider. person: an external id, or ''.
+    The slow work holds no transaction.
 
     Raises FieldRefused naming the field; then nothing is made.
     """
@@ -203,30 +205,31 @@ def add(
         raise FieldRefused("shown-name", "shown_name", "say what other staff know this person by")
     if password:
         passwords.need_good_password(password, name, "password")
-    kind, scope_id = where(connection, scope, role, scope_kind, scope_code)
-    person_id = _person(connection, scope, person)
-    if role == STUDENT and person_id is None:
-        raise FieldRefused("person", "person", "a student's account is a student's: give the external id of the person")
-    try:
-        account_id = logins.add_account(
-            connection,
-            hasher,
-            scope.institution_id,
-            login_name=name,
-            shown_name=shown_name.strip()[:200],
-            password=password or None,
-            role=role,
-            person_id=person_id,
-            now_ms=now_ms,
-            scope=kind,
-            scope_id=scope_id,
-            by_account_id=scope.account_id,
+    password_hash = logins.hashed(hasher, password) if password else ""
+    with writing(engine) as connection:
+        kind, scope_id = where(connection, scope, role, scope_kind, scope_code)
+        person_id = _person(connection, scope, person)
+        if role == STUDENT and person_id is None:
+            raise FieldRefused("person", "person", "a student's account is a student's: give the person's external id")
+        try:
+            account_id = logins.add_account(
+                connection,
+                scope.institution_id,
+                login_name=name,
+                shown_name=shown_name.strip()[:200],
+                password_hash=password_hash,
+                role=role,
+                person_id=person_id,
+                now_ms=now_ms,
+                scope=kind,
+                scope_id=scope_id,
+                by_account_id=scope.account_id or None,
+            )
+        except Refused as error:
+            raise FieldRefused(error.code, "login", str(error)) from None
+        campus.write_down(
+            connection, scope, "account.add", f"account:{account_id}", now_ms, role=role, where=kind, where_id=scope_id
         )
-    except Refused as error:
-        raise FieldRefused(error.code, "login", str(error)) from None
-    campus.write_down(
-        connection, scope, "account.add", f"account:{account_id}", now_ms, role=role, where=kind, where_id=scope_id
-    )
     return account_id
 
 
@@ -335,15 +338,19 @@ def enable(connection: Connection, scope: Scope, account_id: int, now_ms: int) -
 
 
 def set_password(
-    connection: Connection, scope: Scope, hasher: PasswordHasher, account_id: int, password: str, now_ms: int
+    engine: Engine, scope: Scope, hasher: PasswordHasher, account_id: int, password: str, now_ms: int
 ) -> None:
     """Give somebody else's account a new password. Its logins, API tokens and passkeys end: whoever had got into it may
-    have made them. Raises NotFound, FieldRefused."""
-    found = one(connection, scope, account_id)
+    have made them. The slow work holds no transaction. Raises NotFound, FieldRefused."""
+    with reading(engine) as connection:
+        found = one(connection, scope, account_id)
     passwords.need_good_password(password, found.login, "password")
-    passwords.put(connection, account_id, hasher.hash(password), now_ms)
-    passkeys.revoke_all(connection, account_id, now_ms)
-    campus.write_down(connection, scope, "account.password", f"account:{account_id}", now_ms)
+    password_hash = logins.hashed(hasher, password)
+    with writing(engine) as connection:
+        one(connection, scope, account_id)
+        passwords.put(connection, account_id, password_hash, now_ms)
+        passkeys.revoke_all(connection, account_id, now_ms)
+        campus.write_down(connection, scope, "account.password", f"account:{account_id}", now_ms)
 
 
 def _lock(connection: Connection, account_id: int) -> None:

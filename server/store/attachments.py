@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sqlalchemy import Connection, event, func, select, update
 
@@ -225,19 +226,27 @@ def _attached(row: object) -> Attached:
     return Attached(**{name: getattr(row, name) for name in Attached.__dataclass_fields__})
 
 
-def path_of(folder: Path, found: Attached) -> Path:
-    """Where its bytes lie, looked through. Raises NotFound(`file`), Refused(`file-altered`)."""
-    path = folder / found.stored_as
+def opened(folder: Path, found: Attached) -> BinaryIO:
+    """Its bytes from the first, looked through: what was looked through is what is read, also where the file is erased
+    meanwhile. The caller closes it. Raises NotFound(`file`), Refused(`file-altered`)."""
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
+        file = (folder / found.stored_as).open("rb")
     except OSError as error:
         raise NotFound("file", "the file's bytes are not there: tell whoever runs Muster here") from error
-    if digest.hexdigest() != found.sha256:
-        raise Refused("file-altered", "the file was altered after it was attached: tell whoever runs Muster here")
-    return path
+    try:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+        if digest.hexdigest() != found.sha256:
+            raise Refused("file-altered", "the file was altered after it was attached: tell whoever runs Muster here")
+        file.seek(0)
+    except OSError as error:
+        file.close()
+        raise NotFound("file", "the file's bytes cannot be read: tell whoever runs Muster here") from error
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def erase(connection: Connection, folder: Path, institution_id: int, attachment_id: int, now_ms: int) -> None:

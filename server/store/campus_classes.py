@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select, update
 
 from server.errors import NotFound
+from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus, due, institutions, people
+from server.store import campus, due, institutions, locked_lists, people
 from server.store.campus import FieldRefused
 from server.store.imported_registers import touch_registers
 from server.store.imported_staff import follow_teachers
@@ -243,6 +244,7 @@ def open_places(connection: Connection, class_id: int, person_id: int, role: str
 def enrol(
     connection: Connection,
     scope: Scope,
+    profiles: Profiles,
     person_id: int,
     class_id: int,
     *,
@@ -253,7 +255,7 @@ def enrol(
 ) -> bool:
     """They are on this class list (or teach it) from then on. False: this form has done it already, or they are.
 
-    Raises NotFound(`person`, `class`), FieldRefused(`enrolled`, `person-ended`).
+    Raises NotFound(`person`, `class`), FieldRefused(`enrolled`, `person-ended`, `list-locked`).
     """
     campus.begin(connection, scope)
     people.need(connection, scope, person_id, "campus.change")
@@ -262,6 +264,8 @@ def enrol(
     if any(row.source_id == once for row in there):
         return False
     check(connection, group, person_id, there, from_ms)
+    if role == STUDENT:
+        locked_lists.need_open(connection, scope, profiles, class_id, from_ms, None, now_ms)
     connection.execute(
         enrolment.insert().values(
             institution_id=scope.institution_id,
@@ -296,10 +300,12 @@ def check(connection: Connection, group: Any, person_id: int, there: list[Any], 
         raise FieldRefused("class-ended", "class", "this class is at an end: choose another")
 
 
-def leave(connection: Connection, scope: Scope, enrolment_id: int, *, to_ms: int, seen: str, now_ms: int) -> bool:
+def leave(
+    connection: Connection, scope: Scope, profiles: Profiles, enrolment_id: int, *, to_ms: int, seen: str, now_ms: int
+) -> bool:
     """They are not on the list any more from then on; what was before stays. False: it ended then already.
 
-    Raises NotFound(`enrolment`), ChangedMeanwhile, FieldRefused(`before-begin`).
+    Raises NotFound(`enrolment`), ChangedMeanwhile, FieldRefused(`before-begin`, `list-locked`).
     """
     campus.begin(connection, scope)
     now = place(connection, scope, enrolment_id)
@@ -308,6 +314,9 @@ def leave(connection: Connection, scope: Scope, enrolment_id: int, *, to_ms: int
     campus.need_seen(seen, now.seen)
     if to_ms < now.from_ms:
         raise FieldRefused("before-begin", "day", "this is before they came onto the list: choose a later day")
+    if now.role == STUDENT:
+        # An end that was set before is moved: only what lies between the two changes.
+        locked_lists.need_open(connection, scope, profiles, now.class_id, to_ms, now.to_ms, now_ms)
     end_place(connection, scope, enrolment_id, now.class_id, now.role, to_ms, now_ms)
     return True
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, func, select, update
 
+from server.errors import Refused
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus, campus_classes, derivations, due, history, institutions, sessions
+from server.store import campus, campus_classes, derivations, due, history, institutions, sessions, standing
 from server.store.campus import FieldRefused
 from server.store.imported_registers import touch_registers
 from server.store.schema import (
@@ -200,7 +201,7 @@ def change(
 ) -> Effect:
     """Make the session so, and keep it so: imports leave it alone from now on. The effect says what it did.
 
-    Raises NotFound(`session`, `class`), ChangedMeanwhile, FieldRefused(`session-cancelled` and as `need_possible` says).
+    Raises NotFound(`session`, `class`), ChangedMeanwhile, FieldRefused(`session-cancelled`, `register-locked` and as `need_possible` says).
     """
     campus.begin(connection, scope)
     before = one(connection, scope, session_id, "campus.change")
@@ -210,6 +211,10 @@ def change(
     need_possible(wanted)
     if before.cancelled_ms is not None:
         raise FieldRefused("session-cancelled", "title", "this session is cancelled: make a new one instead")
+    try:
+        standing.need_open(connection, profiles, sessions.need(connection, scope, session_id, "campus.change"), now_ms)
+    except Refused as error:
+        raise FieldRefused(error.code, "title", str(error)) from None
     for class_id in wanted.classes - set(before.classes.values()):
         campus_classes.need(connection, scope, class_id, "campus.change")
     students, doors = _students(connection, session_id), _doors(connection, before, now_ms)

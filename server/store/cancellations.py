@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
 from server.errors import NotAllowed, Refused
-from server.policy import allowed, moments
+from server.policy import allowed
 from server.policy.profile import Profile, Profiles
 from server.scope import Scope
-from server.store import derivations, due, hands, history, institutions, notes, sessions, standing
+from server.store import campus, derivations, due, history, institutions, notes, sessions, standing
 from server.store.schema import mark, session
 
 #: what stands as the rule of marks that a cancellation set, after the profile's name; and of those taken back
@@ -102,7 +101,7 @@ def _cancel(
     waiting = derivations.open_proposals(connection, [session_id])
     derivations.close_proposals(connection, [row.id for row in waiting.values()], "overtaken", now_ms)
     _set_cancelled(connection, found, now_ms, scope.account_id, now_ms)
-    hands.add_audit(connection, scope, "session.cancel", f"session/{session_id}", now_ms)
+    campus.write_down(connection, scope, "session.cancel", f"session/{session_id}", now_ms)
     return len(rows)
 
 
@@ -116,28 +115,58 @@ def restore(
     now_ms: int,
 ) -> int:
     """It takes place after all: what held before the cancellation holds again. Only on the day of the cancellation, by
-    whoever may cancel, and only where a person cancelled it. Returns how many marks were set.
+    whoever may cancel, and only where a person cancelled it; afterwards by a request (`reinstate`). Returns how many
+    marks were set.
 
     Raises NotFound(`session`), NotAllowed(`cancel-not-allowed`), Refused(`not-cancelled`, `cancel-final`).
     """
     found = _locked(connection, scope, session_id)
     if found.cancelled_ms is None:
         raise Refused("not-cancelled", "this class is not cancelled")
+    profile = standing.profile_of(profiles, found)
+    answer = _answer(connection, scope, profile, found, now_ms)
+    if not answer.allowed:
+        if ".restore." in answer.rule:
+            raise Refused("cancel-final", f"{answer.text[:1].lower()}{answer.text[1:].rstrip('.')}")
+        raise NotAllowed("cancel-not-allowed", answer.text)
+    note_id = notes.add(connection, found.institution_id, reason, scope.account_id, now_ms) if reason else None
+    return _restore(connection, scope, profile, found, _about(connection, note_id), now_ms)
+
+
+def reinstate(
+    connection: Connection,
+    scope: Scope,
+    profiles: Profiles,
+    session_id: int,
+    note_id: int | None,
+    *,
+    authority: str,
+    now_ms: int,
+) -> int:
+    """Bring a class back on the authority of the request that was approved; its register is locked by the caller.
+    Returns how many marks were set. Raises Refused(`not-cancelled`, `cancel-final`, `register-locked`)."""
+    found = connection.execute(
+        select(session).where(session.c.id == session_id, session.c.institution_id == scope.institution_id)
+    ).one()
+    if found.cancelled_ms is None:
+        raise Refused("not-cancelled", "this class is not cancelled any more")
     if found.cancelled_by_account_id is None:
         raise Refused("cancel-final", "the timetable cancelled this class: it comes back with the timetable's import")
-    profile = standing.profile_of(profiles, found)
-    _need_may(connection, scope, profile, found, now_ms)
-    zone = standing.zone_of(connection, found.institution_id)
-    if moments.day_of(found.cancelled_ms, zone) != moments.day_of(now_ms, zone):
-        raise Refused("cancel-final", "a cancellation is taken back on the same day only: ask the registers team")
-    note_id = notes.add(connection, found.institution_id, reason, scope.account_id, now_ms) if reason else None
+    standing.need_open(connection, profiles, found, now_ms)
+    about = {**_about(connection, note_id), "authority": authority}
+    return _restore(connection, scope, standing.profile_of(profiles, found), found, about, now_ms)
+
+
+def _restore(
+    connection: Connection, scope: Scope, profile: Profile, found: Any, about: Mapping[str, Any], now_ms: int
+) -> int:
     rows = [
         _as_before(row, before, scope, now_ms)
-        for row, before in _before_cancelling(connection, session_id, f"{profile.name}.{CANCELLED}")
+        for row, before in _before_cancelling(connection, found.id, f"{profile.name}.{CANCELLED}")
     ]
-    _tell(connection, scope, found, rows, history.RESTORE, _about(connection, note_id), now_ms)
+    _tell(connection, scope, found, rows, history.RESTORE, about, now_ms)
     _set_cancelled(connection, found, None, None, now_ms)
-    hands.add_audit(connection, scope, "session.restore", f"session/{session_id}", now_ms)
+    campus.write_down(connection, scope, "session.restore", f"session/{found.id}", now_ms)
     return len(rows)
 
 
@@ -152,8 +181,10 @@ def may(connection: Connection, scope: Scope, profile: Profile, session_id: int,
 
 def _answer(connection: Connection, scope: Scope, profile: Profile, found: Any, now_ms: int) -> allowed.Answer:
     about = standing.facts(connection, scope, found, "register.cancel", profile=profile, now_ms=now_ms)
-    # Whoever may cancel may take it back.
-    return allowed.may_cancel(profile, replace(about, cancelled=False))
+    if found.cancelled_ms is None:
+        return allowed.may_cancel(profile, about)
+    by_person = found.cancelled_by_account_id is not None
+    return allowed.may_restore(profile, about, cancelled_ms=found.cancelled_ms, by_person=by_person)
 
 
 def _locked(connection: Connection, scope: Scope, session_id: int) -> Any:

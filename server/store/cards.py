@@ -206,12 +206,15 @@ def owners(
 
 
 def learn(
-    connection: Connection, institution_id: int, pairs: Iterable[tuple[tuple[int, bytes], tuple[int, bytes]]]
+    connection: Connection,
+    institution_id: int,
+    pairs: Iterable[tuple[tuple[int, bytes], tuple[int, bytes]]],
+    now_ms: int,
 ) -> int:
     """During a rotation of card keys a reader sends a card's tokens under both: the one that is new is kept.
 
     pairs: both (key id, token) of one authentic swipe. A pair of which neither is known says nothing. Returns how many
-    were learnt; rosters then name these cards by the new token as well.
+    were learnt; rosters then name these cards by the new token as well, and swipes that came with it before are theirs.
     """
     wanted = set(pairs)
     tokens = sorted({token for pair in wanted for _, token in pair})
@@ -221,7 +224,7 @@ def learn(
             card_token.c.institution_id == institution_id, card_token.c.token.in_(tokens[start : start + due.CHUNK])
         )
         held |= {(row.key_id, row.token): row.card_id for row in connection.execute(query)}
-    learnt = 0
+    learnt: set[int] = set()
     for one, other in sorted(wanted):
         if (one in held) == (other in held):
             continue
@@ -230,10 +233,11 @@ def learn(
             card_token.insert().values(institution_id=institution_id, card_id=held[known], key_id=new[0], token=new[1])
         )
         held[new] = held[known]
-        learnt += 1
+        learnt.add(held[known])
     if learnt:
+        resolve(connection, institution_id, learnt, now_ms)
         institutions.campus_changed(connection, institution_id)
-    return learnt
+    return len(learnt)
 
 
 def owner_at(assignments: Iterable[tuple[int, int | None, int]], at_ms: int) -> int | None:

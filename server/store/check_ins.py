@@ -124,6 +124,20 @@ _DUE = Prepared(
 )
 
 
+_SINCE = Prepared(
+    select(check_in_reading.c.check_in_id)
+    .where(
+        check_in_reading.c.institution_id == bindparam("institution"), check_in_reading.c.at_ms >= bindparam("since_ms")
+    )
+    .limit(1)
+)
+
+
+def any_since(connection: Connection, institution_id: int, since_ms: int) -> bool:
+    """Whether anybody checked in since then: where there is no residence nobody did."""
+    return _SINCE.first(connection, {"institution": institution_id, "since_ms": since_ms}) is not None
+
+
 def anything_due(connection: Connection) -> bool:
     """Whether there is anything to be judged."""
     return _DUE.first(connection) is not None

@@ -33,8 +33,6 @@ from server.store.schema_work import paper_register
 
 #: what is reported: the rest is in time, not due yet, or never due
 REPORTED = (deadlines.LATE, deadlines.OVERDUE, deadlines.UNMARKED)
-#: and what is shown besides: past its first deadline
-SHOWN = (deadlines.UNMARKED, deadlines.OVERDUE, deadlines.WARNED, deadlines.LATE)
 NO_DEPARTMENT = "No department"
 PAPER = "paper"
 CHUNK = 500

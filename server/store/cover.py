@@ -10,7 +10,7 @@ from sqlalchemy import Connection, exists, or_, select, update
 
 from server.errors import Refused, StoreError
 from server.scope import HEAD, LECTURER, Scope
-from server.store import derivations, hands, history, notes, sessions
+from server.store import campus, derivations, history, notes, sessions
 from server.store.parts import AWAY, COVER, TEACHES
 from server.store.schema import account, session_staff
 from server.store.schema_rights import account_role
@@ -150,7 +150,7 @@ def _tell(connection: Connection, scope: Scope, found: Any, body: dict[str, Any]
         now_ms=now_ms,
     )
     derivations.touch(connection, [found.id])
-    hands.add_audit(connection, scope, "register.cover", f"session/{found.id}", now_ms)
+    campus.write_down(connection, scope, "register.cover", f"session/{found.id}", now_ms)
 
 
 def _staff(connection: Connection, session_id: int) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
-from server.store import history, upsert
+from server.store import history, swipes, upsert
 from server.store.prepared import Prepared
 from server.store.schema import (
     credit,
@@ -56,10 +56,10 @@ _SESSIONS_OF = Prepared(
 )
 
 
-def sessions_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
-    """Rows (person, session, window, profile, from, to): every time in which one of them was on the list of a session
-    whose window touches [from, to]. Cancelled sessions are left out."""
-    return _SESSIONS_OF.all(connection, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms})
+def sessions_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[tuple]:
+    """Tuples (person, session, opens, starts, ends, closes, profile, from, to, class's from, to): every time in which one
+    of them was on the list of a session whose window touches [from, to]. Cancelled sessions are left out."""
+    return _SESSIONS_OF.tuples(connection, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms})
 
 
 _ROOMS_OF = Prepared(
@@ -115,7 +115,9 @@ def at_rooms(connection: Connection, room_ids: Iterable[int], from_ms: int, to_m
 
 
 _TAPS_OF = Prepared(
-    select(reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, swipe.c.boot_ms, journal.c.journal)
+    select(
+        reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, swipe.c.boot_ms, journal.c.journal
+    )
     .join(swipe, swipe.c.id == reading.c.swipe_id)
     .join(journal, journal.c.id == swipe.c.journal_id)
     .where(reading.c.person_id.in_(_PERSONS), reading.c.at_ms >= _FROM, reading.c.at_ms <= _TO)
@@ -129,6 +131,28 @@ def taps_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: 
     arrived.
     """
     rows = _TAPS_OF.all(connection, {"persons": person_ids, "from_ms": from_ms, "to_ms": to_ms})
+    return sorted(rows, key=lambda row: (row.at_ms, row.reader_id, row.journal, row.seq))
+
+
+_WIDE_TAPS_OF = Prepared(
+    select(
+        reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, swipe.c.boot_ms, journal.c.journal
+    )
+    .join(swipe, swipe.c.id == reading.c.swipe_id)
+    .join(journal, journal.c.id == swipe.c.journal_id)
+    .where(
+        reading.c.person_id.in_(_PERSONS),
+        reading.c.at_ms >= _FROM,
+        reading.c.at_ms <= _TO,
+        reading.c.uncertainty_ms > bindparam("over_ms"),
+    )
+)
+
+
+def wide_taps_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int, over_ms: int) -> list[Any]:
+    """As `taps_of`, only those more unsure than over_ms, which may lie in [from, to] wherever they were placed."""
+    reach = {"from_ms": from_ms - swipes.UNSURE_MAX_MS, "to_ms": to_ms + swipes.UNSURE_MAX_MS}
+    rows = _WIDE_TAPS_OF.all(connection, {"persons": person_ids, "over_ms": over_ms, **reach})
     return sorted(rows, key=lambda row: (row.at_ms, row.reader_id, row.journal, row.seq))
 
 

@@ -10,10 +10,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from server.scope import Scope
 from server.store import alarms, journals, quarantines, readers
-from server.store.schema import reader, reader_state, room, session, session_room
-
-#: without a word from a reader for longer, its state is not believed
-SILENT_MS = 5 * 60_000
+from server.store.schema import reader_state, room, session, session_room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +124,3 @@ def _light(state: Any, title: str | None) -> str:
     if state is None or state.clock in (None, "none") or state.roster_ms is None:
         return "breathing"
     return "blue" if title else "off"
-
-
-def names(connection: Connection, institution_id: int) -> dict[int, str]:
-    """reader id -> name."""
-    query = select(reader.c.id, reader.c.name).where(reader.c.institution_id == institution_id)
-    return dict(connection.execute(query).all())

@@ -205,12 +205,10 @@ def probe(engine: Engine) -> None:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection for one consistent read; nothing written on it is kept."""
+    # Closed in the middle of its transaction it is rolled back.
     with translated(), engine.connect() as connection:
         _begin(connection, write=False)
-        try:
-            yield connection
-        finally:
-            _end(connection, commit=False)
+        yield connection
 
 
 @contextmanager
@@ -240,6 +238,20 @@ def writing(engine: Engine) -> Iterator[Connection]:
         writes(engine).failed = None
     if failed is not None:
         _failed(engine, failed)
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """A part of a transaction: where it fails it is undone by itself, and the rest may go on."""
+    send(connection, "SAVEPOINT part")
+    try:
+        yield
+    except Exception:
+        # Where not even this can be done the rest cannot go on either: its next statement says so.
+        with suppress(DBAPIError):
+            send(connection, "ROLLBACK TO SAVEPOINT part")
+        raise
+    send(connection, "RELEASE SAVEPOINT part")
 
 
 def _failed(engine: Engine, error: Unwritable) -> None:

@@ -48,7 +48,11 @@ def _closed(stated: ColumnElement[bool]) -> Prepared:
 
 _STATED = register.c.evidence == bindparam("state")
 #: by whether the state is pending: then there may be no register yet
-_CLOSED = {False: _closed(_STATED), True: _closed(or_(register.c.session_id.is_(None), _STATED))}
+_CLOSED = {
+    False: _closed(_STATED),
+    # A session that was moved after its register was released has been held since, or will be.
+    True: _closed(or_(register.c.session_id.is_(None), _STATED, register.c.settled_ms <= session.c.closes_ms)),
+}
 
 
 def closed(

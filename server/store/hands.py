@@ -153,19 +153,6 @@ def record(
     )
 
 
-def add_audit(connection: Connection, scope: Scope, action: str, subject: str, now_ms: int) -> None:
-    """Say in the audit who did what."""
-    connection.execute(
-        audit.insert().values(
-            institution_id=scope.institution_id,
-            at_ms=now_ms,
-            account_id=scope.account_id,
-            action=action,
-            subject=subject,
-        )
-    )
-
-
 def _held(connection: Connection, session_id: int, wanted: list[Wanted]) -> dict[int, Any]:
     rows = derivations.marks_of(connection, [session_id], [one.person_id for one in wanted])
     return {person_id: row for (_, person_id), row in rows.items()}

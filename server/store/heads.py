@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from server.store import journals, upsert
 from server.store.prepared import Prepared
@@ -51,9 +51,9 @@ _ADD_HEAD = Prepared(
 
 
 _OPEN = Prepared(
-    select(*(head.c[name] for name in ("id", "reader_id", "journals", "wall_ms", "uncertainty_ms", "clock"))).where(
-        head.c.reader_id.in_(bindparam("ids", expanding=True)), head.c.held_ms.is_(None)
-    )
+    select(
+        *(head.c[name] for name in ("id", "reader_id", "journals", "wall_ms", "uncertainty_ms", "clock", "received_ms"))
+    ).where(head.c.reader_id.in_(bindparam("ids", expanding=True)), head.c.held_ms.is_(None))
 )
 _COVERED = Prepared(
     update(head).where(head.c.id.in_(bindparam("ids", expanding=True))).values(held_ms=bindparam("now_ms"))
@@ -62,45 +62,88 @@ _COVERED = Prepared(
 
 def settle(
     connection: Connection, reader_ids: Iterable[int], held: Mapping[tuple[int, str], journals.Journal], now_ms: int
-) -> None:
+) -> set[tuple[int, str]]:
     """Look which heads of these readers are covered now, and move `known_until_ms` of their doors.
 
-    A door is known up to T when the store holds everything up to a head stated at or after T. Only the journals that
-    an open head names are looked at: a reader has had one for each time it was started. held: (reader id, journal) ->
-    journals of which it is known already; while a backlog drains they tell that most heads are not covered yet.
+    A door is known up to T when the store holds everything up to a head stated at or after T: everything that any head
+    named before then, also of journals that the reader does not name any more, as its storage was destroyed. No head
+    tells of a time after its own arrival. Only the journals that an open head names are looked at: a reader has had one
+    for each time it was started. held: (reader id, journal) -> journals of which it is known already; while a backlog
+    drains they tell that most heads are not covered yet.
+
+    Returns (reader id, journal) where a reader does not name a journal any more of which it once stated what is missing
+    here.
     """
     wanted = sorted(set(reader_ids))
     if not wanted:
-        return
+        return set()
     behind = {(one.reader_id, one.journal): one.up_to for one in held.values()}
-    waiting = [row for row in _OPEN.all(connection, {"ids": wanted}) if not _is_refuted(row, behind)]
+    rows = _OPEN.all(connection, {"ids": wanted})
+    waiting = [row for row in rows if not _is_refuted(row, behind)]
     if not waiting:
-        return
+        return set()
     named = {part.partition(":")[0] for row in waiting for part in filter(None, row.journals.split(","))}
     up_to = journals.held_of(connection, {row.reader_id for row in waiting}, named)
     covered = [row for row in waiting if is_covered(row.journals, up_to.get(row.reader_id, {}))]
     for start in range(0, len(covered), 500):
         ids = [row.id for row in covered[start : start + 500]]
         _COVERED.run(connection, {"ids": ids, "now_ms": now_ms})
+    done = {row.id for row in covered}
+    missing: dict[int, list[Any]] = {}
+    for row in rows:
+        if row.id not in done and _is_timed(row):
+            missing.setdefault(row.reader_id, []).append(row)
+    first = {one: min(_sure(row) for row in mine) for one, mine in missing.items()}
     known: dict[int, int] = {}
+    gone: set[tuple[int, str]] = set()
     for row in covered:
-        if row.clock != "none" and row.wall_ms is not None:
-            sure_ms = row.wall_ms - (row.uncertainty_ms or 0)
+        if not _is_timed(row):
+            continue
+        sure_ms = min(_sure(row), row.received_ms)
+        if first.get(row.reader_id, sure_ms + 1) <= sure_ms:
+            before = [one for one in missing[row.reader_id] if _sure(one) <= sure_ms]
+            gone |= {(row.reader_id, name) for one in before for name in _named(one) - _named(row)}
+        else:
             known[row.reader_id] = max(sure_ms, known.get(row.reader_id, sure_ms))
     if known:
         # What was known stays known: a look at all of a reader's heads would be one at a year of them.
-        rows = [{"one": reader_id, "until": until_ms} for reader_id, until_ms in sorted(known.items())]
-        _KNOWN.each(connection, rows)
+        moved = [{"one": one, "until": until_ms, "now_ms": now_ms} for one, until_ms in sorted(known.items())]
+        _KNOWN.each(connection, moved)
+    return {key for key in gone if is_behind(connection, *key)} if gone else set()
 
 
 _KNOWN = Prepared(
     update(reader_state)
     .where(
         reader_state.c.reader_id == bindparam("one"),
-        or_(reader_state.c.known_until_ms.is_(None), reader_state.c.known_until_ms < bindparam("until")),
+        or_(
+            reader_state.c.known_until_ms.is_(None),
+            reader_state.c.known_until_ms < bindparam("until"),
+            # The store's own clock was ahead when that was noted.
+            reader_state.c.known_until_ms > bindparam("now_ms"),
+        ),
     )
     .values(known_until_ms=bindparam("until"))
 )
+
+
+def is_behind(connection: Connection, reader_id: int, name: str) -> bool:
+    """Whether some of what was stated of a journal is missing here."""
+    one = journals.known(connection, reader_id, name)
+    return one is not None and one.head > one.up_to
+
+
+def _is_timed(row: Any) -> bool:
+    return row.clock != "none" and row.wall_ms is not None
+
+
+def _sure(row: Any) -> int:
+    """The earliest time at which it may have been stated."""
+    return row.wall_ms - (row.uncertainty_ms or 0)
+
+
+def _named(row: Any) -> set[str]:
+    return {part.partition(":")[0] for part in filter(None, row.journals.split(","))}
 
 
 def _is_refuted(row: Any, up_to: Mapping[tuple[int, str], int]) -> bool:
@@ -125,9 +168,14 @@ class Stated:
     wall_ms: int
     boot_ms: int
     able: str
+    #: how wrong wall_ms may be, either way
+    unsure_ms: int = 0
+    #: every journal and its head, `id:head` joined by commas
+    journals: str = ""
 
 
-_TIMED = select(head.c.wall_ms, head.c.boot_ms, head.c.able).where(
+_UNSURE = func.coalesce(head.c.uncertainty_ms, 0)
+_TIMED = select(head.c.wall_ms, head.c.boot_ms, head.c.able, _UNSURE.label("unsure_ms"), head.c.journals).where(
     head.c.reader_id == bindparam("reader"), head.c.wall_ms.is_not(None), head.c.clock != "none"
 )
 _FROM, _TO = bindparam("from_ms"), bindparam("to_ms")
@@ -135,14 +183,22 @@ _STATED = (
     Prepared(_TIMED.where(head.c.wall_ms < _FROM).order_by(head.c.wall_ms.desc()).limit(1)),
     Prepared(_TIMED.where(head.c.wall_ms >= _FROM, head.c.wall_ms <= _TO)),
     Prepared(_TIMED.where(head.c.wall_ms > _TO).order_by(head.c.wall_ms).limit(1)),
+    # The first after it may have been stated before its end.
+    Prepared(_TIMED.where(head.c.wall_ms > _TO, head.c.wall_ms - _UNSURE >= _TO).order_by(head.c.wall_ms).limit(1)),
 )
 
 
 def stated(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[Stated]:
     """The reader's timed heads that say something about [from, to]: those inside, the last before, the first after."""
     values = {"reader": reader_id, "from_ms": from_ms, "to_ms": to_ms}
-    rows = [row for query in _STATED for row in query.all(connection, values)]
+    rows = {tuple(row): row for query in _STATED for row in query.all(connection, values)}.values()
     return [
-        Stated(wall_ms=row.wall_ms, boot_ms=row.boot_ms, able=row.able)
+        Stated(
+            wall_ms=row.wall_ms,
+            boot_ms=row.boot_ms,
+            able=row.able,
+            unsure_ms=row.unsure_ms,
+            journals=row.journals,
+        )
         for row in sorted(rows, key=lambda row: (row.wall_ms, row.boot_ms))
     ]

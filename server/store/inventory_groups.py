@@ -65,7 +65,8 @@ GROUPS: Mapping[str, Group] = {
         why="So that you hear of cancelled classes and decisions, and it can be shown that you were told.",
         basis=TO_SAY,
         seen_by="You and whoever wrote it.",
-        keep="Texts by the retention rule messages, addresses by the rule mails; sooner when you are erased.",
+        keep="Texts by the retention rule messages, addresses by the rule mails, letters in the outbox folder by the rule "
+        "outbox-letters; sooner when you are erased.",
     ),
     SIGN_IN: Group(
         title="Your account",
@@ -80,7 +81,8 @@ GROUPS: Mapping[str, Group] = {
         basis=TO_SAY,
         seen_by="You; staff of your house; the registry, auditors and administrators.",
         keep="Where a check-in was (a square of about one kilometre) by the rule check-in-cells, card tokens in it by the "
-        "rule check-in-tokens, hand-over notes by the rule duty-notes. Your precise place is never kept.",
+        "rule check-in-tokens; what staff wrote by the rules duty-notes, evening-notes, leave-notes and flag-notes. Your "
+        "precise place is never kept.",
     ),
     FINGER: Group(
         title="Your fingerprint",
@@ -111,6 +113,7 @@ GROUPS: Mapping[str, Group] = {
         why="So that readers, gateways and imports work and faults are seen.",
         basis=TO_SAY,
         seen_by="Technicians and administrators.",
-        keep="Reports of old imports by the rule old-imports; what could not be believed until it is looked at.",
+        keep="Reports of imports by the rules old-imports and import-reports; what could not be believed by the rule "
+        "quarantine.",
     ),
 }

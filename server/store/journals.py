@@ -271,6 +271,22 @@ def declare_lost(
     save(connection, [held])
 
 
+_LOST_OF = Prepared(
+    select(lost_range, journal.c.reader_id, journal.c.journal)
+    .join(journal, journal.c.id == lost_range.c.journal_id)
+    .where(journal.c.reader_id.in_(bindparam("ids", expanding=True)))
+    .order_by(lost_range.c.id)
+)
+
+
+def lost_of(connection: Connection, reader_ids: Iterable[int]) -> dict[int, list[Any]]:
+    """reader id -> rows of `lost_range`, with the journal's name: what was declared lost of these readers."""
+    found: dict[int, list[Any]] = {}
+    for row in _LOST_OF.all(connection, {"ids": sorted(set(reader_ids))}):
+        found.setdefault(row.reader_id, []).append(row)
+    return found
+
+
 _SAVE = Prepared(
     update(journal).where(journal.c.id == bindparam("one")).values({name: bindparam(f"new_{name}") for name in CHANGED})
 )

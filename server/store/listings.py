@@ -51,7 +51,7 @@ def swipes(
     reader_name: str | None = None,
     from_ms: int | None = None,
     to_ms: int | None = None,
-    person: str | None = None,
+    person_id: int | None = None,
     session_id: int | None = None,
     verdict: str | None = None,
     differs: bool | None = None,
@@ -109,15 +109,8 @@ def swipes(
         query = query.where(reading.c.verdict == verdict)
     if differs is not None:
         query = query.where(reading.c.differs.is_(differs))
-    if person is not None:
-        query = query.where(
-            reading.c.person_id.in_(
-                select(person_external_id.c.person_id).where(
-                    person_external_id.c.institution_id == scope.institution_id,
-                    person_external_id.c.external_id == person,
-                )
-            )
-        )
+    if person_id is not None:
+        query = query.where(reading.c.person_id == person_id)
     rows = connection.execute(query).all()
     persons = {row.person_id for row in rows if row.person_id is not None}
     names = dict(

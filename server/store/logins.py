@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, bindparam, or_, select, update
 
 from server.csrf import Token
 from server.errors import NotSignedIn, Refused, StoreError, Unwritable
-from server.scope import ADMIN, INSTITUTION, ROLES, TECHNICIAN, Grant, Scope
+from server.scope import ADMIN, INSTITUTION, TECHNICIAN, Grant, Scope
 from server.store import rights
 from server.store.engine import reading, writing
 from server.store.schema import account, api_token, gateway, login
@@ -73,14 +73,20 @@ def hash_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
+def hashed(hasher: PasswordHasher, password: str) -> str:
+    """The password's hash. Slow on purpose, so whoever calls holds no transaction. Raises StoreError(`password-short`)."""
+    if len(password) < PASSWORD_MIN:
+        raise StoreError("password-short", f"a password has at least {PASSWORD_MIN} characters")
+    return hasher.hash(password)
+
+
 def add_account(
     connection: Connection,
-    hasher: PasswordHasher,
     institution_id: int,
     *,
     login_name: str,
     shown_name: str,
-    password: str | None,
+    password_hash: str,
     role: str,
     person_id: int | None,
     now_ms: int,
@@ -88,14 +94,10 @@ def add_account(
     scope_id: int | None = None,
     by_account_id: int | None = None,
 ) -> int:
-    """Make an account with its first role. password None: none is right, it signs in through a provider.
+    """Make an account with its first role. password_hash: of `hashed`; '': none is right, it signs in through a provider.
 
-    Raises StoreError(`password-short`, `role`, `role-scope`), Refused(`login-exists`).
+    Raises StoreError(`role`, `role-scope`), Refused(`login-exists`).
     """
-    if password is not None and len(password) < PASSWORD_MIN:
-        raise StoreError("password-short", f"a password has at least {PASSWORD_MIN} characters")
-    if role not in ROLES:
-        raise StoreError("role", f"a role is one of {', '.join(ROLES)}")
     if connection.execute(select(account.c.id).where(account.c.login == login_name)).first() is not None:
         raise Refused("login-exists", f"there is an account {login_name} already: choose another login")
     made = connection.execute(
@@ -104,7 +106,7 @@ def add_account(
             person_id=person_id,
             login=login_name,
             shown_name=shown_name,
-            password_hash="" if password is None else hasher.hash(password),
+            password_hash=password_hash,
             role=role,
             created_ms=now_ms,
         )

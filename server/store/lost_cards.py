@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, or_, select
 
 from server.scope import Scope
-from server.store import cards, messages, people
-from server.store.schema import audit, card_assignment, person, placement, reader, reader_state
+from server.store import campus, cards, messages, people
+from server.store.schema import card_assignment, person, placement, reader, reader_state
 
 #: a reader says something each minute; after this it counts as not heard
 QUIET_MS = 150_000
@@ -51,15 +51,7 @@ def stop(connection: Connection, scope: Scope, person_id: int, *, now_ms: int) -
     for card_id in working:
         cards.end(connection, scope.institution_id, card_id, now_ms, "lost")
     if working:
-        connection.execute(
-            audit.insert().values(
-                institution_id=scope.institution_id,
-                at_ms=now_ms,
-                account_id=scope.account_id,
-                action="card.lost",
-                subject=f"person/{person_id}",
-            )
-        )
+        campus.write_down(connection, scope, "card.lost", f"person/{person_id}", now_ms)
         messages.write(
             connection,
             scope,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, and_, case, func, or_, select, update
 
 from server.store.notices import Letter
 from server.store.schema_work import mail, message
 
-WAITING, SENT, FAILED = "waiting", "sent", "failed"
+WAITING, SENT, FAILED = STATES = ("waiting", "sent", "failed")
 #: nobody else tries a mail within this after a try began; a try never takes so long
 LEASE_MS = 10 * 60_000
 ERASED = "erased"
@@ -148,6 +148,26 @@ def counts(connection: Connection) -> dict[tuple[str, str], int]:
     code = func.coalesce(mail.c.code, "")
     query = select(mail.c.state, code.label("code"), func.count().label("mails")).group_by(mail.c.state, code)
     return {(row.state, row.code): row.mails for row in connection.execute(query)}
+
+
+def by_institution(connection: Connection) -> dict[tuple[int, str], int]:
+    """(institution id, state) -> messages: by SMTP or as files of the outbox, one that was erased before it went is
+    counted nowhere."""
+    state = case(
+        (message.c.sent_ms.is_not(None), SENT), (message.c.failed_why.is_not(None), FAILED), else_=WAITING
+    ).label("state")
+    query = (
+        select(message.c.institution_id, state, func.count().label("mails"))
+        .where(or_(message.c.erased_ms.is_(None), message.c.sent_ms.is_not(None)))
+        .group_by(message.c.institution_id, state)
+    )
+    return {(row.institution_id, row.state): row.mails for row in connection.execute(query)}
+
+
+def oldest_waiting(connection: Connection) -> int | None:
+    """When the oldest message that waits was written; None: none waits."""
+    waits = (message.c.sent_ms.is_(None), message.c.failed_why.is_(None), message.c.erased_ms.is_(None))
+    return connection.execute(select(func.min(message.c.created_ms)).where(*waits)).scalar()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, and_, or_, select, update
 
 from server.errors import Refused
 from server.scope import Scope
-from server.store import sessions, upsert
-from server.store.schema import account, audit, register, session
+from server.store import campus, sessions, upsert
+from server.store.schema import account, register, session
 from server.store.schema_work import paper_register
 
 #: what a timetable calls teaching away from the college
@@ -51,7 +51,7 @@ def say(connection: Connection, scope: Scope, session_id: int, *, now_ms: int) -
         },
     )
     if made.rowcount == 1:
-        _note(connection, scope, "paper.said", session_id, now_ms)
+        campus.write_down(connection, scope, "paper.said", f"session/{session_id}", now_ms)
     return made.rowcount == 1
 
 
@@ -71,7 +71,7 @@ def transferred(connection: Connection, scope: Scope, session_id: int, *, now_ms
         .where(paper_register.c.session_id == session_id)
         .values(transferred_ms=now_ms, transferred_by_account_id=scope.account_id)
     )
-    _note(connection, scope, "paper.transferred", session_id, now_ms)
+    campus.write_down(connection, scope, "paper.transferred", f"session/{session_id}", now_ms)
     return True
 
 
@@ -88,7 +88,7 @@ def destroyed(connection: Connection, scope: Scope, session_id: int, *, now_ms: 
         .where(paper_register.c.session_id == session_id)
         .values(destroyed_ms=now_ms, destroyed_by_account_id=scope.account_id)
     )
-    _note(connection, scope, "paper.destroyed", session_id, now_ms)
+    campus.write_down(connection, scope, "paper.destroyed", f"session/{session_id}", now_ms)
     return True
 
 
@@ -111,12 +111,6 @@ def listed(connection: Connection, scope: Scope, since_ms: int, now_ms: int, lim
         ),
         limit,
     )
-
-
-def one(connection: Connection, scope: Scope, session_id: int) -> Paper:
-    """One session's. Raises NotFound(`session`)."""
-    sessions.need(connection, scope, session_id, "register.mark")
-    return _read(connection, session.c.id == session_id, 1)[0]
 
 
 def _read(connection: Connection, where: Any, limit: int) -> list[Paper]:
@@ -142,15 +136,3 @@ def _read(connection: Connection, where: Any, limit: int) -> list[Paper]:
         .limit(limit)
     )
     return [Paper(**row._mapping) for row in connection.execute(query)]
-
-
-def _note(connection: Connection, scope: Scope, action: str, session_id: int, now_ms: int) -> None:
-    connection.execute(
-        audit.insert().values(
-            institution_id=scope.institution_id,
-            at_ms=now_ms,
-            account_id=scope.account_id,
-            action=action,
-            subject=f"session/{session_id}",
-        )
-    )

@@ -133,7 +133,7 @@ class _Erasing:
         self.done.kept += [
             "Marks and the history of registers stay as proof, under a number that names nobody.",
             "Taps and check-ins stay without their card, consents with the digest of their words.",
-            "Copies in backups go when those backups are thrown away; letters in an outbox folder by hand.",
+            "Copies in backups go when those backups are thrown away; letters in the outbox folder within a minute.",
         ]
         return self.done
 

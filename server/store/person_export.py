@@ -20,6 +20,7 @@ from server.store.inventory import BYTES, ID, TEXT, TOKEN, WITHHELD, Kept, Me
 from server.store.inventory_all import EVERY
 from server.store.inventory_groups import GROUPS
 from server.store.schema import account, audit, note, person_name, session
+from server.store.schema_residence import house
 from server.store.schema_work import attachment, history, message
 
 ACT = "person.export"
@@ -55,6 +56,8 @@ def stream(engine: Engine, institution_id: int, person_id: int, now_ms: int) -> 
         yield from _joined(made.did())
         yield '},\n"sessions": ['
         yield from _joined(made.sessions())
+        yield '],\n"houses": ['
+        yield from _joined(made.houses())
         yield "]}\n"
 
 
@@ -80,6 +83,7 @@ class _Export:
         self.me = Me(person_id, institution_id)
         self._accounts = set(connection.execute(self.me.accounts).scalars())
         self._sessions: set[int] = set()
+        self._houses: set[int] = set()
         self._others = self._names()
 
     def _names(self) -> list[str]:
@@ -136,6 +140,8 @@ class _Export:
                 found[name] = value
                 if what == ID and name == "session_id":
                     self._sessions.add(value)
+                if what == ID and name == "house_id":
+                    self._houses.add(value)
         if kept.table in (note, message, attachment) and row["erased_ms"] is not None:
             found["text" if "text" in found else "file_name"] = notes.ERASED
         if kept.table is audit:
@@ -177,6 +183,12 @@ class _Export:
             query = select(session.c.id, session.c.title, session.c.starts_ms, session.c.ends_ms)
             for row in self._connection.execute(query.where(session.c.id.in_(wanted[start : start + AT_ONCE]))):
                 yield {**row._mapping, "title": self.without_names(row.title)}
+
+    def houses(self) -> Iterator[dict[str, Any]]:
+        """The residence's houses that rows named."""
+        query = select(house.c.id, house.c.code, house.c.name).where(house.c.id.in_(sorted(self._houses)))
+        for row in self._connection.execute(query.order_by(house.c.id)):
+            yield dict(row._mapping)
 
 
 def _facts(mark: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,10 @@ Transactions, errors and events stay SQLAlchemy's. Where somebody listens to the
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Boolean, Connection, Executable
@@ -25,6 +27,8 @@ from sqlalchemy.types import TupleType
 
 #: a list as SQLAlchemy's compiler leaves it for later
 _LIST = re.compile(r"(NOT )?IN \(__\[POSTCOMPILE_(\w+)\]\)")
+#: a tuple of columns that is compared with one
+_TUPLES = re.compile(r"\(([\w.]+(?:, [\w.]+)+)\) IN \(__\[POSTCOMPILE_(\w+)\]\)")
 _VALUES = re.compile(r" VALUES \(.*?\)(?= ON CONFLICT | RETURNING |$)", re.DOTALL)
 _PLACE = re.compile(r"%\((\w+)\)s")
 _NAMED = sqlite_dialect(paramstyle="named")
@@ -55,6 +59,10 @@ class Prepared:
         """Every row, as a named tuple of its columns."""
         return self._for(connection).rows(connection, values)
 
+    def tuples(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> list[tuple]:
+        """Every row as it comes, without names: for thousands of them, of columns that hold no truths."""
+        return self._for(connection).tuples(connection, values)
+
     def first(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> Any:
         """The first row, or None."""
         found = self._for(connection).rows(connection, values)
@@ -83,7 +91,7 @@ class Prepared:
         return self._for(connection).added(connection, rows) if rows else []
 
 
-class _Compiled:
+class _Compiled(ABC):
     """A statement's text for one database, and how it is sent there."""
 
     def __init__(self, statement: Any, columns: tuple[str, ...], dialect: Any) -> None:
@@ -97,16 +105,21 @@ class _Compiled:
         self.fixed = {name: bind.value for name, bind in made.binds.items() if not bind.required and "%" not in name}
         self.lists: dict[str, Any] = {name: bind.type for name, bind in made.binds.items() if bind.expanding}
         shown = made._result_columns
-        self._row: Any = namedtuple("Row", [one.keyname for one in shown])._make if shown else None
+        # Past `_make`, which counts the columns of each row: they are the statement's own.
+        self._row: Any = partial(tuple.__new__, namedtuple("Row", [one.keyname for one in shown])) if shown else None
         # Of the types that the schema has, SQLite alone returns one as another: truth as a number.
         self._truths = [at for at, one in enumerate(shown) if isinstance(one.type, Boolean)]
 
+    @abstractmethod
     def bound(self, values: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         """The text and its parameters."""
-        raise NotImplementedError
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
         return self.named(self._sent(connection, *self.bound(values)).fetchall())
+
+    def tuples(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple]:
+        assert not self._truths
+        return self._sent(connection, *self.bound(values)).fetchall()
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
         self._sent(connection, *self.bound(values))
@@ -114,8 +127,9 @@ class _Compiled:
     def each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         self._sent(connection, self.text, [{**self.fixed, **row} for row in rows] if self.fixed else list(rows))
 
+    @abstractmethod
     def added(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        raise NotImplementedError
+        """What an INSERT of these returns of those that were inserted."""
 
     def _sent(self, connection: Connection, text: str, given: Any, *, heard: bool = True) -> Any:
         return send(connection, text, given, changes=self.changes, heard=heard)
@@ -172,7 +186,14 @@ class _Sqlite(_Compiled):
                 listed = ", ".join(many)
             return f"{found[1] or ''}IN ({listed})"
 
-        return _LIST.sub(spell, self.text), list(places.values())
+        def either(found: re.Match) -> str:
+            # With more than one tuple to compare SQLite would read the whole table, whatever index there is.
+            columns, many = found[1].split(", "), [f":{place}" for place in places[found[2]]]
+            rows = [many[at : at + len(columns)] for at in range(0, len(many), len(columns))]
+            said = [" AND ".join(map(" = ".join, zip(columns, row, strict=True))) for row in rows]
+            return f"({' OR '.join(said) or '1 = 0'})"
+
+        return _LIST.sub(spell, _TUPLES.sub(either, self.text)), list(places.values())
 
     def added(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         # One by one, and known again: a text for each number of rows would be parsed each time.
@@ -252,7 +273,7 @@ def send(connection: Connection, text: str, given: Any = (), *, changes: bool = 
         return connection.exec_driver_sql(text, given)
     many = type(given) is list
     dialect: Any = connection.dialect
-    raw: Any = connection.connection.driver_connection
+    raw: Any = connection.connection.dbapi_connection
     cursor = raw.cursor()
     try:
         if heard and dialect._has_events:

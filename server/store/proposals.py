@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from server.errors import NotFound, Refused
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import derivations, hands, history, sessions
+from server.store import campus, derivations, hands, history, sessions
 from server.store.schema import proposal
 
 
@@ -43,7 +43,7 @@ def refuse(connection: Connection, scope: Scope, proposal_id: int, *, now_ms: in
     )
     derivations.close_proposals(connection, [row.id], "refused", now_ms)
     derivations.touch(connection, [row.session_id])
-    hands.add_audit(connection, scope, "proposal.refuse", f"session/{row.session_id}/person/{row.person_id}", now_ms)
+    campus.write_down(connection, scope, "proposal.refuse", f"session/{row.session_id}/person/{row.person_id}", now_ms)
 
 
 def _open(connection: Connection, scope: Scope, proposal_id: int) -> Any:

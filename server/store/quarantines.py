@@ -79,6 +79,8 @@ def of_unknown(connection: Connection, reader_name: str) -> list[Any]:
             quarantine.c.kind == "record",
             quarantine.c.reader_name == reader_name,
             quarantine.c.closed_ms.is_(None),
+            # What the retention rule emptied cannot be looked at any more.
+            quarantine.c.content != b"",
         )
         .order_by(quarantine.c.id)
     )

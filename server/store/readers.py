@@ -87,10 +87,34 @@ def keys(connection: Connection, ring: KeyRing, readers: Iterable[Reader]) -> di
     }
 
 
-def newest_key(connection: Connection, ring: KeyRing, found: Reader) -> Key:
-    """The key that the store MACs with for this reader: its newest."""
-    every = keys(connection, ring, [found])
-    return max(every.values(), key=lambda key: key.id)
+_WITH_KEYS = Prepared(
+    select(
+        *(reader.c.id, reader.c.institution_id, reader.c.name, site.c.name.label("site"), reader.c.ended_ms),
+        *(reader_key.c.id.label("row_id"), reader_key.c.key_id, reader_key.c.secret),
+    )
+    .join(site, site.c.id == reader.c.site_id)
+    .outerjoin(reader_key, reader_key.c.reader_id == reader.c.id)
+    .where(reader.c.name.in_(bindparam("names", expanding=True)))
+)
+
+
+def with_keys(
+    connection: Connection, ring: KeyRing, names: Iterable[str]
+) -> tuple[dict[str, Reader], dict[tuple[int, int], Key]]:
+    """`by_name` and `keys` of these at once: every delivery asks for both."""
+    wanted = sorted({name for name in names if is_name(name)})
+    found: dict[str, Reader] = {}
+    held: dict[tuple[int, int], Key] = {}
+    for reader_id, institution_id, name, site_name, ended_ms, row_id, key_id, secret in (
+        _WITH_KEYS.tuples(connection, {"names": wanted}) if wanted else ()
+    ):
+        if name not in found:
+            found[name] = Reader(
+                id=reader_id, institution_id=institution_id, name=name, site=site_name, ended_ms=ended_ms
+            )
+        if row_id is not None:
+            held[reader_id, key_id] = ring.key(row_id, name, key_id, secret)
+    return found, held
 
 
 def add(

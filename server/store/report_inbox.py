@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from server.errors import NotFound
 from server.scope import Scope
-from server.store import derivations, hands, history, notes, sessions
+from server.store import campus, derivations, history, notes, sessions
 from server.store.schema import account, note, session
 from server.store.schema_work import register_report
 
@@ -96,5 +96,5 @@ def close(connection: Connection, scope: Scope, report_id: int, now_ms: int) -> 
             by_account_id=scope.account_id,
             now_ms=now_ms,
         )
-        hands.add_audit(connection, scope, "report.close", f"report/{report_id}", now_ms)
+        campus.write_down(connection, scope, "report.close", f"report/{report_id}", now_ms)
     return bool(done.rowcount)

@@ -22,7 +22,7 @@ from server.store import (
     request_terms,
     verifying,
 )
-from server.store.request_terms import BURSARY, CANCELLATION, MARKS, SUBMISSION, TRANSFER, Situation
+from server.store.request_terms import BURSARY, CANCELLATION, MARKS, RESTORATION, SUBMISSION, TRANSFER, Situation
 from server.store.schema import correction
 
 #: what an entry of the history is called
@@ -31,16 +31,15 @@ BURSARY_GRANTED, LIST_CHANGED = "bursary", "list"
 
 def apply_lines(connection: Connection, scope: Scope, profiles: Profiles, row: Any, now: Situation) -> None:
     """Apply every line of a request; the register is locked. Raises MarksRefused(`mark-changed`) where a mark is not the
-    one that held when it was asked, Refused(`session-cancelled`, `request-list`, `request-quota`)."""
+    one that held when it was asked, Refused(`session-cancelled`, `not-cancelled`, `request-list`, `request-quota`)."""
     lines = page_requests.lines(connection, row.id)
     request_quotas.lock(connection, now, row.kind, [line.person_id for line in lines])
     request_quotas.need_left(connection, now, row.kind, [line.person_id for line in lines])
     authority = f"request/{row.id}:{row.rule}"
-    if row.kind == CANCELLATION:
+    if row.kind in (CANCELLATION, RESTORATION):
+        work = cancellations.enact if row.kind == CANCELLATION else cancellations.reinstate
         note_id = row.reason_note_id
-        cancellations.enact(
-            connection, scope, profiles, row.session_id, note_id, authority=authority, now_ms=now.now_ms
-        )
+        work(connection, scope, profiles, row.session_id, note_id, authority=authority, now_ms=now.now_ms)
     elif row.kind == SUBMISSION:
         verifying.submit(connection, scope, row.session_id, authority=authority, now_ms=now.now_ms)
     elif row.kind == MARKS:
@@ -48,7 +47,7 @@ def apply_lines(connection: Connection, scope: Scope, profiles: Profiles, row: A
     elif row.kind == BURSARY:
         _bursary(connection, scope, row, now, lines)
     else:
-        _list(connection, scope, row, now, lines)
+        _list(connection, scope, profiles, row, now, lines)
 
 
 def _marks(
@@ -112,7 +111,9 @@ def _bursary(connection: Connection, scope: Scope, row: Any, now: Situation, lin
     )
 
 
-def _list(connection: Connection, scope: Scope, row: Any, now: Situation, lines: Sequence[Any]) -> None:
+def _list(
+    connection: Connection, scope: Scope, profiles: Profiles, row: Any, now: Situation, lines: Sequence[Any]
+) -> None:
     from_ms = request_terms.list_from_ms(now, row.created_ms)
     classes = request_terms.classes_of(connection, row.session_id)
     about = {"to_class": row.to_class_id} if row.to_class_id is not None else {}
@@ -133,6 +134,7 @@ def _list(connection: Connection, scope: Scope, row: Any, now: Situation, lines:
             campus_classes.enrol(
                 connection,
                 scope,
+                profiles,
                 line.person_id,
                 row.to_class_id,
                 role="student",

@@ -12,14 +12,14 @@ from sqlalchemy import Connection, select
 from server.errors import NotAllowed, NotFound, Refused, StoreError
 from server.policy.profile import Profile, Profiles
 from server.scope import Scope
-from server.store import attachments, derivations, holders, notes, page_requests, request_quotas, request_terms
+from server.store import attachments, campus, derivations, holders, notes, page_requests, request_quotas, request_terms
 from server.store.attachments import Ready
-from server.store.hands import add_audit
 from server.store.request_terms import (
     BURSARY,
     CANCELLATION,
     KINDS,
     MARKS,
+    RESTORATION,
     SUBMISSION,
     TRANSFER,
     WHOLE,
@@ -153,6 +153,8 @@ def _terms(connection: Connection, now: Situation, wish: Wish, lines: Sequence[L
         return request_terms.of_marks(connection, now, wanted, evidence=bool(wish.files))
     if wish.kind == CANCELLATION:
         return request_terms.of_cancellation(now)
+    if wish.kind == RESTORATION:
+        return request_terms.of_restoration(now)
     if wish.kind == SUBMISSION:
         return request_terms.of_submission(now)
     return request_terms.of_bursary(now) if wish.kind == BURSARY else request_terms.of_list(now, wish.kind)
@@ -286,7 +288,7 @@ def _write(
         copied=copied,
         **({"to_class": to_class_id} if to_class_id is not None else {}),
     )
-    add_audit(connection, scope, "request.make", f"request/{request_id}", now_ms)
+    campus.write_down(connection, scope, "request.make", f"request/{request_id}", now_ms)
     return request_id
 
 

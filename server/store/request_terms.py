@@ -22,18 +22,20 @@ from server.store import derivations, sessions, standing
 from server.store.schema import session_class
 from server.store.schema_work import walk_in
 
-MARKS, BURSARY, REMOVAL, TRANSFER, CANCELLATION, SUBMISSION = KINDS = (
+MARKS, BURSARY, REMOVAL, TRANSFER, CANCELLATION, RESTORATION, SUBMISSION = KINDS = (
     "marks",
     "bursary",
     "removal",
     "transfer",
     #: the class is cancelled, where that goes by request only (LOUGH-11 with LOUGH-32 to 34)
     "cancellation",
+    #: it takes place after all, where that goes by request only
+    "restoration",
     #: a programme's day is submitted after its deadline (DDU-6)
     "submission",
 )
 #: these are about the whole register: nobody is chosen
-WHOLE = (CANCELLATION, SUBMISSION)
+WHOLE = (CANCELLATION, RESTORATION, SUBMISSION)
 #: who takes learners off lists and puts them on others, and by which rule
 _LIST = TierRule(
     name="list",
@@ -253,7 +255,7 @@ def of_bursary(now: Situation) -> Terms:
             "bursary alone is granted from a month after the session on: until then ask for the mark. "
             f"The rule that applies now is {now.tier.cites}: {_small(now.tier.text)}",
         )
-    if not now.stands.roles & set(found.roles):
+    if not rules.may_ask_bursary(now.profile, _about(now, reason=True, evidence=True)).allowed:
         raise NotAllowed("request-tier", f"the rule that applies is {found.cites}: {_small(found.text)}")
     return Terms(tier=found.name, rule=found.cites, needs=found.needs | {"reason"}, copies=found.copies)
 
@@ -283,6 +285,33 @@ def of_cancellation(now: Situation) -> Terms:
     if not answer.by_request:
         raise NotAllowed("request-tier", _outside(now.tier, answer))
     return Terms(tier=now.tier.name, rule=now.tier.cites, needs=answer.needs | {"reason"}, copies=now.tier.copies)
+
+
+def restoring(now: Situation) -> allowed.Answer | None:
+    """Whether whoever asks may bring the cancelled class back, and how; None: it is not cancelled."""
+    found = now.session
+    if found.cancelled_ms is None:
+        return None
+    about = _about(now, reason=True, evidence=True)
+    by_person = found.cancelled_by_account_id is not None
+    return allowed.may_restore(now.profile, about, cancelled_ms=found.cancelled_ms, by_person=by_person)
+
+
+def of_restoration(now: Situation) -> Terms:
+    """The terms of a request to bring a cancelled class back: as for its cancellation at that age.
+
+    Raises Refused or NotAllowed(`request-tier`).
+    """
+    answer = restoring(now)
+    if answer is None:
+        raise Refused("request-tier", "the class is not cancelled: there is nothing to bring back")
+    if answer.allowed:
+        raise Refused("request-tier", "no request is needed: the cancellation may be taken back now, on its register")
+    if not answer.by_request:
+        raise NotAllowed("request-tier", _outside(now.tier, answer))
+    # Where marks may still be changed without asking there is no tier to ask by: the registers team decides.
+    name, copies = (RESTORATION, ()) if now.tier.direct else (now.tier.name, now.tier.copies)
+    return Terms(tier=name, rule=answer.cites, needs=answer.needs | {"reason"}, copies=copies)
 
 
 def is_late(now: Situation) -> bool:

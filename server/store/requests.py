@@ -18,9 +18,8 @@ from server.policy import requests as rules
 from server.policy.profile import Profiles
 from server.policy.tiers import Tier, people
 from server.scope import Scope
-from server.store import attachments, derivations, history, notes, page_requests, request_terms
+from server.store import attachments, campus, derivations, history, notes, page_requests, request_terms
 from server.store.attachments import Ready
-from server.store.hands import add_audit
 from server.store.request_apply import apply_lines
 from server.store.request_terms import Situation
 from server.store.schema import account
@@ -162,7 +161,7 @@ def _approve(connection: Connection, scope: Scope, row: Any, roles: Iterable[str
             )
         )
         tell(connection, scope, row.session_id, APPROVED, now_ms, request=row.id, role=role)
-        add_audit(connection, scope, "request.approve", f"request/{row.id}", now_ms)
+        campus.write_down(connection, scope, "request.approve", f"request/{row.id}", now_ms)
     return frozenset(there)
 
 
@@ -184,7 +183,7 @@ def _close(
     cited = {"note": notes.cited(connection, [note_id])[note_id]} if note_id is not None else {}
     kind = TAKEN_BACK if state == WITHDRAWN else DECIDED
     tell(connection, scope, row.session_id, kind, now_ms, request=row.id, state=state, **cited, **about)
-    add_audit(connection, scope, f"request.{state}", f"request/{row.id}", now_ms)
+    campus.write_down(connection, scope, f"request.{state}", f"request/{row.id}", now_ms)
     if state != WITHDRAWN:
         tell_asker(connection, scope, row, f"request-{state}", f"Your request was {state}", comment, now_ms)
 
@@ -238,7 +237,7 @@ def ask_for_evidence(
     connection.execute(update(change_request).where(change_request.c.id == row.id).values(evidence_asked_ms=now_ms))
     cited = notes.cited(connection, [note_id])[note_id]
     tell(connection, scope, row.session_id, EVIDENCE, now_ms, request=row.id, note=cited)
-    add_audit(connection, scope, "request.evidence", f"request/{row.id}", now_ms)
+    campus.write_down(connection, scope, "request.evidence", f"request/{row.id}", now_ms)
     tell_asker(connection, scope, row, "request-evidence", "Evidence is wanted for your request", comment, now_ms)
 
 
@@ -267,7 +266,7 @@ def add_files(
     if new:
         digests = [one.sha256 for one in new]
         tell(connection, scope, row.session_id, FILES, now_ms, request=row.id, files=digests)
-        add_audit(connection, scope, "request.files", f"request/{row.id}", now_ms)
+        campus.write_down(connection, scope, "request.files", f"request/{row.id}", now_ms)
 
 
 def tell(connection: Connection, scope: Scope, session_id: int, kind: str, now_ms: int, **body: Any) -> None:

@@ -101,9 +101,9 @@ def add_resident(
 ) -> int:
     """Somebody lives in a house from then on; where they lived before they do no more. Returns the residency's id.
 
-    Raises NotAllowed, NotFound(`house`, `person`), FieldRefused(`dates`).
+    Raises NotAllowed, NotFound(`house`, `person`), FieldRefused(`dates`), Refused(`house-ended`).
     """
-    _house(connection, scope, house_id)
+    _open_house(connection, scope, house_id)
     _person(connection, scope, person_id)
     _dates(from_ms, to_ms)
     campus.begin(connection, scope)
@@ -184,9 +184,9 @@ def add_duty(
 ) -> int:
     """Somebody is on duty in a house from then on: their card witnesses and enrols there. Returns the duty's id.
 
-    Raises NotAllowed, NotFound(`house`, `person`), FieldRefused(`dates`).
+    Raises NotAllowed, NotFound(`house`, `person`), FieldRefused(`dates`), Refused(`house-ended`).
     """
-    _house(connection, scope, house_id)
+    _open_house(connection, scope, house_id)
     _person(connection, scope, person_id)
     _dates(from_ms, to_ms)
     made = connection.execute(
@@ -246,9 +246,9 @@ def place_kiosk(
 ) -> int:
     """This reader serves this house as a kiosk from then on: it gets a residents list. Returns the placement's id.
 
-    Raises NotAllowed, NotFound(`house`, `reader`), FieldRefused(`place`, `capacity`).
+    Raises NotAllowed, NotFound(`house`, `reader`), FieldRefused(`place`, `capacity`), Refused(`house-ended`).
     """
-    _house(connection, scope, house_id)
+    _open_house(connection, scope, house_id)
     known = connection.execute(
         select(reader.c.id).where(reader.c.id == reader_id, reader.c.institution_id == scope.institution_id)
     ).scalar()
@@ -344,6 +344,14 @@ def _later(connection: Connection, at_ms: int, column: Any) -> Any:
 def _house(connection: Connection, scope: Scope, house_id: int) -> int:
     campus.need_whole(scope, MANAGE)
     return residence_reach.need_house(connection, scope, house_id, MANAGE)
+
+
+def _open_house(connection: Connection, scope: Scope, house_id: int) -> int:
+    """A house that takes somebody in. Raises NotAllowed, NotFound(`house`), Refused(`house-ended`)."""
+    found = _house(connection, scope, house_id)
+    if connection.execute(select(house.c.ended_ms).where(house.c.id == house_id)).scalar() is not None:
+        raise Refused("house-ended", "this house has ended: open it again first")
+    return found
 
 
 def _person(connection: Connection, scope: Scope, person_id: int) -> None:

@@ -71,10 +71,11 @@ class Board:
         return tuple(one for one in self.people if one.state in states)
 
 
-def houses(connection: Connection, scope: Scope, act: str = READ) -> list[House]:
-    """The houses that this scope reaches and that have not ended, by code. Raises NotAllowed."""
+def houses(connection: Connection, scope: Scope, act: str = READ, *, ended: bool = False) -> list[House]:
+    """The houses that this scope reaches and that have not ended, by code; ended: those that have. Raises NotAllowed."""
     scope.need(act)
-    query = select(house).where(residence_reach.visible(scope, act), house.c.ended_ms.is_(None))
+    over = house.c.ended_ms.is_not(None) if ended else house.c.ended_ms.is_(None)
+    query = select(house).where(residence_reach.visible(scope, act), over)
     return [House(id=row.id, code=row.code, name=row.name) for row in connection.execute(query.order_by(house.c.code))]
 
 

@@ -143,9 +143,8 @@ def check_ins_of(connection: Connection, reader_id: int, day: str) -> list[Any]:
     return list(connection.execute(query))
 
 
-def far_taps(connection: Connection, institution_id: int, since_ms: int) -> list[tuple[Any, list[Tap]]]:
-    """Each check-in since then, with the swipes and other check-ins of the same person near it in time."""
-    near_ms = oddities.ELSEWHERE_MIN * 60_000
+def far_taps(connection: Connection, institution_id: int, since_ms: int, near_ms: int) -> list[tuple[Any, list[Tap]]]:
+    """Each check-in since then, with the swipes and other check-ins of the same person so near it in time."""
     here, there = reader.alias("here"), reader.alias("there")
     second = check_in_reading.alias("second")
     found: dict[int, tuple[Any, list[Tap]]] = {}

@@ -43,7 +43,7 @@ def ask(connection: Connection, scope: Scope, person_id: int, first: date, last:
 
     Raises NotFound(`resident`), FieldRefused(`dates`, `text`), Refused(`not-resident`, `leave-there`).
     """
-    residence_reach.need_own_or(connection, scope, person_id, "residence.tend")
+    residence_reach.need_own_or(connection, scope, person_id, "residence.tend", now_ms=now_ms)
     if not 0 <= (last - first).days < DAYS_MAX:
         raise FieldRefused("dates", "last", f"the last evening comes after the first, and within {DAYS_MAX} days")
     text = _text(text)
@@ -85,7 +85,7 @@ def decide(connection: Connection, scope: Scope, leave_id: int, approve: bool, t
     Raises NotFound(`leave`), NotAllowed(`own-leave`), Refused(`decided`).
     """
     scope.need("residence.tend")
-    row = _need(connection, scope, leave_id, "residence.tend")
+    row = _need(connection, scope, leave_id, "residence.tend", now_ms)
     if scope.person_id == row.person_id:
         raise NotAllowed("own-leave", "nobody decides their own leave: ask somebody else on duty")
     if row.state != ASKED:
@@ -106,7 +106,7 @@ def decide(connection: Connection, scope: Scope, leave_id: int, approve: bool, t
 
 def withdraw(connection: Connection, scope: Scope, leave_id: int, now_ms: int) -> None:
     """It is not wanted any more: the resident, or staff. Raises NotFound(`leave`), Refused(`decided`)."""
-    row = _need(connection, scope, leave_id, "residence.tend")
+    row = _need(connection, scope, leave_id, "residence.tend", now_ms)
     if row.state not in (ASKED, APPROVED):
         raise Refused("decided", f"this leave is {row.state} already")
     connection.execute(update(residence_leave).where(residence_leave.c.id == leave_id).values(state=WITHDRAWN))
@@ -114,28 +114,20 @@ def withdraw(connection: Connection, scope: Scope, leave_id: int, now_ms: int) -
     institutions.campus_changed(connection, scope.institution_id)
 
 
-def waiting(connection: Connection, scope: Scope) -> list[Leave]:
+def waiting(connection: Connection, scope: Scope, now_ms: int) -> list[Leave]:
     """Those that wait for a decision in the houses in reach, by their first evening. Raises NotAllowed."""
     scope.need("residence.read")
-    in_care = residence_reach.in_care(scope, "residence.read")
+    in_care = residence_reach.in_care(scope, "residence.read", now_ms)
     return _listed(connection, and_(residence_leave.c.state == ASKED, in_care), residence_leave.c.first)
 
 
-def between(connection: Connection, scope: Scope, house_id: int, first: date, last: date) -> list[Leave]:
-    """Every leave of a house's residents that touches these evenings. Raises NotFound(`house`)."""
-    residence_reach.need_house(connection, scope, house_id, "residence.read")
-    here = exists().where(residency.c.person_id == person.c.id, residency.c.house_id == house_id)
-    touches = and_(residence_leave.c.first <= last.isoformat(), residence_leave.c.last >= first.isoformat())
-    return _listed(connection, and_(here, touches), residence_leave.c.first)
-
-
-def of_person(connection: Connection, scope: Scope, person_id: int) -> list[Leave]:
+def of_person(connection: Connection, scope: Scope, person_id: int, now_ms: int) -> list[Leave]:
     """Somebody's leaves, newest first; residents their own. Raises NotFound(`resident`)."""
-    residence_reach.need_own_or(connection, scope, person_id, "residence.read")
+    residence_reach.need_own_or(connection, scope, person_id, "residence.read", now_ms=now_ms)
     return _listed(connection, residence_leave.c.person_id == person_id, residence_leave.c.id.desc())
 
 
-def _need(connection: Connection, scope: Scope, leave_id: int, act: str) -> Any:
+def _need(connection: Connection, scope: Scope, leave_id: int, act: str, now_ms: int) -> Any:
     row = connection.execute(
         select(residence_leave).where(
             residence_leave.c.id == leave_id, residence_leave.c.institution_id == scope.institution_id
@@ -144,7 +136,7 @@ def _need(connection: Connection, scope: Scope, leave_id: int, act: str) -> Any:
     if row is None:
         raise NotFound("leave", "there is no such leave, or they are not in your care")
     try:
-        residence_reach.need_own_or(connection, scope, row.person_id, act)
+        residence_reach.need_own_or(connection, scope, row.person_id, act, now_ms=now_ms)
     except NotFound as error:
         raise NotFound("leave", "there is no such leave, or they are not in your care") from error
     return row

@@ -74,7 +74,7 @@ def set_pin(connection: Connection, scope: Scope, vault: Vault, person_id: int, 
 
     Raises NotFound(`resident`), FieldRefused(`pin-form`, `pin-easy`), Refused(`no-card`).
     """
-    residence_reach.need_person(connection, scope, person_id, "residence.tend")
+    residence_reach.need_person(connection, scope, person_id, "residence.tend", now_ms=now_ms)
     if not (digits.isascii() and digits.isdigit() and LEAST <= len(digits) <= MOST):
         raise FieldRefused("pin-form", "pin", f"a PIN has {LEAST} to {MOST} digits")
     if len(set(digits)) == 1 or any(digits in row for row in _EASY):
@@ -108,7 +108,7 @@ def set_pin(connection: Connection, scope: Scope, vault: Vault, person_id: int, 
 
 def end(connection: Connection, scope: Scope, person_id: int, now_ms: int) -> None:
     """The resident has no PIN from now on. Raises NotFound(`resident`)."""
-    residence_reach.need_own_or(connection, scope, person_id, "residence.tend")
+    residence_reach.need_own_or(connection, scope, person_id, "residence.tend", now_ms=now_ms)
     _end(connection, person_id, now_ms)
     campus.write_down(connection, scope, "pin.end", f"person:{person_id}", now_ms)
     institutions.campus_changed(connection, scope.institution_id)
@@ -120,9 +120,9 @@ def _end(connection: Connection, person_id: int, now_ms: int) -> None:
     )
 
 
-def of_person(connection: Connection, scope: Scope, person_id: int) -> Pin | None:
+def of_person(connection: Connection, scope: Scope, person_id: int, now_ms: int) -> Pin | None:
     """How somebody's PIN stands; None: they have none. Raises NotFound(`resident`)."""
-    residence_reach.need_own_or(connection, scope, person_id, "residence.read")
+    residence_reach.need_own_or(connection, scope, person_id, "residence.read", now_ms=now_ms)
     row = connection.execute(
         select(pin).where(pin.c.person_id == person_id, pin.c.ended_ms.is_(None)).order_by(pin.c.id.desc())
     ).first()

@@ -1,4 +1,8 @@
-"""Who reaches which house and which resident (DDU-12): residence staff their houses, and nothing of any other."""
+"""Who reaches which house and which resident (DDU-12): residence staff their houses, and nothing of any other.
+
+Whoever has moved on is not in their care any more: leave, consent, fingers and PIN are for staff of the house in which
+they live now. What staff of the old house go on to read is its own evenings.
+"""
 
 from __future__ import annotations
 
@@ -27,23 +31,31 @@ def need_house(connection: Connection, scope: Scope, house_id: int, act: str) ->
     return found
 
 
-def in_care(scope: Scope, act: str) -> ColumnElement[bool]:
-    """The condition on `person` under which they live, lived or will live in a house that this scope reaches."""
+def in_care(scope: Scope, act: str, now_ms: int | None = None) -> ColumnElement[bool]:
+    """The condition on `person` under which they live or will live in a house that this scope reaches; without now_ms
+    also whoever lived there. Whoever reaches every house reaches all of them."""
     reach = scope.reach(act)
     if not (reach.all or reach.residences):
         return false()
-    lives = exists().where(
-        residency.c.person_id == person.c.id, residency.c.house_id == house.c.id, visible(scope, act)
-    )
-    return and_(person.c.institution_id == scope.institution_id, lives)
+    lives = and_(residency.c.person_id == person.c.id, residency.c.house_id == house.c.id, visible(scope, act))
+    if now_ms is not None and not reach.all:
+        ends = residency.c.to_ms
+        lives = and_(lives, or_(ends.is_(None), and_(ends > now_ms, ends > residency.c.from_ms)))
+    return and_(person.c.institution_id == scope.institution_id, exists().where(lives))
 
 
-def need_person(connection: Connection, scope: Scope, person_id: int, act: str) -> int:
-    """The resident's id. Raises NotFound(`resident`) where they live in no house that this scope reaches."""
-    found = connection.execute(select(person.c.id).where(person.c.id == person_id, in_care(scope, act))).scalar()
-    if found is None:
+def cares_for(connection: Connection, scope: Scope, person_id: int, act: str, now_ms: int | None = None) -> bool:
+    """Whether that is so of this person."""
+    query = select(person.c.id).where(person.c.id == person_id, in_care(scope, act, now_ms))
+    return connection.execute(query).first() is not None
+
+
+def need_person(connection: Connection, scope: Scope, person_id: int, act: str, *, now_ms: int | None = None) -> int:
+    """The resident's id. Raises NotFound(`resident`) where they live in no house that this scope reaches; without now_ms
+    it is enough that they lived there."""
+    if not cares_for(connection, scope, person_id, act, now_ms):
         raise NotFound("resident", "there is no such resident, or they are not in your care")
-    return found
+    return person_id
 
 
 def is_own(scope: Scope, person_id: int) -> bool:
@@ -51,9 +63,9 @@ def is_own(scope: Scope, person_id: int) -> bool:
     return scope.person_id == person_id and scope.reach("residence.own").oneself
 
 
-def need_own_or(connection: Connection, scope: Scope, person_id: int, act: str) -> int:
+def need_own_or(connection: Connection, scope: Scope, person_id: int, act: str, *, now_ms: int | None = None) -> int:
     """The same for what residents may do about themselves too."""
-    return person_id if is_own(scope, person_id) else need_person(connection, scope, person_id, act)
+    return person_id if is_own(scope, person_id) else need_person(connection, scope, person_id, act, now_ms=now_ms)
 
 
 def lives_at(at_ms: int) -> ColumnElement[bool]:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, and_, exists, func, or_, select, update
 from server.errors import NotFound, Refused
 from server.scope import Scope
 from server.store import campus, institutions, residence_reach
-from server.store.schema import card_assignment, reader
+from server.store.schema import account, card_assignment, reader
 from server.store.schema_residence import consent, house, kiosk, kiosk_event, residency, template
 from server.store.upsert import new_id
 
@@ -54,7 +54,7 @@ class Template:
 
 @dataclass(frozen=True, kw_only=True)
 class Consent:
-    """That somebody agreed, to which words, and whether they took it back."""
+    """That somebody agreed, to which words, before whom, and whether they took it back."""
 
     id: int
     person_id: int
@@ -62,7 +62,10 @@ class Consent:
     text_digest: str
     language: str
     given_ms: int
+    #: what those are called before whom it was given and taken back; '' where nobody is called so any more
+    taken_by: str
     withdrawn_ms: int | None
+    withdrawn_by: str
 
 
 def arm(
@@ -81,7 +84,7 @@ def arm(
 
     Raises NotFound(`resident`, `kiosk`), Refused(`not-resident`, `no-card`, `consent-text`, `sensor-full`).
     """
-    residence_reach.need_person(connection, scope, person_id, "residence.tend")
+    residence_reach.need_person(connection, scope, person_id, "residence.tend", now_ms=now_ms)
     campus.begin(connection, scope)
     here = _kiosk(connection, scope, reader_id, "residence.tend", now_ms)
     if not text_version.strip():
@@ -121,7 +124,7 @@ def arm(
 def withdraw(connection: Connection, scope: Scope, person_id: int, now_ms: int) -> int:
     """The resident takes their consent back, themselves or before staff: every sensor is to forget them, at once or when
     it is heard next. Returns how many templates go. Raises NotFound(`resident`)."""
-    residence_reach.need_own_or(connection, scope, person_id, "residence.tend")
+    residence_reach.need_own_or(connection, scope, person_id, "residence.tend", now_ms=now_ms)
     campus.begin(connection, scope)
     connection.execute(
         update(consent)
@@ -144,15 +147,15 @@ def disarm(connection: Connection, scope: Scope, template_id: int, now_ms: int) 
     ).first()
     if row is None or row.state not in (WANTED, HELD):
         raise NotFound("template", "there is no such enrolment any more")
-    residence_reach.need_person(connection, scope, row.person_id, "residence.tend")
+    residence_reach.need_person(connection, scope, row.person_id, "residence.tend", now_ms=now_ms)
     _let_go(connection, row, now_ms)
     campus.write_down(connection, scope, "template.disarm", f"person:{row.person_id}", now_ms, kiosk=row.reader_id)
     institutions.campus_changed(connection, scope.institution_id)
 
 
-def of_person(connection: Connection, scope: Scope, person_id: int) -> list[Template]:
+def of_person(connection: Connection, scope: Scope, person_id: int, now_ms: int) -> list[Template]:
     """Somebody's enrolments, newest first; residents their own. Raises NotFound(`resident`)."""
-    residence_reach.need_own_or(connection, scope, person_id, "residence.read")
+    residence_reach.need_own_or(connection, scope, person_id, "residence.read", now_ms=now_ms)
     return _listed(connection, template.c.person_id == person_id)
 
 
@@ -162,10 +165,20 @@ def of_kiosk(connection: Connection, scope: Scope, reader_id: int, now_ms: int) 
     return _listed(connection, template.c.reader_id == reader_id)
 
 
-def consents(connection: Connection, scope: Scope, person_id: int) -> list[Consent]:
+def consents(connection: Connection, scope: Scope, person_id: int, now_ms: int) -> list[Consent]:
     """What somebody agreed to, newest first; residents their own. Raises NotFound(`resident`)."""
-    residence_reach.need_own_or(connection, scope, person_id, "residence.read")
-    query = select(consent).where(consent.c.institution_id == scope.institution_id, consent.c.person_id == person_id)
+    residence_reach.need_own_or(connection, scope, person_id, "residence.read", now_ms=now_ms)
+    giving, taking = account.alias("giving"), account.alias("taking")
+    query = (
+        select(
+            consent,
+            func.coalesce(giving.c.shown_name, "").label("taken_by"),
+            func.coalesce(taking.c.shown_name, "").label("withdrawn_by"),
+        )
+        .outerjoin(giving, giving.c.id == consent.c.taken_by_account_id)
+        .outerjoin(taking, taking.c.id == consent.c.withdrawn_by_account_id)
+        .where(consent.c.institution_id == scope.institution_id, consent.c.person_id == person_id)
+    )
     return [
         Consent(**{name: getattr(row, name) for name in Consent.__dataclass_fields__})
         for row in connection.execute(query.order_by(consent.c.id.desc()))
@@ -271,7 +284,10 @@ def _consent(
         .where(
             consent.c.person_id == person_id,
             consent.c.purpose == FINGER,
+            # The same words in another language are other words: that they were read is kept too.
             consent.c.text_version == version,
+            consent.c.text_digest == digest,
+            consent.c.language == language,
             consent.c.withdrawn_ms.is_(None),
         )
         .order_by(consent.c.id.desc())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from server.store.rosters import oldest_card_key
 from server.store.schema import card_assignment, card_token, reader
@@ -101,8 +101,3 @@ def away(connection: Connection, institution_id: int, day: str) -> set[int]:
         residence_leave.c.last >= day,
     )
     return set(connection.execute(query).scalars())
-
-
-def is_any(connection: Connection) -> bool:
-    """Whether any reader is a kiosk."""
-    return bool(connection.execute(select(exists().where(kiosk.c.id.is_not(None)))).scalar())

@@ -13,19 +13,28 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 from server.errors import BadSetting
 from server.policy.retention import Rule, before_ms
 from server.store import emptying, notes
-from server.store.schema import import_run, login, metadata, note, swipe
-from server.store.schema_residence import check_in, duty_note, kiosk_event
+from server.store.schema import import_run, login, metadata, note, quarantine, swipe
+from server.store.schema_residence import check_in, duty_note, evening_act, kiosk_event, residence_flag, residence_leave
 from server.store.schema_rights import sign_in_flow
-from server.store.schema_work import mail, message
+from server.store.schema_work import import_schedule, mail, message
 
 FACTS = (swipe, check_in, kiosk_event)
 #: rows of these prove nothing: only they are ever removed
 REMOVABLE = (login, sign_in_flow)
+#: their texts go, and the rows stay
+NOTES = {
+    duty_note: ("note_id",),
+    evening_act: ("note_id",),
+    residence_leave: ("note_id", "answer_note_id"),
+    residence_flag: ("note_id",),
+}
 #: column -> what it becomes
-EMPTY: dict[Any, dict[str, str]] = {
+EMPTY: dict[Any, dict[str, str | bytes]] = {
     mail: {"address": ""},
     message: {"subject": "", "text": ""},
     import_run: {"summary": "{}"},
+    import_schedule: {"last_report": ""},
+    quarantine: {"content": b""},
 }
 
 
@@ -47,10 +56,10 @@ def bite(connection: Connection, rule: Rule, now_ms: int, most: int) -> int:
         connection.execute(delete(table).where(some))
     elif table in FACTS:
         emptying.empty(connection, table, ids, rule.empties)
-    elif table is duty_note:
-        told = select(duty_note.c.institution_id, duty_note.c.note_id).where(some)
+    elif table in NOTES:
+        told = select(table.c.institution_id, *(table.c[name] for name in rule.empties)).where(some)
         for row in connection.execute(told).all():
-            notes.erase(connection, row.institution_id, [row.note_id], now_ms)
+            notes.erase(connection, row.institution_id, [one for one in row[1:] if one is not None], now_ms)
     else:
         values: dict[str, Any] = {name: EMPTY[table][name] for name in rule.empties}
         connection.execute(
@@ -67,8 +76,8 @@ def _table(rule: Rule) -> Any:
         if rule.removes
         else set(rule.empties) <= set(emptying.MAY_EMPTY[table])
         if table in FACTS
-        else rule.empties == ("note_id",)
-        if table is duty_note
+        else set(rule.empties) <= set(NOTES[table])
+        if table in NOTES
         else set(rule.empties) <= set(EMPTY.get(table, {}))
     )
     if table is None or not fits:
@@ -85,9 +94,15 @@ def _due(rule: Rule, now_ms: int) -> ColumnElement[bool]:
         return old
     if table in FACTS:
         return and_(old, or_(*(table.c[name].is_not(None) for name in rule.empties)))
-    if table is duty_note:
-        return and_(old, table.c.note_id.in_(select(note.c.id).where(note.c.erased_ms.is_(None))))
+    if table in NOTES:
+        written = select(note.c.id).where(note.c.erased_ms.is_(None))
+        return and_(old, or_(*(table.c[name].in_(written) for name in rule.empties)))
     there = or_(*(table.c[name] != EMPTY[table][name] for name in rule.empties))
-    # A mail that is still to go needs its address; what is not sent yet keeps its text.
-    goes = {mail: mail.c.state.in_(("sent", "failed")), message: message.c.sent_ms.is_not(None)}
+    # A mail that is still to go needs its address; what is not sent yet keeps its text; what a reader sealed, and the
+    # store has taken without being able to use it, waits for somebody to look at it.
+    goes = {
+        mail: mail.c.state.in_(("sent", "failed")),
+        message: message.c.sent_ms.is_not(None),
+        quarantine: or_(quarantine.c.authentic.is_(False), quarantine.c.closed_ms.is_not(None)),
+    }
     return and_(old, there, goes[table]) if table in goes else and_(old, there)

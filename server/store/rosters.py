@@ -146,8 +146,8 @@ def tokens(
     wanted = sorted(set(session_ids))
     for start in range(0, len(wanted), 500):
         values = {"ids": wanted[start : start + 500], "now_ms": now_ms, "key": key_id}
-        for row in _TOKENS.all(connection, values):
-            found.setdefault(row.id, set()).add(row.token)
+        for session_id, token in _TOKENS.tuples(connection, values):
+            found.setdefault(session_id, set()).add(token)
     return found
 
 

@@ -231,15 +231,16 @@ def today(connection: Connection, scope: Scope, from_ms: int, to_ms: int) -> lis
         .where(visible(scope), session.c.starts_ms >= from_ms, session.c.starts_ms < to_ms)
         .order_by(session.c.starts_ms, session.c.title, session.c.id)
     )
-    return _shown(connection, connection.execute(query).all())
+    return shown(connection, connection.execute(query).all())
 
 
 def one(connection: Connection, scope: Scope, session_id: int) -> SessionRow:
     """One session. Raises NotFound(`session`)."""
-    return _shown(connection, [need(connection, scope, session_id)])[0]
+    return shown(connection, [need(connection, scope, session_id)])[0]
 
 
-def _shown(connection: Connection, rows: Iterable[Any]) -> list[SessionRow]:
+def shown(connection: Connection, rows: Iterable[Any]) -> list[SessionRow]:
+    """Rows of `session` that the caller has asked for, with all that a list shows of them."""
     found = list(rows)
     ids = [row.id for row in found]
     classes = _grouped(connection, ids, _CLASSES)

@@ -12,8 +12,8 @@ from server.store.schema import clock_pair, placement, reading, swipe
 
 #: a wall time later than its arrival by more than its uncertainty and this is not believed
 FUTURE_MS = 60_000
-#: more uncertain than this is written down as this: sums of times must stay numbers that a database holds
-UNSURE_MAX_MS = 365 * 24 * 3_600_000
+#: a time more uncertain than this is none: every search for what may have been in a session looks this far around it
+UNSURE_MAX_MS = 24 * 3_600_000
 #: growth of a clock's uncertainty: 50 ppm
 PPM = 50
 #: what whole milliseconds cost a clock record at most: the ticks when asked and when heard, and the store's own
@@ -43,7 +43,8 @@ def place(
         how = "clock"
     else:
         return None, 0, "unplaced"
-    unsure = min(unsure, UNSURE_MAX_MS)
+    if unsure > UNSURE_MAX_MS:
+        return None, UNSURE_MAX_MS, "unplaced"
     if at_ms > received_ms + unsure + FUTURE_MS:
         return None, unsure, "future"
     if at_ms < 0:
@@ -147,6 +148,15 @@ _READ_AGAIN = Prepared(
 def read_again(connection: Connection, readings: list[dict[str, Any]]) -> None:
     """Overwrite when, where and who of these readings (keyed `swipe`); their worth is open again."""
     _READ_AGAIN.each(connection, readings)
+
+
+def around(connection: Connection, journal_id: int, first: int, last: int) -> tuple[int | None, int | None]:
+    """Between which times records of a journal from first to last were made, by the swipes before and after them."""
+    joined = select(reading.c.at_ms).join(swipe, swipe.c.id == reading.c.swipe_id)
+    mine = joined.where(swipe.c.journal_id == journal_id, reading.c.at_ms.is_not(None))
+    before = mine.with_only_columns(func.max(reading.c.at_ms - reading.c.uncertainty_ms)).where(swipe.c.seq < first)
+    after = mine.with_only_columns(func.min(reading.c.at_ms + reading.c.uncertainty_ms)).where(swipe.c.seq > last)
+    return connection.execute(before).scalar(), connection.execute(after).scalar()
 
 
 _PLACEMENTS_OF = Prepared(

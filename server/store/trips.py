@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, not_, or_, select, update
 
 from server.errors import NotAllowed, NotFound, Refused, StoreError
 from server.scope import Scope
-from server.store import people
+from server.store import campus, people
 from server.store.schema import (
     account,
-    audit,
     person,
     person_external_id,
     person_name,
@@ -101,7 +100,7 @@ def plan(
     trip_id = new_id(made)
     _add(connection, scope, trip_id, sorted(pupils), STUDENT)
     _add(connection, scope, trip_id, sorted(teachers), STAFF)
-    _note(connection, scope, "trip.plan", trip_id, now_ms)
+    campus.write_down(connection, scope, "trip.plan", f"trip/{trip_id}", now_ms)
     return trip_id
 
 
@@ -140,13 +139,16 @@ def _add(connection: Connection, scope: Scope, trip_id: int, persons: Iterable[i
 
 
 def visible(scope: Scope) -> ColumnElement[bool]:
-    """The condition on `trip`: one's own plans, trips one is staff on, and those with a student of one's department."""
+    """The condition on `trip`: one's own plans, trips one is staff on, and those with a student of one's department.
+
+    Who sees it need not be in charge of it: a department sees where its students are.
+    """
     inside = trip.c.institution_id == scope.institution_id
     reach = scope.reach("trip.plan")
     if reach.all:
         return inside
     ways = []
-    if reach.own:
+    if reach:
         ways += [trip.c.by_account_id == scope.account_id, _on_it(scope)]
     if reach.departments or reach.courses:
         granted = people.visible(replace(scope, person_id=None), "trip.plan")
@@ -256,6 +258,41 @@ def is_staff(connection: Connection, scope: Scope, trip_id: int) -> bool:
     return connection.execute(select(trip.c.id).where(trip.c.id == trip_id, _on_it(scope))).first() is not None
 
 
+def in_charge(connection: Connection, scope: Scope, trip_id: int) -> bool:
+    """Whether they may change or cancel it: they planned it, are staff on it, or have each of its students in their care.
+
+    What a trip says is set on the registers of all its students (the table of marks, V): with one of them on it, a
+    department would change the marks of the others.
+    """
+    reach = scope.reach("trip.plan")
+    if reach.all:
+        return True
+    mine = or_(trip.c.by_account_id == scope.account_id, _on_it(scope))
+    if connection.execute(select(trip.c.id).where(trip.c.id == trip_id, mine)).first() is not None:
+        return True
+    if not (reach.departments or reach.courses):
+        return False
+    # As a part of the institution: nobody is in charge because they once taught a student of it.
+    granted = people.visible(replace(scope, person_id=None), "trip.plan")
+    others = (
+        select(trip_person.c.id)
+        .join(person, person.c.id == trip_person.c.person_id)
+        .where(trip_person.c.trip_id == trip_id, trip_person.c.role == STUDENT, not_(granted))
+    )
+    return connection.execute(others.limit(1)).first() is None
+
+
+def need_charge(connection: Connection, scope: Scope, trip_id: int) -> Trip:
+    """The trip, for whoever is in charge of it. Raises NotFound(`trip`), NotAllowed(`trip-charge`)."""
+    found = need(connection, scope, trip_id)
+    if not in_charge(connection, scope, trip_id):
+        raise NotAllowed(
+            "trip-charge",
+            f"students of others are on this trip too: ask {found.by}, who planned it, its staff, or the registry",
+        )
+    return found
+
+
 def confirm(connection: Connection, scope: Scope, trip_id: int, came: Mapping[int, bool], *, now_ms: int) -> bool:
     """Staff on the trip say who came; again and otherwise is a change. The same again: False.
 
@@ -284,7 +321,9 @@ def confirm(connection: Connection, scope: Scope, trip_id: int, came: Mapping[in
     connection.execute(
         update(trip).where(trip.c.id == trip_id).values(confirmed_ms=now_ms, confirmed_by_account_id=scope.account_id)
     )
-    _note(connection, scope, "trip.confirm" if found.confirmed_ms is None else "trip.change", trip_id, now_ms)
+    campus.write_down(
+        connection, scope, "trip.confirm" if found.confirmed_ms is None else "trip.change", f"trip/{trip_id}", now_ms
+    )
     return True
 
 
@@ -300,11 +339,11 @@ def change(
     staff: Iterable[int],
     now_ms: int,
 ) -> set[int]:
-    """Change what was planned, by whoever may see it. Who stays keeps what was said of them. Returns who is off it now.
+    """Change what was planned, by whoever is in charge. Who stays keeps what was said of them. Returns who is off it now.
 
-    Raises NotFound(`trip`, `person`), Refused(`trip-cancelled`), StoreError(`trip-*`).
+    Raises NotFound(`trip`, `person`), NotAllowed(`trip-charge`), Refused(`trip-cancelled`), StoreError(`trip-*`).
     """
-    found = need(connection, scope, trip_id)
+    found = need_charge(connection, scope, trip_id)
     if found.cancelled_ms is not None:
         raise Refused("trip-cancelled", "this trip is cancelled: plan another one")
     name = title.strip()[:TITLE_MAX]
@@ -321,27 +360,15 @@ def change(
     for role in (STUDENT, STAFF):
         _add(connection, scope, trip_id, sorted(want[role] - have[role]), role)
     connection.execute(update(trip).where(trip.c.id == trip_id).values(title=name, from_ms=from_ms, to_ms=to_ms))
-    _note(connection, scope, "trip.change", trip_id, now_ms)
+    campus.write_down(connection, scope, "trip.change", f"trip/{trip_id}", now_ms)
     return gone
 
 
 def cancel(connection: Connection, scope: Scope, trip_id: int, *, now_ms: int) -> bool:
-    """The trip does not take place. Again: False. Raises NotFound(`trip`)."""
-    found = need(connection, scope, trip_id)
+    """The trip does not take place. Again: False. Raises NotFound(`trip`), NotAllowed(`trip-charge`)."""
+    found = need_charge(connection, scope, trip_id)
     if found.cancelled_ms is not None:
         return False
     connection.execute(update(trip).where(trip.c.id == trip_id).values(cancelled_ms=now_ms))
-    _note(connection, scope, "trip.cancel", trip_id, now_ms)
+    campus.write_down(connection, scope, "trip.cancel", f"trip/{trip_id}", now_ms)
     return True
-
-
-def _note(connection: Connection, scope: Scope, action: str, trip_id: int, now_ms: int) -> None:
-    connection.execute(
-        audit.insert().values(
-            institution_id=scope.institution_id,
-            at_ms=now_ms,
-            account_id=scope.account_id,
-            action=action,
-            subject=f"trip/{trip_id}",
-        )
-    )

@@ -11,7 +11,7 @@ from server.policy import verification
 from server.policy.allowed import Answer, Facts
 from server.policy.profile import Profile, Profiles
 from server.scope import Scope
-from server.store import derivations, hands, history, sessions, standing
+from server.store import campus, derivations, history, sessions, standing
 from server.store.schema import mark, mark_current, session
 from server.store.schema import register as register_table
 
@@ -99,7 +99,7 @@ def _save(connection: Connection, scope: Scope, found: Any, authority: str | Non
         .values(verified_ms=now_ms, verified_by_account_id=scope.account_id)
     )
     derivations.touch(connection, [session_id])
-    hands.add_audit(connection, scope, "register.verify", f"session/{session_id}", now_ms)
+    campus.write_down(connection, scope, "register.verify", f"session/{session_id}", now_ms)
     return len(rows)
 
 

@@ -40,6 +40,18 @@ TARGETS: dict[str, Target] = {
     "below": Target(
         ("firmware.contract", "firmware.reader"), "tests.fuzz.device:a_receipt", "receipts and commands at a reader"
     ),
+    "sensor": Target(
+        ("firmware.codecs",), "tests.fuzz.kiosk:a_sensor", "what the fingerprint sensor says, in any pieces"
+    ),
+    "receiver": Target(
+        ("firmware.reader", "firmware.pi"), "tests.fuzz.kiosk:a_receiver", "what the NMEA receiver says, in any pieces"
+    ),
+    "kiosk": Target(
+        ("firmware.contract", "firmware.reader"), "tests.fuzz.kiosk:some_kiosk_settings", "a kiosk's settings file"
+    ),
+    "residents": Target(
+        ("firmware.contract",), "tests.fuzz.kiosk:a_residents_list", "a residents list, with and without its key"
+    ),
     "flash": Target(("firmware.pico",), "tests.fuzz.device:a_flash", "a journal's flash with anything on it"),
     "arrival": Target(("firmware.contract", "gateway"), "tests.fuzz.upstream:an_arrival", "a message at the gateway"),
     "retained": Target(

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmware.contract import statement
-from tests.fuzz import api, decoders
+from tests.fuzz import decoders
 from tests.fuzz.targets import TARGETS, prepare
 
 #: a few dozen of each in every run; `python -m tests.fuzz` is for more
@@ -89,7 +89,15 @@ def test_each_target_runs_by_coverage_and_one_that_lets_out_an_error_is_found(tm
     assert found.example.read_bytes()[4:6] == b"{}"
 
 
-def test_the_api_answers_every_operation_and_nothing_with_5xx():
+@pytest.fixture
+def api():
+    """Imported only where it is used: every worker reads this file, and schemathesis takes seconds."""
+    from tests.fuzz import api
+
+    return api
+
+
+def test_the_api_answers_every_operation_and_nothing_with_5xx(api):
     tried = api.fuzz(0, 7, each=4)
     assert tried.problems == []
     assert tried.operations >= 15
@@ -97,7 +105,7 @@ def test_the_api_answers_every_operation_and_nothing_with_5xx():
     assert tried.statuses[200] > 5
 
 
-def test_an_operation_that_breaks_is_found():
+def test_an_operation_that_breaks_is_found(api):
     """The saboteur: a store that fails where it is asked for a day of long ago."""
 
     def break_it(server):

@@ -111,12 +111,34 @@ async def test_lanes_are_found_without_reading_their_backlog_and_rows_in_flight_
     assert await spool.newest([LANE], 2, 1, (), 1001) == []
 
 
+async def test_a_look_reads_what_is_pending_and_nothing_of_what_is_kept(tmp_path, put):
+    steps = {}
+    for kept in (10, 1000):
+        connections = []
+        spool = inline_spool(tmp_path / f"s{kept}", connections.append)
+        await spool.open()
+        await put(spool, *range(kept))
+        rows = await spool.oldest([LANE], kept, 1, ())
+        await spool.done([row.n for row in rows], 7)
+        await put(spool, kept, kept + 1)
+        count = steps[kept] = []
+        for one in connections:
+            one._connection.set_progress_handler(lambda count=count: count.append(1), 1)
+        found = [row.seq for row in await spool.oldest([LANE], 9, 1, ()) + await spool.newest([LANE], 9, 1, (), 0)]
+        assert (found, await spool.passing(9, 1, ())) == ([kept, kept + 1] * 2, [])
+        assert ([name for name, _ in await spool.lanes()], await spool.is_empty()) == ([LANE], False)
+        assert (await spool.depth()).pending == 2
+        await spool.close()
+    assert 0 < len(steps[1000]) == len(steps[10])
+
+
 async def test_lanes_are_read_again_after_each_write_and_only_then(tmp_path, put):
     connections = []
     spool = inline_spool(tmp_path / "s", connections.append)
     await spool.open()
     reads = []
-    connections[1]._connection.set_trace_callback(lambda sql: reads.append(sql) if "lane (name)" in sql else None)
+    for one in connections:
+        one._connection.set_trace_callback(lambda sql: reads.append(sql) if "lane (name)" in sql else None)
     assert (await spool.lanes(), await spool.lanes(), len(reads)) == ([], [], 1)
     await put(spool, 0, 1)
     [lane] = await spool.lanes()
@@ -134,16 +156,40 @@ async def test_lanes_that_were_read_while_a_write_was_under_way_are_not_kept(tmp
     connections = []
     spool = inline_spool(tmp_path / "s", connections.append)
     await spool.open()
-    first = connections[1].execute_fetchall
+    first = connections[0].execute_fetchall
 
     async def slow(sql, parameters=None):
         rows = await first(sql, parameters)
         await put(spool, 0)
         return rows
 
-    connections[1].execute_fetchall = slow
+    connections[0].execute_fetchall = slow
     assert await spool.lanes() == []
-    connections[1].execute_fetchall = first
+    connections[0].execute_fetchall = first
+    assert [name for name, _ in await spool.lanes()] == [LANE]
+    await spool.close()
+
+
+async def test_who_reads_while_a_commit_is_under_way_waits_for_no_sync_and_sees_nothing_of_it(tmp_path, put):
+    connections = []
+    spool = inline_spool(tmp_path / "s", connections.append)
+    await spool.open()
+    synced, begun = asyncio.Event(), asyncio.Event()
+    first = connections[0].execute
+
+    async def slow(sql, parameters=None):
+        if sql == "COMMIT":
+            begun.set()
+            await synced.wait()
+        return await first(sql, parameters)
+
+    connections[0].execute = slow
+    writing = asyncio.create_task(put(spool, 0))
+    await begun.wait()
+    assert await spool.lanes() == []
+    assert not writing.done()
+    synced.set()
+    await writing
     assert [name for name, _ in await spool.lanes()] == [LANE]
     await spool.close()
 

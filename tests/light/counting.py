@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from firmware.contract import statement
-from firmware.contract.decide import REPEAT_MS, Window
+from firmware.contract.decide import REPEAT_MS, Moment, Window
 from server.derive.credits import Candidate, Tap, fold
 
 ROOM, PERSON_SESSION = 1, 4711
@@ -41,8 +41,8 @@ def count(taps: int, greens: int, lines: Iterable[str], window: Window) -> Count
     close = sum(b - a < 300 for a, b in pairwise(times))
     swipes = [
         Tap(
-            swipe_id=number, reader_id=1, room_id=ROOM, at_ms=v["wall_ms"], uncertainty_ms=v["uncertainty_ms"],
-            shown=v["verdict"], session_shown=v["session"],
+            swipe_id=number, reader_id=1, room_id=ROOM, shown=v["verdict"], session_shown=v["session"],
+            moment=Moment(v["journal"], v["boot_ms"], v["wall_ms"], v["uncertainty_ms"]),
         )
         for number, v in enumerate(sorted(said, key=lambda v: v["seq"]))
     ]  # fmt: skip

@@ -1,33 +1,30 @@
-"""The tests themselves: each can fail, and none sleeps for long."""
+"""The tests themselves: each can fail, none sleeps for long, and what takes longest begins first."""
 
 import ast
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-#: A call to something of this name is a check as much as an assert is.
-CHECKS = ("raises", "fail", "warns", "check", "assert", "expect", "as_test")
+from tests.conftest import pytest_collection_modifyitems
+
+#: A call of one of these is an assertion as well; `check` is what a target of the fuzzing makes of bytes.
+CHECKS = {"raises", "warns", "fail", "run_state_machine_as_test", "check"}
 LONGEST_SLEEP_S = 1.0
 
 
-def can_fail(test: ast.AST, local: dict[str, ast.AST], seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a test asserts, raises, catches, or calls what does: a check by name, or a `local` function or class."""
+def asserts(test: ast.AST) -> bool:
+    """Whether a test says itself what must be so: what it calls may do without an assertion one day, unnoticed."""
     for node in ast.walk(test):
         if isinstance(node, ast.Assert) and not (isinstance(node.test, ast.Constant) and node.test.value):
             return True
-        if isinstance(node, ast.Raise | ast.ExceptHandler):
+        if isinstance(node, ast.Raise) and "AssertionError" in ast.dump(node):
             return True
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if any(check in name for check in CHECKS):
-                return True
-            if name in local and name not in seen and can_fail(local[name], local, seen | {name}):
+            if name in CHECKS:
                 return True
     return False
-
-
-def functions_in(tree: ast.AST) -> dict[str, ast.AST]:
-    """A module's functions and methods by name."""
-    return {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def each_test(modules: dict[str, ast.Module]):
@@ -40,9 +37,8 @@ def each_test(modules: dict[str, ast.Module]):
                 yield name, node
 
 
-def test_every_test_can_fail(modules):
-    local = {name: functions_in(tree) for name, tree in modules.items() if name.startswith("tests/")}
-    found = [f"{n}:{node.lineno} {node.name}" for n, node in each_test(modules) if not can_fail(node, local[n])]
+def test_every_test_has_an_assertion_of_its_own(modules):
+    found = [f"{name}:{node.lineno} {node.name}" for name, node in each_test(modules) if not asserts(node)]
     assert not found, "\n".join(found)
 
 
@@ -51,16 +47,14 @@ def test_every_tests_name_is_a_sentence(modules):
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("body", ["pass", "run()", "assert True", "x = 1"])
-def test_a_test_that_cannot_fail_is_found(body):
-    assert not can_fail(ast.parse(f"def test_x():\n    {body}"), {})
+@pytest.mark.parametrize("body", ["pass", "run()", "assert True", "x = 1", "desk.check_in()", "holds(x)"])
+def test_a_test_without_an_assertion_is_found(body):
+    assert not asserts(ast.parse(f"def test_x():\n    {body}"))
 
 
-def test_a_test_that_calls_what_asserts_can_fail():
-    tree = ast.parse("def holds(): assert x\ndef test_x(): holds()\ndef test_y(): other()")
-    local = functions_in(tree)
-    assert can_fail(local["test_x"], local)
-    assert not can_fail(local["test_y"], local)
+@pytest.mark.parametrize("body", ["assert x", "with pytest.raises(E): run()", "raise AssertionError('x')"])
+def test_an_assertion_is_seen(body):
+    assert asserts(ast.parse(f"def test_x():\n    {body}"))
 
 
 def test_no_test_sleeps_for_long(modules):
@@ -76,3 +70,24 @@ def test_no_test_sleeps_for_long(modules):
                 if isinstance(seconds, int | float) and seconds > LONGEST_SLEEP_S:
                     found.append(f"{name}:{node.lineno} sleeps {seconds} s")
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+def test_what_takes_longest_begins_first_on_each_worker_and_a_folder_of_it_stays_together(workers):
+    def item(name, seconds=None):
+        mark = None if seconds is None else SimpleNamespace(args=(seconds,))
+        return SimpleNamespace(name=name, path=Path(name), get_closest_marker=lambda _name: mark)
+
+    items = [item("b/1", 60), *(item(f"a/{n}") for n in range(40)), item("d/1", 90), item("b/2", 60)]
+    ordered = list(items)
+    pytest_collection_modifyitems(SimpleNamespace(workerinput={"workercount": workers}), ordered)
+    names = [one.name for one in ordered]
+    assert sorted(names) == sorted(one.name for one in items)
+    # As worksteal deals them out: to each worker in turn its share of what is left.
+    begins, left = [], len(names)
+    for place in range(workers):
+        begins.append(names[len(names) - left])
+        left -= left // (workers - place)
+    assert begins[:2] == (["b/1", "d/1"] if workers > 1 else ["b/1"])
+    assert workers == 1 or names.index("b/2") == 1
+    assert [name for name in names if name[0] == "a"] == [f"a/{n}" for n in range(40)]

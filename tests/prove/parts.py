@@ -46,6 +46,13 @@ PARTS: dict[str, Part] = {
         (900, 3600),
     ),
     "light": Part("tests.light", "a card tapped once a second", ("--minutes", "1"), ("--minutes", "10"), (600, 1500)),
+    "residence": Part(
+        "tests.residence",
+        "evenings of a residence at its kiosks, a sensor pulled out and a power cut in each",
+        ("--seeds", "1-2", "--residents", "24", "--kiosks", "2"),
+        ("--seeds", "1-20"),
+        (900, 5 * 3600),
+    ),
     "time": Part("tests.time", "wrong clocks, and windows over every zone's changes", (), (), (600, 600)),
     "fuzz": Part("tests.fuzz", "what nobody would send", ("--seconds", "90"), ("--seconds", "900"), (600, 2400)),
     "saboteurs": Part("tests.saboteurs", "each broken variant is caught by its test", (), (), (1500, 1500)),

@@ -1,15 +1,37 @@
 """The store's world on SQLite and on PostgreSQL: a test that asks for `world` runs on both."""
 
 import shutil
+from functools import partial
 from itertools import count
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.util import LRUCache
 
 from server import deliveries
 from server.store import migrations
 from server.store.engine import open_engine
 from tests.server.reader_line import Line
 from tests.server.store_world import World
+
+
+class Compiled(LRUCache):
+    """What SQLAlchemy compiled, for every engine of the same kind of database: it would keep it for each engine alone,
+    and a test has its own."""
+
+    def get(self, key, default=None):
+        return super().get((key[0].name, *key[1:]), default)
+
+    def __setitem__(self, key, value):
+        super().__setitem__((key[0].name, *key[1:]), value)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_are_compiled_once():
+    with pytest.MonkeyPatch.context() as patch:
+        known = {"compiled_cache": Compiled(2000)}
+        patch.setattr("server.store.engine.create_engine", partial(create_engine, execution_options=known))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ class Residence:
                 if not judging.judge_due(c, w.profiles, w.institution_id, w.now_ms):
                     break
         with writing(w.engine) as c:
-            judging.look_elsewhere(c, w.institution_id, w.now_ms)
+            judging.look_elsewhere(c, w.profiles, w.institution_id, w.now_ms)
 
     def deliver(self, *lines):
         answer = self.w.deliver(*lines)

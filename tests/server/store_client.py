@@ -26,11 +26,10 @@ class Server:
             for role in ("admin", "lecturer", "technician"):
                 logins.add_account(
                     connection,
-                    hasher,
                     world.institution_id,
                     login_name=role,
                     shown_name=role,
-                    password=PASSWORD,
+                    password_hash=hasher.hash(PASSWORD),
                     role=role,
                     person_id=self.lecturer if role == "lecturer" else None,
                     now_ms=world.now_ms,

@@ -254,14 +254,16 @@ class Board:
             "hello", nonce=self.nonce, boot_ms=5, roster=roster, firmware="test", journals=self.held(freed)
         )
 
-    def head(self, at_ms: int, *, able: str = "ok", clock="sync", boot_ms: int | None = None) -> str:
+    def head(
+        self, at_ms: int, *, able: str = "ok", clock="sync", boot_ms: int | None = None, uncertainty_ms: int = 10
+    ) -> str:
         return self.seal(
             "head",
             nonce=secrets.token_hex(8),
             boot_ms=at_ms - self.booted_ms if boot_ms is None else boot_ms,
             wall_ms=at_ms if clock != "none" else None,
             clock=clock,
-            uncertainty_ms=10 if clock != "none" else None,
+            uncertainty_ms=uncertainty_ms if clock != "none" else None,
             able=able,
             journals=self.held(),
         )

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import stat
 import threading
 import time
@@ -19,9 +20,16 @@ from server.store.engine import open_engine, reading, writing
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
 def run(request, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    # With the schema already: `migrate` makes what else belongs to a store.
     if request.param == "postgres":
-        monkeypatch.setenv("MUSTER_DATABASE_URL", request.getfixturevalue("postgres_url"))
+        monkeypatch.setenv("MUSTER_DATABASE_URL", request.getfixturevalue("new_postgres")())
+    else:
+        (tmp_path / "muster-data").mkdir()
+        shutil.copy(request.getfixturevalue("empty_sqlite"), tmp_path / "muster-data" / "muster.db")
     capsys.readouterr()
+    # What is there now stays, or is gone: `_run` need not look through it again.
+    gc.collect()
+    gc.freeze()
 
     def _run(*words):
         # As if the command before had ended its process: its connections are closed.

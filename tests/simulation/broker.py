@@ -141,6 +141,7 @@ class Broker:
         #: messages that wait for a gateway that is away; past it the broker drops, and says nothing
         self.queue_most = self.rng.choice((25, 400))
         self.is_up = True
+        self._topics: dict[tuple[str, str], str] = {}
         self.clients: list[Connection] = []
         self.retained: dict[str, bytes] = {}
         #: gateway -> its session: mid -> message not yet acknowledged
@@ -177,7 +178,10 @@ class Broker:
             self.take(client, self._topic(client, "status"), b'{"v": 1, "state": "offline"}', True)
 
     def _topic(self, client: Connection, kind: str) -> str:
-        return topics.topic("main", client.name.partition("+")[0], kind)
+        found = self._topics.get((client.name, kind))
+        if found is None:
+            found = self._topics[client.name, kind] = topics.topic("main", client.name.partition("+")[0], kind)
+        return found
 
     def take(self, client: Connection | None, topic: str, payload: bytes, retain: bool) -> None:
         """A message arrived here, and is handed on."""

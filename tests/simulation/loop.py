@@ -56,6 +56,9 @@ class SimLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now_s
 
+    def get_debug(self) -> bool:
+        return False
+
     def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: object = None) -> Any:
         made = _Turn(callback, args, when)
         self._made += 1

@@ -170,12 +170,12 @@ class Oracle:
     def restored(self) -> None:
         self.held = {key: held.copy() for key, held in self._backup.items()}
         self.stated.clear()
-        self._marks_seen = self._ask("SELECT coalesce(max(id), 0) FROM mark")[0][0]
+        self._marks_seen = self.ask("SELECT coalesce(max(id), 0) FROM mark")[0][0]
 
     def jobs_done(self) -> None:
         """The store worked on registers: nobody may be absent who tapped."""
         query = "SELECT id, session_id, person_id FROM mark WHERE id > ? AND code = 'A' ORDER BY id"
-        for mark, session, person in self._ask(query, self._marks_seen):
+        for mark, session, person in self.ask(query, self._marks_seen):
             self._marks_seen = mark
             self.world.rare("absence derived")
             if self.tapped(person - 1, session, but=self._two_unknown(session)):
@@ -186,20 +186,46 @@ class Oracle:
         both had come. What comes later makes who tapped present again."""
         query = """SELECT r.name FROM alarm a JOIN reader r ON r.id = a.reader_id JOIN register g ON g.session_id = ?
                    WHERE a.code = 'journal-clone' AND a.closed_ms IS NULL AND a.first_ms < g.settled_ms"""
-        return self.cloned - {name for (name,) in self._ask(query, session)} if self.cloned else self.cloned
+        return self.cloned - {name for (name,) in self.ask(query, session)} if self.cloned else self.cloned
 
     def anybody_due(self) -> bool:
         """Whether the store has swipes to look at still."""
-        return self._ask("SELECT count(*) FROM due")[0][0] > 0
+        return self.ask("SELECT count(*) FROM due")[0][0] > 0
 
     def tapped(self, person: int, session: int, but: frozenset[str] = frozenset()) -> bool:
-        """Whether this person truly tapped for this session, in its time and for no other, not only to repeat an
-        answer, and the swipe is not destroyed."""
-        return any(
-            self.takes(tap) == {session} and not self.repeats(tap) and self.remains(tap.reader, *tap.place)
-            for tap in self._of.get(person, ())
-            if tap.place and tap.reader not in but
-        )
+        """Whether a tap of this person that is not destroyed truly recorded this session, or one may have that was
+        declared lost."""
+        place = self.campus.sessions[session - 1].room
+        mine = [tap for tap in self._of.get(person, ()) if tap.room == place and tap.place and tap.reader not in but]
+        kept = [tap for tap in mine if tap.place and self.remains(tap.reader, *tap.place)]
+        if session in self._recorded(sorted(kept, key=lambda tap: tap.at_ms)):
+            return True
+        # What was declared lost is known to be missing: no silence speaks of that time.
+        lost = [tap for tap in mine if tap.place and (tap.reader, *tap.place) in self.declared]
+        return any(self.takes(tap) == {session} and not self.repeats(tap) for tap in lost)
+
+    def _recorded(self, taps: list[Tap]) -> set[int]:
+        """The sessions that these taps of one person at one door, in their true order, record: of those that take a tap
+        and are not recorded yet the one that runs, which began last, else the next; none where it repeats an answer."""
+        recorded: set[int] = set()
+        answered_ms = None
+        for tap in taps:
+            if answered_ms is not None:
+                apart_ms = tap.at_ms - answered_ms
+                if abs(apart_ms - REPEAT_MS) <= DRIFT_MS:
+                    return recorded  # a boot's clock may say either; from here on nobody knows
+                if apart_ms < REPEAT_MS:
+                    continue
+            taken = self.campus.open_for(tap.person, tap.room, tap.at_ms)
+            running = [one for one in taken if one.starts_ms <= tap.at_ms and one.id not in recorded]
+            coming = [one for one in taken if one.starts_ms > tap.at_ms and one.id not in recorded]
+            if taken:
+                answered_ms = tap.at_ms
+            if running:
+                recorded.add(max(running, key=lambda one: one.starts_ms).id)
+            elif coming:
+                recorded.add(min(coming, key=lambda one: one.starts_ms).id)
+        return recorded
 
     def takes(self, tap: Tap) -> set[int]:
         """The sessions that truly take this tap."""
@@ -215,7 +241,8 @@ class Oracle:
             for other in self._of[tap.person]
         )
 
-    def _ask(self, query: str, *values: Any) -> list[tuple]:
+    def ask(self, query: str, *values: Any) -> list[tuple]:
+        """What the store's file says, by a connection of its own."""
         if self._store is None:
             self._store = sqlite3.connect(self.store)
         return self._store.execute(query, values).fetchall()

@@ -142,6 +142,8 @@ class Run:
     def _lay_out(self) -> None:
         self.stage.engine.dispose()
         stores.lay_out(self.stage.path, self.stage.template)
+        # Else where SQLite's WAL is carried over, and with it where a store dies, would hang on the seeds before.
+        self.stage.engine.get_execution_options()["wal"].pages = 0
         for old in self.stage.folder.glob("g?.db*"):
             old.unlink()
 

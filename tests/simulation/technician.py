@@ -1,6 +1,5 @@
 """The one person who does something: looks at the alarms while it drains, and releases holes that nobody can fill."""
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 from server.errors import Unwritable
@@ -30,9 +29,7 @@ class Technician:
         run = self.run
         if not run.server.is_on:
             return
-        raw = sqlite3.connect(run.stage.path)
-        found = raw.execute(HOLES).fetchall()
-        raw.close()
+        found = run.oracle.ask(HOLES)
         for subject, reader_id, journal, up_to, head, behind in found:
             reader = subject.partition("/")[0]
             last = head if behind is None else behind - 1

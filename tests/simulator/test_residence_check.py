@@ -61,6 +61,8 @@ def test_a_promise_without_a_check_in_is_lost(residence):
 
 def test_a_green_lamp_is_a_promise_whatever_the_display_said(residence):
     assert broken(residence, [sight(told="", light="green")], [], board(residence))[0] == 1
+    assert broken(residence, [sight(told="", light="green", method="")], [row()]) == (0, 0, 0)
+    assert broken(residence, [sight(told="", light="green", method="")], [row(), row(seq=2, counts=False)]) != (0, 0, 0)
 
 
 def test_two_promises_need_two_check_ins(residence):
@@ -121,7 +123,10 @@ def test_a_board_that_says_otherwise_is_misattributed(residence):
 
 
 def test_a_lamp_that_contradicts_the_display_is_told(residence):
-    assert broken(residence, [sight(light="red")], [row()])[2] == 1
+    for light in ("red", "blue", "green, red"):
+        assert broken(residence, [sight(light=light)], [row()])[2] == 1
+    told = compare(residence, [replace(sight(light="red"), story="+0.140 lamp red")], [row()], board(residence, "s2"))
+    assert told.wrong == ("s2 was told recorded and shown red: +0.140 lamp red",)
     assert broken(residence, [sight(light="")], [row()]) == (0, 0, 0)
     kept = replace(sight(), told="kept", light="blue", method="witness", witness="w1")
     assert broken(residence, [kept], [row(method="witness", witness="w1")]) == (0, 0, 0)

@@ -36,12 +36,15 @@ def test_it_closes_at_ten_by_the_places_clock_also_when_the_clocks_change(day, u
     assert f"{closes:%Y-%m-%d %H:%M}" == f"{day} {utc}"
 
 
-def test_more_people_are_given_more_time_and_more_kiosks_less():
-    def length(residents, kiosks):
+def test_more_people_and_a_slower_machine_are_given_more_time_and_more_kiosks_less():
+    def length(residents, kiosks, started_s=5.0, enrolment_s=2.0):
         campus = invent(seed=7, rooms=1, students=residents, now_ms=1_790_000_000_000)
         made = found(campus, seed=7, residents=residents, kiosks=kiosks)
-        return length_s(made, plan(made, seed=7))
+        return length_s(plan(made, seed=7), started_s=started_s, enrolment_s=enrolment_s)
 
     assert length(12, 1) < length(40, 1) < length(200, 1)
     assert length(200, 3) < length(200, 1)
-    assert length(200, 3) < 3600
+    assert length(200, 3) < 1200  # 20 minutes
+    assert length(12, 1) == length(12, 1, enrolment_s=2.9) < length(12, 1, enrolment_s=6.0)
+    assert length(12, 1) < length(12, 1, started_s=6.0)
+    assert length(12, 1, started_s=70.0) > 200

@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from simulator.residence_display import CLEARED, IDLE, RECORDED, Display, meaning
+from simulator.residence_display import CLEARED, IDLE, OFF, RECORDED, Display, meaning
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,6 @@ def test_a_screen_that_comes_in_pieces_is_one_and_the_same_again_is_nothing_new(
         display.read(CLEARED + b"Recorded\r\n\r\nGood evening")
         assert len([said for _, said in display.history if said == "recorded"]) == 1
         display.dark()
-        assert display.says == "" and len(display.history) >= before
+        assert display.says == OFF and len(display.history) >= before
     finally:
         display.close()

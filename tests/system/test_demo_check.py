@@ -21,6 +21,7 @@ def check(repo, *arguments):
     return done.returncode, result
 
 
+@pytest.mark.long(90)
 @pytest.mark.needs("micropython")
 def test_every_green_is_in_the_store_once_and_credited_rightly(repo, seed):
     status, result = check(repo, "--readers", "3", "--students", "60", "--swipes", "150", "--seed", str(seed))

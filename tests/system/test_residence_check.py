@@ -24,6 +24,7 @@ def evening(repo, *arguments):
     return done.returncode, told["residence"]
 
 
+@pytest.mark.long(90)
 @rule("DDU-12", "DDU-13")
 def test_everybody_who_came_is_in_the_store_once_and_whoever_did_not_is_missing(repo, seed):
     status, told = evening(repo, "--residents", "12", "--kiosks", "2", "--seed", str(seed))

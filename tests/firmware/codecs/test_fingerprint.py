@@ -1,7 +1,6 @@
 """The fingerprint sensor's packets: each case fed whole, byte by byte and with a tail; whatever is damaged is never believed."""
 
 import re
-import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,8 @@ from hypothesis import strategies as st
 
 from firmware.codecs import fingerprint as codec
 from firmware.codecs.fingerprint import Command
-from firmware.codecs.fingerprint_packets import MAX_PACKET, Answer, Damaged, Decoder
+from firmware.codecs.fingerprint_packets import Answer, Decoder
+from tests.firmware.codecs.feeding import fed, pieces
 from tests.rules import rule
 
 OK = bytes.fromhex("ef01ffffffff07000300000a")
@@ -45,44 +45,25 @@ CASES = {
 }
 
 
-def named(events):
-    """Events with damage reduced to its code, which is what is stable."""
-    return [event.code if isinstance(event, Damaged) else event for event in events]
-
-
-def fed(parts):
-    decoder = Decoder()
-    return named([event for part in parts for event in decoder.feed(part)]), decoder
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_a_packet_fed_whole(name):
     data, events = CASES[name]
-    assert fed([data])[0] == events
+    assert fed(Decoder(), [data]) == events
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_packet_fed_byte_by_byte(name):
     data, events = CASES[name]
-    assert fed([data[i : i + 1] for i in range(len(data))])[0] == events
+    assert fed(Decoder(), pieces(data)) == events
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_packet_fed_with_a_tail(name):
     data, events = CASES[name]
-    found, decoder = fed([data + SCORE[:7]])
-    assert found == events
-    assert decoder.pending() == 7
-    assert named(decoder.feed(SCORE[7:])) == [Answer(0, b"\x01\x13")]
-
-
-def test_junk_is_counted_and_a_half_packet_is_forgotten_on_request():
     decoder = Decoder()
-    assert decoder.feed(b"\x55\x00\x01" + OK + SCORE[:5]) == [Answer(0, b"")]
-    assert (decoder.junk, decoder.pending()) == (3, 5)
-    decoder.clear()
-    assert (decoder.junk, decoder.pending()) == (8, 0)
-    assert decoder.feed(OK) == [Answer(0, b"")]
+    assert fed(decoder, [data + SCORE[:7]]) == events
+    assert decoder.pending() == 7
+    assert fed(decoder, [SCORE[7:]]) == [Answer(0, b"\x01\x13")]
 
 
 @rule("DDU-12")
@@ -92,8 +73,8 @@ def test_with_any_one_byte_changed_to_anything_an_answer_is_not_believed(frame):
         for value in range(256):
             if value != frame[at]:
                 spoilt = frame[:at] + bytes((value,)) + frame[at + 1 :]
-                events, decoder = fed([spoilt])
-                assert not [event for event in events if isinstance(event, Answer)], (at, value)
+                decoder = Decoder()
+                assert not [event for event in decoder.feed(spoilt) if isinstance(event, Answer)], (at, value)
                 decoder.clear()
                 assert decoder.feed(frame) == [Answer(0, frame[10:-2])]
 
@@ -101,49 +82,16 @@ def test_with_any_one_byte_changed_to_anything_an_answer_is_not_believed(frame):
 @given(st.sampled_from([OK, SCORE, PARAMETERS]), st.data())
 def test_a_packet_that_was_cut_is_not_believed_and_the_next_is_found_after_clear(frame, data):
     cut = data.draw(st.integers(0, len(frame) - 1))
-    events, decoder = fed([frame[:cut]])
-    assert events == [] and decoder.pending() <= cut
+    decoder = Decoder()
+    assert decoder.feed(frame[:cut]) == [] and decoder.pending() <= cut
     decoder.clear()
     assert decoder.feed(frame) == [Answer(0, frame[10:-2])]
 
 
 @given(st.binary(max_size=60).filter(lambda noise: b"\xef" not in noise), st.binary(max_size=60), st.integers(1, 5))
 def test_noise_before_and_after_changes_nothing_and_a_repeat_is_seen_as_one(before, after, times):
-    events, _ = fed([before + SCORE * times + after])
+    events = Decoder().feed(before + SCORE * times + after)
     assert events[:times] == [Answer(0, b"\x01\x13")] * times
-
-
-@given(st.binary(max_size=2000), st.integers(1, 700))
-def test_any_bytes_give_events_in_bounded_memory_and_never_raise(data, size):
-    decoder = Decoder()
-    for at in range(0, len(data), size):
-        for event in decoder.feed(data[at : at + size]):
-            assert isinstance(event, Answer | Damaged)
-        assert decoder.pending() < MAX_PACKET
-
-
-@given(st.lists(st.sampled_from([OK, SCORE, b"\xef\x01", b"\xef", b"\x07\x00\x23", b"\x55"]), max_size=40), st.data())
-def test_how_bytes_are_cut_changes_nothing(pieces, data):
-    stream = b"".join(pieces)
-    size = data.draw(st.integers(1, 50))
-    assert fed([stream])[0] == fed([stream[i : i + size] for i in range(0, len(stream), size)])[0]
-
-
-def test_a_flood_handed_in_at_once_is_worked_off_in_bites():
-    flood = memoryview(bytes(400_000))
-    tracemalloc.start()
-    try:
-        assert Decoder().feed(flood) == []
-        assert tracemalloc.get_traced_memory()[1] < 40_000
-    finally:
-        tracemalloc.stop()
-
-
-@given(st.binary(max_size=300))
-def test_after_any_junk_an_answer_is_found_again(junk):
-    decoder = Decoder()
-    decoder.feed(junk + bytes(MAX_PACKET))
-    assert decoder.feed(OK)[-1:] == [Answer(0, b"")]
 
 
 COMMANDS = {
@@ -297,7 +245,8 @@ def captured(shared_data):
 
 def test_what_a_real_sensor_answered_is_read(shared_data):
     heard = [data for direction, data in captured(shared_data) if direction == "RX"]
-    events, decoder = fed(heard)
+    decoder = Decoder()
+    events = fed(decoder, heard)
     assert decoder.junk == 1 and decoder.pending() == 0  # the 55 of its start
     assert all(isinstance(event, Answer) for event in events)
     assert len(events) == len(heard) - 1 > 20

@@ -1,13 +1,12 @@
 """PN532 frames: every case is fed whole, byte by byte, and with a tail; any bytes give events and nothing else."""
 
-import tracemalloc
-
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.codecs import pn532
 from firmware.codecs.pn532 import Ack, Answer, Damaged, Decoder, Nack, Refused
+from tests.firmware.codecs.feeding import fed, named, pieces
 
 ACK = bytes.fromhex("0000ff00ff00")
 LONG = bytes(range(256)) + bytes(6)
@@ -50,35 +49,25 @@ CASES = {
 }
 
 
-def named(events):
-    """Events with damage reduced to its code, which is what is stable."""
-    return [event.code if isinstance(event, Damaged) else event for event in events]
-
-
-def fed(parts):
-    decoder = Decoder()
-    return named([event for part in parts for event in decoder.feed(part)]), decoder
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_a_frame_fed_whole(name):
     data, events = CASES[name]
-    assert fed([data])[0] == events
+    assert fed(Decoder(), [data]) == events
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_frame_fed_byte_by_byte(name):
     data, events = CASES[name]
-    assert fed([data[i : i + 1] for i in range(len(data))])[0] == events
+    assert fed(Decoder(), pieces(data)) == events
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_frame_fed_with_a_tail(name):
     data, events = CASES[name]
-    found, decoder = fed([data + bytes.fromhex("0000ff06fad503")])
-    assert found == events
+    decoder = Decoder()
+    assert fed(decoder, [data + bytes.fromhex("0000ff06fad503")]) == events
     assert decoder.pending() == 6  # the first 00 is preamble, which is not held
-    assert named(decoder.feed(bytes.fromhex("32010607e800"))) == [Answer(3, bytes.fromhex("32010607"))]
+    assert fed(decoder, [bytes.fromhex("32010607e800")]) == [Answer(3, bytes.fromhex("32010607"))]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -108,47 +97,6 @@ def test_junk_is_counted_and_preamble_is_not():
     assert decoder.feed(b"\x00\x00\x00") == []
     assert decoder.feed(b"\x01\x02\x03" + ACK) == [Ack()]
     assert decoder.junk == 3
-
-
-def test_a_half_frame_is_forgotten_on_request_and_counted():
-    decoder = Decoder()
-    decoder.feed(bytes.fromhex("0000ff06fad503"))
-    decoder.clear()
-    assert (decoder.pending(), decoder.junk) == (0, 6)
-    assert decoder.feed(ACK) == [Ack()]
-
-
-@given(st.binary(max_size=2000), st.integers(1, 700))
-@example(b"\x00\x00\xff\xff\xff\x01\x09\xf6" + bytes(264), 1)
-def test_any_bytes_give_events_in_bounded_memory_and_never_raise(data, size):
-    decoder = Decoder()
-    for at in range(0, len(data), size):
-        for event in decoder.feed(data[at : at + size]):
-            assert isinstance(event, (Ack, Nack, Refused, Answer, Damaged))
-        assert decoder.pending() < pn532.MAX_FRAME
-
-
-def test_a_flood_handed_in_at_once_is_worked_off_in_bites():
-    flood = memoryview(bytes(400_000))
-    tracemalloc.start()
-    try:
-        assert Decoder().feed(flood) == []
-        assert tracemalloc.get_traced_memory()[1] < 40_000
-    finally:
-        tracemalloc.stop()
-
-
-@given(st.binary(max_size=600), st.integers(1, 50))
-def test_how_bytes_are_cut_changes_nothing(data, size):
-    assert fed([data])[0] == fed([data[i : i + size] for i in range(0, len(data), size)])[0]
-
-
-@given(st.binary(max_size=300))
-def test_after_any_junk_an_ack_is_found_again(junk):
-    # Zeroes flush whatever the junk seemed to begin.
-    decoder = Decoder()
-    decoder.feed(junk + bytes(pn532.MAX_FRAME))
-    assert decoder.feed(ACK)[-1:] == [Ack()]
 
 
 @given(st.binary(max_size=64))
@@ -197,7 +145,7 @@ def test_published_frames_of_real_chips_are_read(shared_data):
             continue
         transport, text = line.split("\t")[:2]
         data = bytes.fromhex(text)
-        events = [pn532.from_i2c(data)] if transport == "i2c" else fed([data])[0]
+        events = [pn532.from_i2c(data)] if transport == "i2c" else fed(Decoder(), [data])
         assert events[:-1] == ([Ack()] if transport.endswith("+ack") else []), line
         targets = pn532.parse_targets(events[-1])
         nobody += not targets

@@ -63,14 +63,41 @@ class End:
             await asyncio.sleep(0.005)
 
 
-async def test_what_is_published_arrives_and_a_puback_was_awaited(mosquitto):
+async def test_what_is_published_arrives_whole_and_in_its_order(mosquitto):
     async with End(mosquitto.port, client_id="b") as out, End(mosquitto.port) as end:
         await end.up.wait()
         await out.up.wait()
         big = bytes(range(256)) * 240  # a roster's size
         await out.link.publish("to/a", b"one")
         await out.link.publish("to/a", big)
-        await end.until(lambda: end.messages == [("to/a", b"one"), ("to/a", big)])
+        await end.until(lambda: len(end.messages) == 2)
+        assert end.messages == [("to/a", b"one"), ("to/a", big)]
+
+
+async def test_publishing_waits_for_the_puback():
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader, writer):
+        await reader.read(200)
+        writer.write(b"\x20\x02\x00\x00")  # CONNACK
+        await reader.read(200)
+        writer.write(b"\x90\x03\x00\x01\x01")  # SUBACK of packet 1
+        heard = await reader.readexactly(10)  # PUBLISH at QoS 1: its head, topic, packet id and payload
+        asked.set()
+        await may_answer.wait()
+        writer.write(b"\x40\x02" + heard[7:9])
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with End(server.sockets[0].getsockname()[1]) as end:
+        await end.up.wait()
+        publishing = asyncio.create_task(end.link.publish("x/y", b"1"))
+        await asked.wait()
+        assert not publishing.done()
+        may_answer.set()
+        await asyncio.wait_for(publishing, 40)
+    server.close()
 
 
 async def test_the_broker_says_the_will_when_the_link_breaks_and_not_after_leave(mosquitto):

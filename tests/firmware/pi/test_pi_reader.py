@@ -117,7 +117,8 @@ async def test_a_chip_that_goes_silent_pulses_red_and_comes_back(mosquitto, star
         await asyncio.to_thread(world.revive)
         await pi.open()
         await asyncio.to_thread(world.card_in, LISTED_UID)
-        await pi.until(lambda: pi.reader.taps == {"green": 1})
+        await pi.until(lambda: pi.reader.taps)
+        assert pi.reader.taps == {"green": 1}
 
 
 async def test_the_reader_goes_on_without_a_broker_and_catches_up(mosquitto, start_store, world, tmp_path):

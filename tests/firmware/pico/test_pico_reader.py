@@ -8,7 +8,7 @@ import pytest
 from firmware.contract import envelope, statement
 from tests.firmware.pico.pico_world import BLUE, CARD_KEY, KEY, READER, RED, Store, World, percentile, uid
 
-pytestmark = [pytest.mark.needs("micropython", "mosquitto"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.needs("micropython", "mosquitto"), pytest.mark.timeout(180), pytest.mark.long(15)]
 
 
 @pytest.fixture

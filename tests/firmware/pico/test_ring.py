@@ -281,5 +281,6 @@ def test_any_bytes_on_the_flash_mount_and_take_swipes(rng):
         ring = Ring(nor)
         rest(ring)
         life = cuts.Life()
-        cuts.boot(ring, life, 1)
+        journal = cuts.boot(ring, life, 1)
         cuts.check(Ring(nor), life, "noise")
+        assert Ring(nor).read(journal, 0, 9) == life.lines[journal]

@@ -79,6 +79,9 @@ def test_a_database_error_in_any_table_leaves_nothing(office, table):
             text(f"CREATE TRIGGER broken BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END")
         )
     stays_as_it_was(office, lambda: office.roster(cards=CARDS))
+    with writing(office.engine) as connection:
+        connection.execute(text("DROP TRIGGER broken"))
+    assert office.roster(cards=CARDS).applied
 
 
 KILLED = """

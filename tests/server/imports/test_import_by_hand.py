@@ -19,7 +19,7 @@ TUESDAY = event("b", "20261006T090000", "20261006T100000", room="R2")
 def registrar(office) -> Scope:
     with writing(office.engine) as connection:
         account = logins.add_account(
-            connection, HASHER, office.institution.id, login_name="reg", shown_name="Reg", password=PASSWORD,
+            connection, office.institution.id, login_name="reg", shown_name="Reg", password_hash=HASHER.hash(PASSWORD),
             role="registry", person_id=None, now_ms=office.now_ms,
         )  # fmt: skip
     return Scope(institution_id=office.institution.id, account_id=account, person_id=None,

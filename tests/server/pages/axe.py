@@ -20,10 +20,13 @@ def source() -> str:
     return SCRIPT.read_text("utf-8")
 
 
+def bring(tab) -> None:
+    """Each page that the tab opens from now on has axe. It is half a megabyte: once, and not with every page."""
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=source())
+
+
 def problems(tab, *, looks: bool = False) -> list[str]:
     """A line for each rule that the page breaks, with the first place. looks: only what its look decides."""
-    if not tab.run("'axe' in window"):  # once a page: it is half a megabyte
-        tab.run(f"{source()};true")
     options = {"runOnly": _LOOKS if looks else _TAGS, "resultTypes": ["violations"]}
     found = json.loads(
         tab.run(f"axe.run(document, {json.dumps(options)}).then(found => JSON.stringify(found.violations))")

@@ -32,7 +32,7 @@ def people(school: School) -> None:
     ):
         with writing(world.engine) as connection:
             school.accounts[name] = logins.add_account(
-                connection, HASHER, world.institution_id, login_name=name, shown_name=name.title(), password=PASSWORD,
+                connection, world.institution_id, login_name=name, shown_name=name.title(), password_hash=HASHER.hash(PASSWORD),
                 role=role, person_id=person_id, now_ms=world.now_ms,
             )  # fmt: skip
             if role == "head":

@@ -7,7 +7,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from firmware.contract import statement
+from server import residence_texts
 from server.derive import check_ins as judging
+from server.pages import sought
 from server.policy.oddities import ONE_CARD, Odd
 from server.scope import STUDENT
 from server.store import (
@@ -81,8 +83,8 @@ class College(Corrected):
     def _account(self, name: str, role: str, person_id: int | None) -> None:
         with writing(self.world.engine) as connection:
             self.accounts[name] = logins.add_account(
-                connection, HASHER, self.world.institution_id, login_name=name, shown_name=name.title(),
-                password=PASSWORD, role=role, person_id=person_id, now_ms=self.now_ms - 1,
+                connection, self.world.institution_id, login_name=name, shown_name=name.title(),
+                password_hash=HASHER.hash(PASSWORD), role=role, person_id=person_id, now_ms=self.now_ms - 1,
             )  # fmt: skip
 
     def _people(self) -> None:
@@ -290,9 +292,11 @@ class College(Corrected):
             residence_leaves.decide(c, admin, leave, True, "Enjoy it", now_ms)
             residence_leaves.ask(c, admin, self.students[9], eve, eve + timedelta(days=3), "My father is ill", now_ms)
             residence_acts.hand_over(c, admin, self.house, eve, "The lift sticks; the porter knows.", now_ms)
+            words = residence_texts.newest("cy")
             residence_templates.arm(
-                c, admin, self.students[0], reader_id, "finger-2026-1", now_ms, text_digest="ab" * 32
-            )
+                c, admin, self.students[0], reader_id, words.version, now_ms,
+                text_digest=words.digest, language=words.language,
+            )  # fmt: skip
             odd = Odd(kind=ONE_CARD, subject="college", house_id=self.house, reader_id=reader_id,
                       person_id=self.students[3], at_ms=evening + HOUR, last_ms=evening + 2 * HOUR, count=4,
                       detail={"kiosk": "north-hall"})  # fmt: skip
@@ -305,6 +309,10 @@ class College(Corrected):
             "trip": self.trip, "report": self.report, "schedule": self.schedule, "attachment": self.attachment,
             "account": self.accounts["ada"], "term": self.term, "house": self.house, "resident": self.students[0],
         }.get(noun)  # fmt: skip
+
+    def found(self, name: str, path: str, words: str) -> str:
+        """The address to which this account's search for these words leads."""
+        return f"{path}?{sought.NAME}={sought.sealed(self.served.state.vault, self.accounts[name], words)}"
 
     def cookie(self, name: str) -> str:
         """A login of this account, as its browser keeps it."""

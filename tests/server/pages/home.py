@@ -52,8 +52,8 @@ class Home:
         where = {"scope": "residence", "scope_id": house} if house is not None else {}
         with writing(self.world.engine) as connection:
             self.school.accounts[name] = logins.add_account(
-                connection, HASHER, self.world.institution_id, login_name=name, shown_name=name.title(),
-                password=PASSWORD, role=role, person_id=person_id, now_ms=self.school.now_ms - 1, **where,
+                connection, self.world.institution_id, login_name=name, shown_name=name.title(),
+                password_hash=HASHER.hash(PASSWORD), role=role, person_id=person_id, now_ms=self.school.now_ms - 1, **where,
             )  # fmt: skip
 
     def now(self, at_ms: int) -> None:
@@ -66,7 +66,8 @@ class Home:
         self.hall.deliver(*self.hall.board.lines)
 
     def known(self, up_to_ms: int) -> None:
-        """The kiosk has told everything up to then."""
+        """The kiosk has told everything up to then; the store hears it no earlier."""
+        self.now(max(self.school.now_ms, up_to_ms))
         board = self.hall.board
         self.hall.deliver(*board.lines, board.hello(), board.head(up_to_ms))
 

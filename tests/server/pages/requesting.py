@@ -32,11 +32,10 @@ class Corrected(School):
             with writing(self.world.engine) as connection:
                 self.accounts[name] = logins.add_account(
                     connection,
-                    HASHER,
                     self.world.institution_id,
                     login_name=name,
                     shown_name=name.title(),
-                    password=PASSWORD,
+                    password_hash=HASHER.hash(PASSWORD),
                     role=role,
                     person_id=person_id,
                     now_ms=self.now_ms,

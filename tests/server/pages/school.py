@@ -57,11 +57,10 @@ class School:
             with writing(self.world.engine) as connection:
                 self.accounts[name] = logins.add_account(
                     connection,
-                    HASHER,
                     self.world.institution_id,
                     login_name=name,
                     shown_name=name.title(),
-                    password=PASSWORD,
+                    password_hash=HASHER.hash(PASSWORD),
                     role=role,
                     person_id=person,
                     now_ms=now_ms,
@@ -132,6 +131,12 @@ class Visitor:
 
     def csrf(self, path: str) -> str:
         return re.search(r'name="csrf" value="([^"]*)"', self.get(path).text)[1]
+
+    def find(self, path: str, words: str, **more: str):
+        """What the search of this page leads to."""
+        answer = self.post(f"{path}/find", {"csrf": self.csrf(path), "q": words} | more)
+        assert answer.status_code == 303, answer.text
+        return self.get(answer.headers["location"])
 
     def sign_in(self, name: str, password: str = PASSWORD, goes_on: str = "/"):
         token = self.csrf("/sign-in")

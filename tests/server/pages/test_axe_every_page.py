@@ -20,7 +20,7 @@ from tests.server.pages.serving import Serving
 from tests.server.pages.visits import NOT_PAGES, pages_of, visits
 from tests.server.walk.walk import routes_of
 
-pytestmark = [pytest.mark.needs("chromium", "axe-core"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.needs("chromium", "axe-core"), pytest.mark.timeout(900), pytest.mark.long(10)]
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 780, "dark": True}
 
 
@@ -37,6 +37,7 @@ def college(tmp_path_factory, empty_sqlite):
 def browser(college, need, tmp_path_factory):
     serving = Serving(college.served)
     tab = Tab(Chromium(need("chromium"), tmp_path_factory.mktemp("chromium")))
+    axe.bring(tab)
     yield Person(tab, serving.url)
     tab.close()
     serving.close()
@@ -59,6 +60,7 @@ def wrong_with(tab: Tab, width: int, *, looks: bool = False) -> list[str]:
     return axe.problems(tab, looks=looks) + ([f"{wide} px wide of {width}"] if wide > width else [])
 
 
+@pytest.mark.long(90)
 def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_a_phone(college, browser):
     """At a desk in the light, on a phone in the dark. A page that is in the routes is visited, or named as none."""
     tab, who, found, seen = browser.tab, "", {}, set()
@@ -123,7 +125,7 @@ def test_the_registry_adds_a_person_and_ends_them(college, person):
 
 def test_a_late_starter_is_two_clicks_in_the_browser(college, person):
     person.enter(college.cookie("rita"))
-    person.open("/registry?q=latestarter")
+    person.open(college.found("rita", "/registry", "latestarter"))
     person.fill_in("Class for Bao Latestarter", "CS101-A")
     person.press("Enrol from today")
     assert "What follows".casefold() in person.sees.casefold()
@@ -136,9 +138,9 @@ def test_a_late_starter_is_two_clicks_in_the_browser(college, person):
 @rule("LOUGH-7")
 def test_a_changed_room_is_two_clicks_in_the_browser(college, person):
     person.enter(college.cookie("rita"))
-    person.open("/registry?q=Tutorial")
+    person.open(college.found("rita", "/registry", "Tutorial"))
     assert "cancelled" in person.sees
-    person.open("/registry?q=Compilers")
+    person.open(college.found("rita", "/registry", "Compilers"))
     person.fill_in("Another room for Compilers", "BK 1.04")
     person.press("Move")
     assert "BK 0.12" in person.sees and "BK 1.04" in person.sees

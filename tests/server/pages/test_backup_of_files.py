@@ -52,6 +52,10 @@ def attached(school):
 
 @pytest.fixture
 def run(capsys):
+    # What is there now stays, or is gone: `run` need not look through it again.
+    gc.collect()
+    gc.freeze()
+
     def run(*words):
         gc.collect()
         capsys.readouterr()

@@ -112,7 +112,7 @@ def test_a_callers_name_a_reason_a_comment_and_the_message_that_repeats_it_go_to
     school.session(starts_min=-20)
     ada, reg, sam = signed("ada"), signed("reg"), signed("sam")
     answer = fill_in(
-        ada, "/absences/new?number=up0", channel="parent", told_by="called by Mrs Grey", told_time="08:30",
+        ada, f"/absences/new?person={school.students[0]}", channel="parent", told_by="called by Mrs Grey", told_time="08:30",
         first=day(school, 0), reason="ran a fever",
     )  # fmt: skip
     address = answer.headers["location"].partition("?")[0]

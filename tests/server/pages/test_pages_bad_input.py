@@ -36,7 +36,7 @@ def test_any_text_in_queries_gives_a_page(school, signed):
     @given(TEXTS, TEXTS)
     def check(one, other):
         for path, values in (
-            ("/today", {"day": one, "q": other}),
+            ("/today", {"day": one, "found": other, "show": one, "page_nr": other}),
             ("/sessions/1/live", {"v": one}),
             ("/sessions/1", {"said": other}),
             ("/doors/live", {"v": other}),

@@ -44,8 +44,8 @@ def test_a_walk_in_is_found_by_number_or_name_and_stands_on_this_register_marked
     person = stranger(school)
     visitor = signed("ada")
     for asked in (f"up{person}9", "dang stran", "STRANGER"):
-        assert "Stranger Danger" in visitor.get(f"/sessions/{session}/add?q={asked}").text, asked
-    assert "No student of this institution" in visitor.get(f"/sessions/{session}/add?q=nobody").text
+        assert "Stranger Danger" in visitor.find(f"/sessions/{session}/add", asked).text, asked
+    assert "No student of this institution" in visitor.find(f"/sessions/{session}/add", "nobody").text
     for said in ("added", "there"):  # pressed twice
         answer = send(visitor, f"/sessions/{session}/add", person=str(person), note="repeats the year")
         assert answer.headers["location"] == f"/sessions/{session}?said={said}"
@@ -64,7 +64,7 @@ def test_a_walk_in_is_found_by_number_or_name_and_stands_on_this_register_marked
 def test_a_search_for_nearly_everybody_is_not_answered(school, signed, asked):
     session = school.session()
     stranger(school)
-    answer = signed("ada").http.get(f"/sessions/{session}/add", params={"q": asked})
+    answer = signed("ada").find(f"/sessions/{session}/add", asked)
     assert answer.status_code == 422 and "at least 2 letters" in answer.text and "Stranger" not in answer.text
 
 

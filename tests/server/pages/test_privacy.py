@@ -141,7 +141,7 @@ def test_whoever_has_left_is_erased_after_a_look_and_the_history_holds(school, s
     ada = signed("ada")
     register = ada.get(f"/sessions/{school.one}").text
     assert f"erased {student}" in register and NAME not in register
-    assert NAME not in reg.get("/registry?q=Student").text
+    assert NAME not in reg.find("/registry", "Student").text
     entry = [row for row in world.all(schema.audit) if row.action == "person.erase"]
     assert len(entry) == 1 and entry[0].account_id == school.accounts["reg"]
     assert "letter" not in entry[0].detail, "the reason is a note, which can be erased"

@@ -52,7 +52,8 @@ def test_a_lecturer_who_was_taken_off_before_it_began_has_none_of_its_students_i
     assert lea.get(f"/people/{tia}/attendance").status_code == 200, "while she has the session, its students are hers"
     there.staff(coming, "lou")
     assert lea.get(f"/people/{tia}/attendance").status_code == 404
-    answer = lea.get("/absences/new?number=N-tia")
+    assert lea.get(f"/absences/new?person={tia}").status_code == 404
+    answer = send(lea, "/absences/new/student", number="N-tia")
     assert "no student in your care" in answer.text.lower() and "Tia" not in answer.text
 
 
@@ -167,7 +168,11 @@ FIELDS = [
     ("lea", "/sessions/{s0}/cover", {"do": "end", "person": "{lou}"}),
     ("lea", "/sessions/{s0}/taps/{swipe}", {"outcome": "dismissed", "reason": "x"}),
     ("lea", "/sessions/{s0}/request", {"kind": "marks", "mark-{tia}": "P", "reason": "x"}),
-    ("lea", "/absences/new", {"number": "N-tia", "first": "2026-10-05", "reason": "x", "channel": "phone"}),
+    ("lea", "/absences/new", {"person": "{tia}", "first": "2026-10-05", "reason": "x", "channel": "phone"}),
+    ("lea", "/absences/new/student", {"number": "N-tia"}),
+    ("lea", "/sessions/{s1}/notify", {"to": "all", "subject": "x", "text": "x"}),
+    ("hal", "/sessions/{s1}/notify", {"to": "all", "subject": "x", "text": "x"}),
+    ("sam", "/sessions/{s0}/notify", {"to": "all", "subject": "x", "text": "x"}),
     ("sam", "/me/absence", {"session-{s1}": "yes", "reason": "x"}),
     ("lea", "/trips/new", {"title": "T", "first_day": "2026-10-06", "first_time": "09:00", "last_day": "2026-10-06",
                            "last_time": "10:00", "numbers": "N-tia", "me": "yes"}),
@@ -200,7 +205,8 @@ def test_what_is_ones_own_in_the_address_carries_nobody_elses_in_a_field(there, 
     }
     tables = (schema.mark, schema_work.walk_in, schema_work.change_request, schema_work.absence, schema_work.trip,
               schema.session_staff, schema.enrolment, schema.person_name, schema_work.swipe_resolution,
-              schema_rights.account_role, schema_rights.person_department, schema.api_token, schema.session_class)  # fmt: skip
+              schema_rights.account_role, schema_rights.person_department, schema.api_token, schema.session_class,
+              schema_work.message)  # fmt: skip
     before = [there.world.all(one) for one in tables]
     visitors = {who: enter(who) for who, _, _ in FIELDS}
     wrong = []
@@ -213,3 +219,61 @@ def test_what_is_ones_own_in_the_address_carries_nobody_elses_in_a_field(there, 
             wrong.append((who, path, fields, answer.status_code))
             before = [there.world.all(one) for one in tables]
     assert wrong == []
+
+
+#: who may not: a lecturer of another session, whoever handed it over, another department, and roles that only read
+NOTICES = [("lou", 0, 404), ("hun", 0, 404), ("rex", 0, 404), ("sam", 0, 403), ("hal", 1, 404), ("lea", 1, 404)]
+
+
+@pytest.mark.parametrize(("name", "which", "status"), NOTICES)
+def test_nobody_reads_or_writes_the_notices_of_a_session_that_is_not_theirs(there, enter, name, which, status):
+    session, lecturer = there.sessions[which], ("lea", "lou")[which]
+    told = {"to": "all", "subject": "Room", "text": "Secret notice"}
+    assert send(enter(lecturer), f"/sessions/{session}/notify", **told).status_code == 303
+    assert "Secret notice" in enter(lecturer).get(f"/sessions/{session}/notify").text
+    before = len(there.world.all(schema_work.message))
+    assert before
+    visitor = enter(name)
+    answers = [visitor.get(f"/sessions/{session}/notify"), send(visitor, f"/sessions/{session}/notify", **told)]
+    assert [one.status_code for one in answers] == [status] * 2
+    assert not any("Secret" in one.text for one in answers)
+    assert len(there.world.all(schema_work.message)) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("rita", 303), ("admin", 303), ("otto", 403), ("cora", 403), ("tess", 403)]
+)
+def test_a_role_that_only_reads_registers_writes_to_no_student(there, enter, name, status):
+    for login, role in (("otto", "auditor"), ("cora", "curriculum")):
+        there.account(login, role, None)
+    visitor = enter(name)
+    assert visitor.get(f"/sessions/{there.sessions[0]}/notify").status_code == (200 if status == 303 else 403)
+    told = {"to": "all", "subject": "Room", "text": "x"}
+    assert send(visitor, f"/sessions/{there.sessions[0]}/notify", **told).status_code == status
+    assert bool(there.world.all(schema_work.message)) == (status == 303)
+
+
+@pytest.mark.parametrize(("name", "status"), [("lea", 200), ("hal", 200), ("rita", 200), ("lou", 404), ("hun", 404),
+                                              ("rex", 404), ("sam", 403), ("tia", 403), ("tess", 403)])  # fmt: skip
+def test_the_history_of_a_mark_is_read_by_whoever_reads_its_register_and_by_nobody_else(there, enter, name, status):
+    """A student sees the mark, and not who changed it and why (LOUGH-16)."""
+    session, sam = there.sessions[0], there.people["sam"]
+    lea = enter("lea")
+    marked = send(lea, f"/sessions/{session}/people/{sam}", code="L", late_min="10", seen="0", note="Secret: the bus")
+    assert marked.status_code == 303
+    panel = enter(name).get(f"/sessions/{session}/people/{sam}")
+    assert panel.status_code == status
+    assert ("Secret: the bus" in panel.text) == (status == 200)
+    if name == "sam":
+        assert "Secret: the bus" not in enter("sam").get("/me").text
+
+
+def test_whoever_handed_a_session_over_reads_it_and_writes_to_nobody(there, enter):
+    session = there.sessions[0]
+    fields = {"do": "give", "person": str(there.people["lou"]), "reason": "At a conference"}
+    assert send(enter("lea"), f"/sessions/{session}/cover", **fields).status_code == 303
+    lea, lou = enter("lea"), enter("lou")
+    told = {"to": "all", "subject": "Room", "text": "x"}
+    assert lea.get(f"/sessions/{session}").status_code == 200
+    assert send(lea, f"/sessions/{session}/notify", **told).status_code == 404
+    assert send(lou, f"/sessions/{session}/notify", **told).status_code == 303

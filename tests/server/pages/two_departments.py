@@ -57,11 +57,10 @@ class TwoDepartments(School):
         with writing(self.world.engine) as connection:
             self.accounts[login] = logins.add_account(
                 connection,
-                HASHER,
                 self.world.institution_id,
                 login_name=login,
                 shown_name=login.title(),
-                password=PASSWORD,
+                password_hash=HASHER.hash(PASSWORD),
                 role=role,
                 person_id=person_id,
                 now_ms=self.now_ms - HOUR,

@@ -82,7 +82,6 @@ def _address(college: College, route: Route, who: str | None) -> str:
 
 def _more(college: College) -> Iterator[Visit]:
     now, one, two = college.now, *college.students[:2]
-    number = f"up{2_100_000 + two * 7919}"
     for name, address, who in (
         ("register of STEP", f"/sessions/{college.step}", "ada"),
         ("register that ended", f"/sessions/{college.before}", "ada"),
@@ -91,15 +90,17 @@ def _more(college: College) -> Iterator[Visit]:
         ("register past its deadline", f"/sessions/{college.asked_about}", "ada"),
         ("register as an auditor", f"/sessions/{college.before}", "otto"),
         ("cancellation taken back", f"/sessions/{college.cancelled}/cancel", "ada"),
-        ("found to add", f"/sessions/{now}/add?q=stranger", "ada"),
+        ("found to add", college.found("ada", f"/sessions/{now}/add", "stranger"), "ada"),
         ("today of all", "/today", "rita"),
+        ("today of all, found", college.found("rita", "/today", "tutorial"), "rita"),
+        ("today, what is on now", "/today?show=now", "hedda"),
         ("a day without sessions", "/today?day=2026-08-01", "ada"),
         ("everybody who was late", "/lateness?all=1", "ada"),
         ("absence of one's own", f"/absences/{college.absence}", "sam"),
         ("absence told by a parent", f"/absences/{college.told}", "ada"),
         ("absence granted", f"/absences/{college.leave}", "rita"),
         ("absences of a department", "/absences", "hedda"),
-        ("absence of a student found", f"/absences/new?number={number}", "ada"),
+        ("absence of a student found", f"/absences/new?person={two}", "ada"),
         ("request as whoever decides", f"/requests/{college.request}", "rita"),
         ("request that is decided", f"/requests/{college.decided}", "ada"),
         ("request to take off a list", f"/requests/{college.removal}", "rita"),
@@ -109,8 +110,8 @@ def _more(college: College) -> Iterator[Visit]:
         ("asking for bursary", f"/sessions/{college.asked_about}/request?kind=bursary", "hedda"),
         ("asking for a transfer", f"/sessions/{college.asked_about}/request?kind=transfer", "ada"),
         ("asking after a month", f"/sessions/{college.aged_month}/request", "hedda"),
-        ("registry, found", "/registry?q=b", "rita"),
-        ("registry, nothing found", "/registry?q=nobody+has+this", "rita"),
+        ("registry, found", college.found("rita", "/registry", "b"), "rita"),
+        ("registry, nothing found", college.found("rita", "/registry", "nobody has this"), "rita"),
         ("registry as an auditor", "/registry", "otto"),
         ("reports that are closed", "/compliance/reports?closed=yes", "rita"),
         ("unmarked registers of a department", "/compliance?since=2026-09-20", "hedda"),
@@ -124,7 +125,7 @@ def _more(college: College) -> Iterator[Visit]:
         ("residence, consent in Hindi", f"/residence/residents/{two}/enrol?language=hi", "ros"),
         ("residence, flags that are closed", "/residence/flags?closed=yes", "ros"),
         ("account without a person", "/account", "admin"),
-        ("accounts, none found", "/accounts?q=nobody", "admin"),
+        ("accounts, none found", college.found("admin", "/accounts", "nobody"), "admin"),
     ):
         yield Visit(name, address, who)
     yield Visit("not allowed", "/accounts", "ada", 403)

@@ -1,8 +1,8 @@
-"""Questions of the residence's evenings: which one, what counts, who is missing, how much was availed of."""
+"""Questions of the residence's evenings: which one, what counts, who is missing, how much was availed of, what is odd."""
 
 from datetime import date
 
-from server.policy import evenings
+from server.policy import evenings, oddities
 from tests.server.policy.given import LONDON, at, said
 
 HERE, THERE, PERSON = 1, 2, 7
@@ -74,7 +74,32 @@ def _availed(profile, given):
     }
 
 
+def _flags(profile, given):
+    """`refused`: when fingers were refused at one kiosk, and with whose card: `19:00 a`; `check_in` and `tap`: when a
+    card checked in and when it was held to a door, `far` or on the same site."""
+    found = []
+    people = {"a": 1, "b": 2, "c": 3, "d": 4, "": None}
+    rows = []
+    for one in given("refused", ()):
+        when, _, whose = one.partition(" ")
+        rows.append(_seen("finger-refused", at(f"Mon 2026-10-12 {when}"), people[whose]))
+    found += oddities.of_kiosk(profile.residence.odd, rows)
+    tapped = given.ms("tap")
+    if tapped is not None:
+        site = THERE if given("far", True) else HERE
+        tap = oddities.Tap(at_ms=tapped, uncertainty_ms=given("uncertainty_s", 0) * 1000, site_id=site, reader_id=9)
+        odd = oddities.elsewhere(profile.residence.odd, _seen("check-in", given.ms("check_in"), PERSON), HERE, [tap])
+        found += [] if odd is None else [odd]
+    return {"flags": [one.kind for one in found]}
+
+
+def _seen(what, at_ms, person_id):
+    day = date(2026, 10, 12)
+    return oddities.Seen(what=what, at_ms=at_ms, day=day, house_id=HERE, reader_id=1, person_id=person_id)
+
+
 EVENINGS = {
+    "flags": _flags,
     "evening": _evening,
     "check-ins": _check_ins,
     "board": _board,

@@ -1,6 +1,8 @@
 """Questions of who may do what: may set, tier, may ask, may decide, may verify, absences, guidance."""
 
-from server.policy import allowed, guidance, leave, requests, tiers, verification
+from dataclasses import replace
+
+from server.policy import allowed, leave, requests, tiers, verification
 from tests.server.policy.given import ENDS, LONDON, STARTS, age, said
 
 
@@ -81,7 +83,7 @@ def _ask(profile, given):
 
 
 def _decide(profile, given):
-    ask = {"apply": requests.may_apply, "reject": requests.may_reject, "ask-evidence": requests.may_ask_evidence}
+    ask = {"apply": requests.may_apply, "ask-evidence": requests.may_ask_evidence}
     act = ask[given("act", "apply")]
     if given("bursary", False):
         found = tiers.bursary(profile, **age(given))
@@ -144,12 +146,20 @@ def _fills(profile, given):
 
 
 def _guidance(profile, given):
-    return {"situations": [one.situation for one in guidance.of(profile, given("mark"))]}
+    mark = given("mark")
+    return {"situations": [one.situation for one in profile.guidance if mark in one.marks]}
+
+
+def _restore(profile, given):
+    about = replace(_facts(given), cancelled=True)
+    by_person = not given("by_timetable", False)
+    return _answer(allowed.may_restore(profile, about, cancelled_ms=given.ms("cancelled_at"), by_person=by_person))
 
 
 QUESTIONS = {
     "may set": _may_set,
     "may cancel": lambda profile, given: _answer(allowed.may_cancel(profile, _facts(given))),
+    "may restore": _restore,
     "may verify": _verify,
     "tier": _tier_of,
     "bursary tier": lambda profile, given: _tier(tiers.bursary(profile, **age(given))),

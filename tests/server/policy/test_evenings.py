@@ -110,7 +110,7 @@ def seen(what, minute=0, *, person=None, reader=1):
 
 
 def kinds(*rows):
-    return {(one.kind, one.person_id, one.count) for one in oddities.of_kiosk(rows)}
+    return {(one.kind, one.person_id, one.count) for one in oddities.of_kiosk(RULE.odd, rows)}
 
 
 @rule("DDU-12")
@@ -147,7 +147,7 @@ def test_a_card_on_another_site_within_minutes_is_odd_and_an_unsure_clock_accuse
 
     def far(minute, site=2, unsure=0):
         tap = oddities.Tap(at_ms=minute * 60_000, uncertainty_ms=unsure, site_id=site, reader_id=9)
-        return oddities.elsewhere(one, 1, [tap])
+        return oddities.elsewhere(RULE.odd, one, 1, [tap])
 
     assert far(10).kind == "elsewhere" and far(-10).detail["reader"] == 9
     assert far(11) is None and far(3, site=1) is None

@@ -223,6 +223,15 @@ def test_an_unsure_clock_never_makes_a_mark_harsher_than_its_kindest_reading(nam
         assert code(at_ms, unsure_ms) == max(sure)
 
 
+@given(st.integers(20, 400), st.integers(0, 3600))
+def test_of_an_unsure_clock_only_the_minutes_surely_missed_count(at_min, uncertainty_s):
+    at_ms, unsure_ms = at_min * 60_000, uncertainty_s * 1000
+    found = marking.from_tap(PROFILES["lough"], starts_ms=0, at_ms=at_ms, uncertainty_ms=unsure_ms)
+    if found.late_min is not None:
+        assert (at_ms - unsure_ms) // 60_000 <= found.late_min <= at_min
+        assert unsure_ms <= 30_000 or found.late_min * 60_000 <= at_ms - unsure_ms
+
+
 @rule("STEP-23", "LOUGH-22", "PORT-13")
 @given(NAMES, st.data())
 def test_an_absence_never_takes_away_a_mark_of_somebody_who_was_there(name, data):

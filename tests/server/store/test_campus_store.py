@@ -37,7 +37,7 @@ def scope(world):
     """A registrar of the whole institution."""
     with writing(world.engine) as connection:
         account = logins.add_account(
-            connection, HASHER, world.institution_id, login_name="reg", shown_name="Reg", password=PASSWORD,
+            connection, world.institution_id, login_name="reg", shown_name="Reg", password_hash=HASHER.hash(PASSWORD),
             role="registry", person_id=None, now_ms=world.now_ms,
         )  # fmt: skip
     return Scope(
@@ -139,7 +139,7 @@ def test_enrolling_and_leaving_raise_the_campus_change_and_are_rows_with_an_end(
     for _ in range(2):
         before = change_of(world)
         with writing(world.engine) as connection:
-            did = campus_classes.enrol(connection, scope, made, world.group, role="student", from_ms=world.now_ms,
+            did = campus_classes.enrol(connection, scope, profile.read_all(), made, world.group, role="student", from_ms=world.now_ms,
                                        once=ONCE, now_ms=world.now_ms)  # fmt: skip
         assert did == (change_of(world) > before)
     with reading(world.engine) as connection:
@@ -149,9 +149,17 @@ def test_enrolling_and_leaving_raise_the_campus_change_and_are_rows_with_an_end(
         assert (touched.past, touched.coming, touched.clashes) == (0, 1, 0)
         assert [one.id for one in campus_timetable.of_class(connection, world.group, world.now_ms)] == [session_id]
     with pytest.raises(FieldRefused, match="before they came"), writing(world.engine) as connection:
-        campus_classes.leave(connection, scope, place.id, to_ms=place.from_ms - 1, seen=place.seen, now_ms=world.now_ms)
+        campus_classes.leave(
+            connection,
+            scope,
+            profile.read_all(),
+            place.id,
+            to_ms=place.from_ms - 1,
+            seen=place.seen,
+            now_ms=world.now_ms,
+        )
     with writing(world.engine) as connection:
-        assert campus_classes.leave(connection, scope, place.id, to_ms=world.now_ms + 5, seen=place.seen,
+        assert campus_classes.leave(connection, scope, profile.read_all(), place.id, to_ms=world.now_ms + 5, seen=place.seen,
                                     now_ms=world.now_ms)  # fmt: skip
     assert next(row.to_ms for row in world.all(schema.enrolment) if row.person_id == made) == world.now_ms + 5
     assert {row.action for row in world.all(schema.audit)} == {"person.add", "enrolment.begin", "enrolment.end"}

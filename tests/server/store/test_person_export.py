@@ -53,6 +53,7 @@ def test_what_is_said_of_each_row_is_all_but_what_opens_something_or_is_anothers
         for column in kept.table.c:
             if kept.column_class(column.name) in (SECRET, OTHERS, WIRE) and name != "history":
                 assert row[column.name] is None or str(row[column.name]).startswith("(withheld"), column
+    assert [one["id"] for one in json.loads(exported(two, "a"))["houses"]] == [two.id("house", "shared")]
     assert made["mark"]["rows"][0]["by_account_id"] == "another"
     assert canary("note", "a") in made["note"]["rows"][0]["text"]
     assert canary("attachment", "a") in made["attachment"]["rows"][0]["file_name"]

@@ -5,7 +5,7 @@ from sqlalchemy import bindparam, event, select, text, tuple_, update
 from sqlalchemy.exc import DBAPIError
 
 from server.errors import Unwritable
-from server.store import schema, upsert
+from server.store import journals, schema, upsert
 from server.store.engine import reading, writes, writing
 from server.store.prepared import Prepared
 from tests.server.store_world import NINE, World
@@ -62,6 +62,21 @@ def test_pairs_are_compared_as_pairs(world):
         crossed = [(ids["A"], "A"), (ids["B"], "C"), (ids["C"], "C")]
         found = PAIRS.scalars(connection, {"institution": world.institution_id, "pairs": crossed})
     assert found == ["A", "C"]
+
+
+@pytest.mark.parametrize("many", [1, 2, 3, 400])
+def test_pairs_are_looked_up_by_their_index_however_many_they_are(many, tmp_path):
+    world = World(f"sqlite:///{tmp_path}/m.db")
+    pairs = {"pairs": [(n, f"{n:016x}") for n in range(many)], "identities": [(n, n) for n in range(many)]}
+    with reading(world.engine) as connection:
+        for statement in (journals._LOCK, journals._TEXTS):
+            made = statement._for(connection)
+            asked, given = made.bound({name: pairs[name] for name in made.lists})
+            assert made.rows(connection, {name: pairs[name] for name in made.lists}) == []
+            plan = [row[3] for row in connection.exec_driver_sql("EXPLAIN QUERY PLAN " + asked, given)]
+            assert [step for step in plan if step.startswith("SCAN")] == []
+            assert any("SEARCH" in step for step in plan)
+    world.close()
 
 
 def test_truth_comes_back_as_truth(world):

@@ -27,7 +27,7 @@ def people(world):
         person_id = world.person(name)
         with writing(world.engine) as connection:
             account_id = logins.add_account(
-                connection, HASHER, world.institution_id, login_name=name, shown_name=name.title(), password="x" * 20,
+                connection, world.institution_id, login_name=name, shown_name=name.title(), password_hash=HASHER.hash("x" * 20),
                 role=role, person_id=person_id, now_ms=1,
             )  # fmt: skip
         grants = (Grant(role=role),)

@@ -139,13 +139,13 @@ def ask(hall, place=0, first=DAY, last=DAY, scope=None):
 def test_leave_is_asked_by_the_resident_and_approved_by_staff(hall):
     leave = ask(hall)
     assert hall.states()[hall.w.students[0]] == "expected", "asked is not approved"
-    assert [one.id for one in hall.look(residence_leaves.waiting, hall.warden)] == [leave]
+    assert [one.id for one in hall.look(residence_leaves.waiting, hall.warden, hall.w.now_ms)] == [leave]
     hall.do(residence_leaves.decide, hall.warden, leave, True, "have a good time", hall.w.now_ms)
     assert hall.states()[hall.w.students[0]] == "leave"
     own = hall.account("student", hall.w.students[0])
-    one = hall.look(residence_leaves.of_person, own, hall.w.students[0])[0]
+    one = hall.look(residence_leaves.of_person, own, hall.w.students[0], hall.w.now_ms)[0]
     assert (one.state, one.answer, one.text) == ("approved", "have a good time", "home for the weekend")
-    assert hall.look(residence_leaves.waiting, hall.warden) == []
+    assert hall.look(residence_leaves.waiting, hall.warden, hall.w.now_ms) == []
     hall.do(residence_leaves.withdraw, own, leave, hall.w.now_ms)
     assert hall.states()[hall.w.students[0]] == "expected"
 
@@ -195,7 +195,7 @@ def test_a_pin_stands_nowhere_and_five_wrong_ones_over_two_kiosks_lock_it_until_
     hall.w.now_ms = OPENS + HOUR
     set_pin(hall)
     hall.w.now_ms = OPENS + 2 * HOUR
-    look = lambda: hall.look(residence_pins.of_person, hall.warden, hall.w.students[0])  # noqa: E731
+    look = lambda: hall.look(residence_pins.of_person, hall.warden, hall.w.students[0], hall.w.now_ms)  # noqa: E731
     hall.deliver(hall.board.lines[0], *before)
     assert (look().tries, look().locked_ms) == (0, None), "they were before it was set"
     here = [hall.event("pin-refused", OPENS + HOUR + n, uid=UIDS[0]) for n in (1, 2)]
@@ -214,7 +214,7 @@ def test_a_right_pin_begins_the_count_anew_and_a_kiosks_own_lock_holds(hall):
     hall.w.now_ms = OPENS - MIN
     set_pin(hall)
     hall.w.now_ms = OPENS + 2 * HOUR
-    look = lambda: hall.look(residence_pins.of_person, hall.warden, hall.w.students[0])  # noqa: E731
+    look = lambda: hall.look(residence_pins.of_person, hall.warden, hall.w.students[0], hall.w.now_ms)  # noqa: E731
     wrong = [hall.event("pin-refused", OPENS + n, uid=UIDS[0]) for n in range(4)]
     right = hall.check_in(UIDS[0], OPENS + 10, method="pin", witness=WARDEN_UID)
     hall.deliver(hall.board.lines[0], *wrong, right)

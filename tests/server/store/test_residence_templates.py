@@ -10,7 +10,7 @@ from server.store import residence_templates as templates
 from server.store.schema import audit
 from server.store.schema_residence import consent, template
 from tests.rules import rule
-from tests.server.residence_world import HOUR, OPENS, UIDS, WARDEN_UID, Residence
+from tests.server.residence_world import HOUR, MIN, OPENS, UIDS, WARDEN_UID, Residence
 from tests.server.store_world import World
 
 
@@ -49,6 +49,23 @@ def test_arming_keeps_who_agreed_to_which_words_before_whom_and_when(hall):
 def test_armed_twice_is_once_and_one_consent_serves_several_kiosks(hall):
     assert arm(hall) == arm(hall)
     assert len(hall.w.all(consent)) == len(hall.w.all(template)) == 1
+
+
+@rule("DDU-12")
+def test_the_same_words_in_another_language_are_a_consent_of_their_own(hall):
+    who = hall.warden, hall.w.students[0], hall.reader_id
+    for language, digest in (("en", "ab"), ("cy", "cd"), ("cy", "cd")):
+        hall.do(templates.arm, *who, "2026-11-22", OPENS, text_digest=digest, language=language)
+    told = hall.look(templates.consents, hall.warden, hall.w.students[0], hall.w.now_ms)
+    assert [(one.language, one.text_digest, bool(one.taken_by)) for one in told] == [
+        ("cy", "cd", True),
+        ("en", "ab", True),
+    ]
+    # The finger is wanted once, by the words that were read last; taking it back ends both.
+    assert [row.consent_id for row in hall.w.all(template) if row.state == "wanted"] == [told[0].id]
+    hall.do(templates.withdraw, hall.warden, hall.w.students[0], OPENS + MIN)
+    told = hall.look(templates.consents, hall.warden, hall.w.students[0], hall.w.now_ms)
+    assert {(one.withdrawn_ms, one.withdrawn_by) for one in told} == {(OPENS + MIN, told[0].taken_by)}
 
 
 @rule("DDU-12")
@@ -153,10 +170,10 @@ def test_enrolments_are_seen_by_their_own_resident_and_by_staff_of_the_house_alo
     stranger = hall.account("residence", scope="residence", scope_id=south)
     own, other = hall.account("student", person), hall.account("student", hall.w.students[1])
     for scope in (own, hall.warden):
-        assert [one.state for one in hall.look(templates.of_person, scope, person)] == ["wanted"]
+        assert [one.state for one in hall.look(templates.of_person, scope, person, hall.w.now_ms)] == ["wanted"]
     for scope in (stranger, other):
         with pytest.raises(NotFound):
-            hall.look(templates.of_person, scope, person)
+            hall.look(templates.of_person, scope, person, hall.w.now_ms)
         with pytest.raises(NotFound):
             hall.do(templates.withdraw, scope, person, hall.w.now_ms)
         with pytest.raises(NotFound):

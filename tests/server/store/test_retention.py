@@ -7,9 +7,10 @@ import pytest
 from firmware.contract import statement
 from server import retention_command
 from server.errors import BadSetting
+from server.outbox import FORGET_MS, Outbox
 from server.policy import retention as policy
 from server.retention import REST_MS, Retention
-from server.store import emptying, retention, schema, schema_residence, schema_rights, schema_work
+from server.store import emptying, notes, retention, schema, schema_residence, schema_rights, schema_work
 from server.store.engine import open_engine, writing
 from tests.rules import rule
 from tests.server.store.personal_world import Personal
@@ -26,11 +27,27 @@ def two(database_url):
     made = Personal(engine)
     with writing(engine) as connection:
         connection.execute(schema_work.mail.update().values(state="sent"))
-        for name in ("duty_note", "import_run"):
+        for name in ("duty_note", "import_run", "import_schedule", "quarantine"):
             made._connection = connection
             made._add(schema.metadata.tables[name], "shared")
+        connection.execute(schema.quarantine.update().values(authentic=False))
+        # Each text its own, so that none goes by another's rule.
+        for table, columns in retention.NOTES.items():
+            for row in connection.execute(table.select()).all():
+                values = {name: notes.add(connection, row.institution_id, "a text", None, 5) for name in columns}
+                connection.execute(table.update().where(table.c.id == row.id).values(values))
     yield made
     engine.dispose()
+
+
+@pytest.fixture
+def outbox(two, tmp_path):
+    """The folder with a letter of each message, and one of a message that the store does not know."""
+    for row in everything(two.engine)["message"]:
+        (tmp_path / f"message-{row.id}.eml").write_bytes(b"Subject: x")
+    (tmp_path / "message-999.eml").write_bytes(b"Subject: x")
+    (tmp_path / "message-1.part").write_bytes(b"")
+    return tmp_path
 
 
 def everything(engine) -> dict:
@@ -44,18 +61,21 @@ def rules(**changed):
 
 
 @rule("DDU-12")
-def test_each_rule_takes_what_it_says_and_a_dry_run_takes_nothing(two):
+def test_each_rule_takes_what_it_says_and_a_dry_run_takes_nothing(two, outbox):
     before = everything(two.engine)
-    work = Retention(two.engine, rules())
+    lay = {path.name for path in outbox.iterdir()}
+    work = Retention(two.engine, rules(), letters_in=outbox)
     counted = {one.name: many for one, many in work.counts(NOW)}
     assert set(counted) == {one.name for one in rules()} and all(counted.values()), "there is something of each"
-    assert everything(two.engine) == before
+    assert everything(two.engine) == before and {path.name for path in outbox.iterdir()} == lay
     done = {one.name: many for one, many in work.all(NOW)}
-    assert done == counted
+    assert done == counted and done["outbox-letters"] == len(before["message"])
+    assert {path.name for path in outbox.iterdir()} == {"message-999.eml", "message-1.part"}
     after = everything(two.engine)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {
         "check_in", "swipe", "kiosk_event", "login", "sign_in_flow", "mail", "message", "import_run", "note",
+        "quarantine", "import_schedule",
     }  # fmt: skip
     assert all(many == 0 for _, many in work.counts(NOW)), "nothing is found twice"
     assert after["login"] == after["sign_in_flow"] == []
@@ -68,7 +88,12 @@ def test_each_rule_takes_what_it_says_and_a_dry_run_takes_nothing(two):
             }
     assert [row.mac for row in before["record"]] == [row.mac for row in after["record"]]
     erased = [row for row in after["note"] if row.erased_ms is not None]
-    assert len(erased) == len(after["duty_note"]) and {row.text for row in erased} == {""}
+    wanted = {
+        row.note_id for name in ("duty_note", "evening_act", "residence_leave", "residence_flag") for row in after[name]
+    }
+    wanted |= {row.answer_note_id for row in after["residence_leave"]}
+    assert {row.id for row in erased} == wanted - {None} and {row.text for row in erased} == {""}
+    assert [row.digest for row in before["quarantine"]] == [row.digest for row in after["quarantine"]]
 
 
 def test_what_is_young_or_still_to_go_stays(two):
@@ -78,6 +103,34 @@ def test_what_is_young_or_still_to_go_stays(two):
         connection.execute(schema.login.update().values(expires_ms=NOW - 90 * DAY))
     counted = {one.name: many for one, many in Retention(two.engine, rules()).counts(NOW)}
     assert counted["mails"] == counted["messages"] == counted["logins"] == 0 < counted["check-in-cells"]
+
+
+def test_what_a_reader_sealed_stays_in_quarantine_until_somebody_has_looked_at_it(two):
+    work = Retention(two.engine, [one for one in rules() if one.name == "quarantine"])
+    with writing(two.engine) as connection:
+        connection.execute(schema.quarantine.update().values(authentic=True, closed_ms=None))
+    assert [many for _, many in work.all(NOW)] == [0]
+    with writing(two.engine) as connection:
+        connection.execute(schema.quarantine.update().values(closed_ms=7))
+    assert [many for _, many in work.all(NOW)] == [1]
+    (row,) = everything(two.engine)["quarantine"]
+    assert row.content == b""
+
+
+def test_a_letter_of_a_message_that_was_erased_goes_within_a_minute(two, outbox):
+    post = Outbox(outbox)
+    first, *rest = sorted(row.id for row in everything(two.engine)["message"])
+    post.work(two.engine, NOW)
+    assert (outbox / f"message-{first}.eml").exists()
+    with writing(two.engine) as connection:
+        connection.execute(
+            schema_work.message.update().where(schema_work.message.c.id == first).values(erased_ms=NOW + 1)
+        )
+    post.work(two.engine, NOW + FORGET_MS - 1)
+    assert (outbox / f"message-{first}.eml").exists(), "it is looked for once a minute"
+    post.work(two.engine, NOW + FORGET_MS)
+    assert not (outbox / f"message-{first}.eml").exists()
+    assert all((outbox / f"message-{one}.eml").exists() for one in rest)
 
 
 def test_it_works_in_bites_and_rests_when_all_is_done(two, monkeypatch):

@@ -12,7 +12,7 @@ from tests.server.walk.objects import MAKERS, noun_of
 from tests.server.walk.walk import EITHER, NO, WHO, YES, InACluster, Walk, outcome, routes_of, wanted
 
 #: some thousand requests, on a machine that does other things too
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long(10)]
 
 #: (route, visitor, whose object) -> what happens
 EXCEPTIONS = {

@@ -9,10 +9,12 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from anyio.from_thread import start_blocking_portal
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
@@ -40,7 +42,7 @@ from server.scope import (
 )
 from server.store import logins, schema, schema_residence, schema_rights
 from server.store.engine import Engine, reading, writing
-from tests.server.pages.school import HASHER, School
+from tests.server.pages.school import School
 from tests.server.walk.objects import MAKERS, noun_of
 
 #: FastAPI's own pages about the API, which show no data
@@ -254,11 +256,10 @@ class Walk:
             with writing(world.engine) as connection:
                 self.accounts[who.name] = logins.add_account(
                     connection,
-                    HASHER,
                     world.institution_id,
                     login_name=who.name,
                     shown_name=who.name,
-                    password=None,
+                    password_hash="",
                     role=who.role or TECHNICIAN,
                     person_id=people[who.person],
                     now_ms=school.now_ms - 1,
@@ -274,6 +275,9 @@ class Walk:
         with writing(world.engine) as connection:
             self.tokens = {who.name: logins.add_token(connection, who.name, "walk", school.now_ms) for who in WHO}
         self.app = school.app(data_dir=folder / "data")
+        #: one loop for all that is asked: a client alone makes one for each request
+        self._ends = ExitStack()
+        self._portal = self._ends.enter_context(start_blocking_portal())
         self._keep()
 
     def number(self) -> int:
@@ -298,6 +302,7 @@ class Walk:
     def ask(self, route: Route, who: Who | None, *, first: bool = True, csrf: bool = True):
         """Go there: answers what was answered, and whether it was allowed. who None: nobody is signed in."""
         client = TestClient(self.app, follow_redirects=False, raise_server_exceptions=False)
+        client.portal = self._portal
         self.route = route
         made = {name: MAKERS[noun_of(name)](self, who or WHO[0])[0 if first else 1] for name in route.parameters}
         address = route.path
@@ -319,6 +324,7 @@ class Walk:
         return client.request(route.method, address, data=fields)
 
     def close(self) -> None:
+        self._ends.close()
         self.school.close()
 
 
