@@ -22,6 +22,8 @@ HURRY = 20.0
 STEP_UP_S, FINGER_S, LIFT_S, KEY_S, STAFF_S = 3.0, 1.2, 0.6, 0.6, 2.5
 #: a finger that is back within this time was never off, for a sensor that takes a picture now and then, s
 LIFTED_S = 0.6
+#: a kiosk takes a card that is back within 0.35 s for one that flickered: the same staff card may come twice in a row, s
+AWAY_S = 0.6
 #: how long somebody waits for an answer before they give it up, and for a light where the display has told them, s
 PATIENCE_S, LOOK_S = 8.0, 1.5
 #: the sensor's own time from a finger to its answer at the captured one's pace: a picture, its features, a load, a match
@@ -111,7 +113,7 @@ class Visitor:
     async def attempt(self) -> Sight:
         """From stepping up to the display's last word."""
         watch, kiosk = self._watch, self._kiosk
-        await watch.spend(STEP_UP_S)
+        await watch.spend(STEP_UP_S, least_s=AWAY_S)
         at_ms = self._clock()
         self._since_s = held_s = time.monotonic()
         shown = kiosk.hold(self._card.uid)
@@ -188,7 +190,7 @@ class Visitor:
         return await self._press(pin + "#", _PIN)
 
     async def _stand_by(self) -> str:
-        await self._watch.spend(STAFF_S)
+        await self._watch.spend(STAFF_S, least_s=AWAY_S)
         self._witness = self._staff.id
         self._since_s = time.monotonic()
         shown = self._kiosk.hold(self._staff.uid)
@@ -260,12 +262,12 @@ class Enrolling:
         return Enrolled(resident=self._card.id, kiosk=self._kiosk.name, done=done, seconds=watch.seconds, tries=tries)
 
     async def _once(self, watch: Watch) -> str:
-        await watch.spend(STAFF_S)
+        await watch.spend(STAFF_S, least_s=AWAY_S)
         said = await self._card_held(self._staff.uid, ("staff", "witness-unknown", "noted", "not-recorded"))
         if said != "staff":
             self._kiosk.press("*")
             return said
-        await watch.spend(STEP_UP_S)
+        await watch.spend(STEP_UP_S, least_s=AWAY_S)
         answers = ("first", "not-asked", "busy", "away", "held", "not-recorded")
         said = await self._card_held(self._card.uid, answers)
         await watch.spend(self.SAY_S)

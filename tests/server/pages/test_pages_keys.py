@@ -58,10 +58,12 @@ def tap(live_school, gateway, students, *, ago_s: int = 60) -> None:
 
 def held(live_school, session: int) -> dict[int, tuple[str | None, bool]]:
     """student number -> the mark that holds, and whether it is verified."""
+    # In this order: a mark that is made in between belongs to no row that was read before it.
+    current = live_school.world.all(schema.mark_current)
     marks = {row.id: row for row in live_school.world.all(schema.mark)}
     return {
         live_school.students.index(row.person_id): (marks[row.mark_id].code, bool(marks[row.mark_id].verified))
-        for row in live_school.world.all(schema.mark_current)
+        for row in current
         if row.session_id == session
     }
 

@@ -73,7 +73,7 @@ def grown(there, table, before):
 
 FORMS = [
     pytest.param("sam", "/me/absence", {"first": "2026-10-06", "reason": "Ill"}, schema_work.absence, 1, id="absence"),
-    pytest.param("lea", "/absences/new", {"number": "N-sam", "first": "2026-10-06", "reason": "Ill", "channel": "phone",
+    pytest.param("lea", "/absences/new", {"person": "{sam}", "first": "2026-10-06", "reason": "Ill", "channel": "phone",
                  "told_day": "2026-10-05", "told_time": "08:00"}, schema_work.absence, 1, id="logged-absence"),
     pytest.param("lea", "/trips/new", {"title": "Museum", "first_day": "2026-10-06", "first_time": "09:00",
                  "last_day": "2026-10-06", "last_time": "12:00", "numbers": "N-sam", "me": "yes"}, schema_work.trip, 1,

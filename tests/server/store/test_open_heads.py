@@ -31,7 +31,7 @@ def known_until_ms(world):
 
 
 def test_what_is_known_of_a_door_never_goes_back(world):
-    board, world.now_ms = world.reader(), NINE
+    board, world.now_ms = world.reader(), NINE + 30 * MIN
     world.deliver(board.hello(), board.lines[0])
     early = board.head(NINE)
     late = board.swipe(UIDS[0], NINE)
