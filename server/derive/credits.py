@@ -219,7 +219,8 @@ class _Fold:
                 self._recorded.add(found.session)
                 self._credited.append((found.session, tap))
             if not repeats(answer):
-                firm = not any(one.reader_id == tap.reader_id and one.may_repeat(tap) for one in doubts)
+                firm = not may_repeat(answer)
+                firm = firm and not any(one.reader_id == tap.reader_id and one.may_repeat(tap) for one in doubts)
                 self._answers[tap.reader_id] = _Given(found.session, tap.moment, firm)
         verdict = self._verdict(tap, found)
         return Judged(

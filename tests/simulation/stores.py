@@ -9,6 +9,7 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,13 @@ class Server:
         try:
             with writing(self.engine) as connection:
                 said = self._take(connection, given, gateway)
+            answer = Answer(
+                done=frozenset(said.done),
+                down=tuple(Down(**one) for one in said.down),
+                replay=tuple(Replay(**one) for one in said.replay),
+            )
+            # Committed is committed, also where the process dies before it has looked for what else it has to say.
+            self.watch_committed(items, answer)
             restored = self._restores.told(INSTITUTION, self._clock.now_ms())
         except Killed:
             self.world.rare("store killed in a delivery")
@@ -167,12 +175,7 @@ class Server:
             self.fuse.left = None
         # Heads each minute wake nobody: what they settle is seen at the next look.
         self._woken = self._woken or said.new > 0
-        answer = Answer(
-            done=frozenset(said.done),
-            down=tuple(Down(**one) for one in said.down),
-            replay=tuple(Replay(**one) for one in said.replay),
-            restored=None if restored is None else Restored(**restored),
-        )
+        answer = replace(answer, restored=None if restored is None else Restored(**restored))
         self.world.tell("store", f"g{gateway} {len(items)} items new={said.new} same={said.same} sus={said.suspect}")
         if said.same:
             self.world.rare("delivered again, and the same")
@@ -180,7 +183,6 @@ class Server:
             self.world.rare("forgery in quarantine")
         if said.replay:
             self.world.rare("restored store asks the gateways")
-        self.watch_committed(items, answer)
         if self.world.crashes_here(3.0):
             self.world.rare("store killed between commit and reply")
             self.crash()
