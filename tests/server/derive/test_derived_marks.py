@@ -111,6 +111,14 @@ def test_two_persons_at_two_doors_are_kept_apart(world):
     assert set(world.marks()) == {(here, world.students[0]), (there, world.students[1])}
 
 
+def test_a_tap_at_another_door_than_the_lessons_credits_nothing(world):
+    world.session()
+    boards = [world.reader("a-1"), world.reader("a-2", room=1)]
+    tap(world, boards[0], 0, NINE - 31 * MIN)  # at its door, before it opens (PORT-2)
+    tap(world, boards[1], 0, NINE + 5 * MIN)
+    assert world.marks() == {}
+
+
 @rule("PORT-4", "PORT-6")
 def test_not_on_the_list_is_red_and_shown_green_is_counted_as_differing(world):
     other = world.class_group("C2", [world.students[2]])
