@@ -22,7 +22,7 @@ from server.outbox import Outbox
 from server.policy import marking
 from server.policy.profile import Profiles
 from server.retention import Retention
-from server.store import check_ins, course_runs, due, institutions, readers
+from server.store import check_ins, course_runs, due, evidence, institutions, readers
 from server.store import rosters as issued
 from server.store.engine import Engine, probe, reading, writes, writing
 from server.thinning import Thinning
@@ -153,6 +153,7 @@ class Jobs:
             self._alone("registers", lambda: self.settle(marking.PENDING))
         if everything or now_s - self._again_s >= AGAIN_S:
             self._again_s = now_s
+            self._alone("doubted registers", self.doubt)
             self._alone("late registers", lambda: self.settle(marking.INCOMPLETE))
             self._alone("absences and trips", self.fill)
             self._alone("cards in two places", self.elsewhere)
@@ -256,6 +257,20 @@ class Jobs:
         if stuck:
             listed = ", ".join(map(str, sorted(stuck)[:10]))
             raise _Stuck(f"{len(stuck)} sessions: {listed}") from next(iter(stuck.values()))
+
+    def doubt(self) -> None:
+        """Take registers back that were complete, where late word of a door or its place says otherwise."""
+        institutions_ = self._institutions()
+        with reading(self._engine) as connection:
+            doubted = [evidence.doubted(connection, found.id) for found in institutions_]
+        if not any(doubted):
+            return
+        self.settle(marking.COMPLETE)
+        if self._stop:
+            return
+        with writing(self._engine) as connection:
+            for one in doubted:
+                evidence.looked(connection, one)
 
     def fill(self) -> None:
         """Approved absences and confirmed trips, where the campus changed since: sessions made later are filled too."""

@@ -7,7 +7,6 @@ a person's swipes whenever one more arrives, the result does not depend on the o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from firmware.contract.decide import (
@@ -29,8 +28,7 @@ GREEN, RED, SHUT, UNSURE = "green", "red", "shut", "unsure"
 UNSURE_REACH_MS = 3_600_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A session that a person is, or was, on the list of."""
 
     window: Window
@@ -48,8 +46,7 @@ class Candidate:
         return [one for one in found if one.opens_ms <= one.closes_ms]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tap:
+class Tap(NamedTuple):
     """One swipe of the person, placed."""
 
     swipe_id: int
@@ -61,30 +58,34 @@ class Tap:
     #: what the reader showed, and for which session
     shown: str
     session_shown: int | None
-
-    @property
-    def at_ms(self) -> int:
-        """When it was, UTC ms."""
-        return self.moment.at_ms
-
-    @property
-    def uncertainty_ms(self) -> int:
-        """How far that may be wrong either way, ms."""
-        return self.moment.uncertainty_ms
-
-    @property
-    def lo_ms(self) -> int:
-        """The earliest that it may have been."""
-        return self.moment.at_ms - self.moment.uncertainty_ms
-
-    @property
-    def hi_ms(self) -> int:
-        """The latest that it may have been."""
-        return self.moment.at_ms + self.moment.uncertainty_ms
+    #: when it was, UTC ms, and how far that may be wrong either way: the moment's
+    at_ms: int
+    uncertainty_ms: int
+    #: the earliest and the latest that it may have been
+    lo_ms: int
+    hi_ms: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
+def placed(
+    *, swipe_id: int, reader_id: int, room_id: int | None, moment: Moment, shown: str, session_shown: int | None
+) -> Tap:
+    """The tap that was at this moment. Its times are said once: the fold looks at them many times over."""
+    at_ms, unsure_ms = moment.at_ms, moment.uncertainty_ms
+    return Tap(
+        swipe_id=swipe_id,
+        reader_id=reader_id,
+        room_id=room_id,
+        moment=moment,
+        shown=shown,
+        session_shown=session_shown,
+        at_ms=at_ms,
+        uncertainty_ms=unsure_ms,
+        lo_ms=at_ms - unsure_ms,
+        hi_ms=at_ms + unsure_ms,
+    )
+
+
+class Judged(NamedTuple):
     """What one swipe is worth. session: the one it belongs to; credits: it is the one that records it."""
 
     tap: Tap
@@ -94,7 +95,7 @@ class Judged:
     #: the store decides otherwise than the reader showed
     differs: bool
     #: sessions that it may record besides, or instead, by what is not known for sure: no silence speaks of these
-    may: frozenset[int] = frozenset()
+    may: frozenset[int]
     #: the earliest time at which what it credits may have been recorded: by its own doubt, or by a swipe before it
     since_ms: int
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware.contract.decide import Moment, Window
-from server.derive import decided
-from server.derive.credits import UNSURE_REACH_MS, Candidate, Judged, Tap, fold, span
-from server.policy import deadlines
+from server.derive import decided, locks
+from server.derive.credits import UNSURE_REACH_MS, Candidate, Judged, Tap, fold, placed, span
 from server.policy.marking import Decision, Evidence, from_silence, from_tap
 from server.policy.profile import Profile, Profiles
-from server.store import course_times, derivations, due, standing, swipes
+from server.store import derivations, doubtful_taps, due, swipes
 from server.store.engine import Connection
 
 #: looked at around what is due before anything wider
@@ -148,8 +147,10 @@ class _Batch:
             # Judged with what it may lie among, and written where it lies.
             if row.swipe_id not in self.stands and _lo(row) <= ends and _hi(row) >= begins:
                 self.taps[row.person_id].append(_tap(row))
-        #: (person, session) where a swipe of the person, at a reader of the session, has no time yet
+        #: (person, session) where a swipe may be the person's, at a reader of the session: it has no time yet, or the
+        #: card changed hands, or the reader its room, within what its time is unsure
         self.unplaced = derivations.unplaced_at(self.connection, self.persons, list(self.sessions))
+        self.unplaced |= self._perhaps(lo, hi)
         self.credits: dict[tuple[int, int], Any] = {}
         for row in held:
             begins, ends = self.spans[row.person_id]
@@ -163,6 +164,31 @@ class _Batch:
                 self.open_at.setdefault(row.room_id, []).append(
                     Window(row.id, row.opens_ms, row.starts_ms, row.ends_ms, row.closes_ms)
                 )
+
+    def _perhaps(self, lo: int, hi: int) -> set[tuple[int, int]]:
+        """(person, session) where a swipe may have been the person's, or at the session's room, and was not by the
+        point in time at which it was placed."""
+        cards = doubtful_taps.of_persons(self.connection, self.persons, lo, hi)
+        mine = [(person, tap) for person, taps in self.taps.items() for tap in taps]
+        readers = {tap.reader_id for _, tap in mine} | {one.reader_id for one in cards}
+        rooms = doubtful_taps.Rooms(self.connection, readers, lo, hi)
+        doubts: dict[int, list[tuple[int, int, set[int]]]] = {}
+        for person, tap in mine:
+            others = rooms.between(tap.reader_id, tap.lo_ms, tap.hi_ms) - {tap.room_id}
+            if others:
+                doubts.setdefault(person, []).append((tap.lo_ms, tap.hi_ms, others))
+        for one in cards:
+            there = rooms.between(one.reader_id, one.lo_ms, one.hi_ms)
+            if one.room_id is not None:
+                there.add(one.room_id)
+            doubts.setdefault(one.person_id, []).append((one.lo_ms, one.hi_ms, there))
+        found = set()
+        for person, session in self.member if doubts else ():
+            known = self.sessions[session]
+            for begins, ends, there in doubts.get(person, ()):
+                if known.window.opens_ms <= ends and known.window.closes_ms >= begins and known.rooms & there:
+                    found.add((person, session))
+        return found
 
     def judge(self) -> None:
         """Fold each person's taps; what they are worth is written, where it does not stand there already."""
@@ -312,17 +338,8 @@ class _Batch:
 
     def _locked(self) -> set[int]:
         """The sessions whose lock date is past: nothing changes there any more (STEP-3)."""
-        ended = [
-            one
-            for one, known in self.sessions.items()
-            if known.window.ends_ms < self.now_ms and deadlines.locks(known.profile)
-        ]
-        if not ended:
-            return set()
-        zone = standing.zone_of(self.connection, self.institution_id)
-        held = course_times.of(self.connection, ended)
-        times = {one: held[one].by(self.sessions[one].profile, zone) for one in ended}
-        return {one for one, at in times.items() if at.lock_ms is not None and at.lock_ms <= self.now_ms}
+        known = {one: (held.profile, held.window.ends_ms) for one, held in self.sessions.items()}
+        return locks.past(self.connection, self.institution_id, known, self.now_ms)
 
     def _listed(self, key: tuple[int, int], session: _Session) -> bool:
         member = self.member.get((key[1], key[0]), [])
@@ -360,7 +377,7 @@ def _hi(row: Any) -> int:
 
 
 def _tap(row: Any) -> Tap:
-    return Tap(
+    return placed(
         swipe_id=row.swipe_id,
         reader_id=row.reader_id,
         room_id=row.room_id,

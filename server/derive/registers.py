@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from server.derive import locks
 from server.derive.doors import outages
 from server.policy import marking
 from server.policy.profile import Profiles
@@ -41,22 +42,34 @@ def releasable(
     failed: dict[int, Exception] | None = None,
 ) -> tuple[list[Releasable], int | None]:
     """Look at one batch of closed sessions whose evidence is in that state (pending; or incomplete, which what arrives
-    late may still complete). Returns those that can leave it, and where to go on (None: at the end).
+    late may still complete; or complete, where what arrived late, or a reader that was placed otherwise, may take that
+    back). Returns those that can leave it, and where to go on (None: at the end).
 
     failed: filled with the sessions that could not be looked at, by id; without it the first such one raises.
     """
-    sessions = evidence.closed(connection, found.id, now_ms, state, BATCH, after)
+    again = state == marking.COMPLETE
+    if again:
+        doubted = evidence.doubted(connection, found.id)
+        sessions = evidence.closed_at(connection, found.id, now_ms, doubted, BATCH, after)
+    else:
+        sessions = evidence.closed(connection, found.id, now_ms, state, BATCH, after)
     doors = evidence.doors_of(connection, [row.id for row in sessions])
-    busy = evidence.waiting(connection, [row.id for row in sessions])
+    # Nothing is said of anybody by taking it back: that waits for no swipes.
+    busy = set() if again else evidence.waiting(connection, [row.id for row in sessions])
     zone = ZoneInfo(found.time_zone)
     ready = []
     for row in sessions:
         if row.id in busy:
             continue
         try:
-            deadline_ms = marking.deadline_ms(profiles.at(row.profile, row.starts_ms), row.ends_ms, zone)
-            facts = door_facts(connection, row, doors.get(row.id, []), late=now_ms > deadline_ms)
-            judged = marking.evidence(facts, deadline_ms=deadline_ms, now_ms=now_ms)
+            profile = profiles.at(row.profile, row.starts_ms)
+            deadline_ms = marking.deadline_ms(profile, row.ends_ms, zone)
+            if again and locks.past(connection, found.id, {row.id: (profile, row.ends_ms)}, now_ms):
+                continue
+            # What was released once is complete or incomplete, and never pending again.
+            late = again or now_ms > deadline_ms
+            facts = door_facts(connection, row, doors.get(row.id, []), late=late)
+            judged = marking.evidence(facts, deadline_ms=now_ms - 1 if again else deadline_ms, now_ms=now_ms)
         except DBAPIError:
             # The transaction is spent: nothing more can be read in it.
             raise

@@ -184,6 +184,7 @@ class Answering:
                 for one in values["journals"]
                 if one.freed < one.head <= held[found.id, one.journal].up_to
             }
+            self._doubt(found, values)
             last = self.desk.known_of(found.id, "head_wall_ms")
             # A time that lies ahead of the store's was never right: it must not keep later heads from being noted.
             late = last is not None and values["wall_ms"] is not None and values["wall_ms"] < last <= self.desk.now_ms
@@ -195,6 +196,17 @@ class Answering:
                     uncertainty_ms=values["uncertainty_ms"],
                     able=values["able"],
                 )
+
+    def _doubt(self, found: readers.Reader, values: dict[str, Any]) -> None:
+        """Word that a reader could not take swipes may come after registers of that time were complete: they are looked
+        at again (server/derive/registers.py)."""
+        if values["able"] == "ok" or values["wall_ms"] is None or values["clock"] == "none":
+            return
+        from_ms = values["wall_ms"] - (values["uncertainty_ms"] or 0) - heads.REACH_MS
+        before_ms = self.desk.known_of(found.id, "again_from_ms")
+        if before_ms is not None:
+            from_ms = min(from_ms, before_ms - 1)
+        self.desk.notes.setdefault(found.id, {})["again_from_ms"] = from_ms
 
     def _follow_up(
         self, found: readers.Reader, listed: list[statement.Held], held: dict[tuple[int, str], journals.Journal]

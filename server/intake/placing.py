@@ -65,7 +65,8 @@ class Placing:
         for fact in facts:
             read = placer.read(fact)
             made_readings.append(read)
-            marks += self._due(read["person_id"], read["at_ms"], read["uncertainty_ms"], fact["institution_id"])
+            for person_id in placer.whose(fact, read["person_id"], read["at_ms"], read["uncertainty_ms"]):
+                marks += self._due(person_id, read["at_ms"], read["uncertainty_ms"], fact["institution_id"])
         swipes.add(self.desk.connection, facts, made_readings)
         changed = []
         for row in old:
@@ -86,8 +87,10 @@ class Placing:
                     "worth": read["verdict"],
                 }
             )
-            marks += self._due(row.person_id, row.at_ms, row.at_uncertainty_ms, row.institution_id)
-            marks += self._due(read["person_id"], read["at_ms"], read["uncertainty_ms"], row.institution_id)
+            for person_id in placer.whose(row._mapping, row.person_id, row.at_ms, row.at_uncertainty_ms):
+                marks += self._due(person_id, row.at_ms, row.at_uncertainty_ms, row.institution_id)
+            for person_id in placer.whose(row._mapping, read["person_id"], read["at_ms"], read["uncertainty_ms"]):
+                marks += self._due(person_id, read["at_ms"], read["uncertainty_ms"], row.institution_id)
         swipes.read_again(self.desk.connection, changed)
         due.mark(self.desk.connection, marks)
 
@@ -191,6 +194,15 @@ class _Placer:
             "credits": False,
             "differs": verdict is not None and fact["verdict"] == "green",
         }
+
+    def whose(self, fact: Any, person_id: int | None, at_ms: int | None, unsure: int) -> set[int]:
+        """Whose it is, and whose it may be: the card changed hands within what its time is unsure."""
+        found = set() if person_id is None else {person_id}
+        if at_ms is not None:
+            owned = self._owners.get(fact["institution_id"], {})
+            for one in _tokens(fact):
+                found |= cards.owners_within(owned.get(one, ()), at_ms - unsure, at_ms + unsure)
+        return found
 
 
 def _tokens(fact: Any) -> Iterable[tuple[int, bytes]]:

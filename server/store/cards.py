@@ -248,6 +248,15 @@ def owner_at(assignments: Iterable[tuple[int, int | None, int]], at_ms: int) -> 
     return None
 
 
+def owners_within(assignments: Iterable[tuple[int, int | None, int]], lo_ms: int, hi_ms: int) -> set[int]:
+    """Who had the card at any time from lo to hi."""
+    return {
+        person_id
+        for from_ms, to_ms, person_id in assignments
+        if from_ms <= hi_ms and (to_ms is None or to_ms > max(lo_ms, from_ms))
+    }
+
+
 def resolve(connection: Connection, institution_id: int, card_ids: Iterable[int], now_ms: int) -> None:
     """Say again whose the swipes with these cards are, and mark whoever gains or loses one as due."""
     for card_id in sorted(set(card_ids)):
@@ -259,7 +268,7 @@ def resolve(connection: Connection, institution_id: int, card_ids: Iterable[int]
         values = [row.token for row in tokens]
         check_ins.due_by_cards(connection, institution_id, values)
         query = (
-            select(reading.c.swipe_id, reading.c.at_ms, reading.c.person_id)
+            select(reading.c.swipe_id, reading.c.at_ms, reading.c.uncertainty_ms, reading.c.person_id)
             .join(swipe, swipe.c.id == reading.c.swipe_id)
             .where(
                 swipe.c.institution_id == institution_id,
@@ -270,6 +279,21 @@ def resolve(connection: Connection, institution_id: int, card_ids: Iterable[int]
         marks = []
         for row in connection.execute(query).all():
             person_id = owner_at(assignments, row.at_ms)
+            lo_ms, hi_ms = row.at_ms - row.uncertainty_ms, row.at_ms + row.uncertainty_ms
+            concerned = owners_within(assignments, lo_ms, hi_ms) - {person_id}
+            if person_id != row.person_id:
+                concerned |= {row.person_id, person_id}
+            marks += [
+                {
+                    "person_id": whose,
+                    "institution_id": institution_id,
+                    "from_ms": lo_ms,
+                    "to_ms": hi_ms,
+                    "since_ms": now_ms,
+                }
+                for whose in concerned
+                if whose is not None
+            ]
             if person_id == row.person_id:
                 continue
             connection.execute(
@@ -283,15 +307,4 @@ def resolve(connection: Connection, institution_id: int, card_ids: Iterable[int]
                     credits=False,
                 )
             )
-            marks += [
-                {
-                    "person_id": whose,
-                    "institution_id": institution_id,
-                    "from_ms": row.at_ms,
-                    "to_ms": row.at_ms,
-                    "since_ms": now_ms,
-                }
-                for whose in (row.person_id, person_id)
-                if whose is not None
-            ]
         due.mark(connection, marks)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, func, select, true, union
 
-from server.store import upsert
+from server.store import swipes, upsert
 from server.store.prepared import Prepared
 from server.store.schema import (
     credit,
@@ -153,7 +153,11 @@ def _rows(connection: Connection, query: Select, institution_id: int, now_ms: in
 def reader(connection: Connection, institution_id: int, reader_id: int, from_ms: int, to_ms: int, now_ms: int) -> None:
     """Mark whoever swiped at this reader in [from, to]: its placement changed."""
     query = select(reading.c.person_id, reading.c.at_ms.label("from_ms"), reading.c.at_ms.label("to_ms")).where(
-        reading.c.reader_id == reader_id, reading.c.at_ms >= from_ms, reading.c.at_ms <= to_ms
+        reading.c.reader_id == reader_id,
+        # What is unsure may have been after it. The first bound is for the index.
+        reading.c.at_ms >= from_ms - swipes.UNSURE_MAX_MS,
+        reading.c.at_ms + reading.c.uncertainty_ms >= from_ms,
+        reading.c.at_ms - reading.c.uncertainty_ms <= to_ms,
     )
     mark(connection, _rows(connection, query, institution_id, now_ms))
 

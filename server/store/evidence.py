@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, null, or_, select, update
@@ -62,6 +62,51 @@ def closed(
     query = _CLOSED[state == "pending"]
     values = {"institution": institution_id, "state": state, "after": after, "most": limit}
     return query.all(connection, values | {"now_ms": now_ms, "oldest_ms": now_ms - LOOK_BACK_MS})
+
+
+_DOUBTED = Prepared(
+    select(reader_state.c.reader_id, reader_state.c.again_from_ms)
+    .where(reader_state.c.institution_id == bindparam("institution"), reader_state.c.again_from_ms.is_not(None))
+    .order_by(reader_state.c.reader_id)
+)
+_AT_DOORS = _closed(
+    and_(
+        _STATED,
+        session.c.id.in_(
+            select(session_room.c.session_id)
+            .join(placement, placement.c.room_id == session_room.c.room_id)
+            .where(placement.c.reader_id.in_(bindparam("readers", expanding=True)))
+        ),
+    )
+)
+_LOOKED = Prepared(
+    update(reader_state)
+    .where(reader_state.c.reader_id == bindparam("reader"), reader_state.c.again_from_ms == bindparam("since"))
+    .values(again_from_ms=None)
+)
+
+
+def doubted(connection: Connection, institution_id: int) -> dict[int, int]:
+    """reader id -> from when on the registers of its doors are to be looked at again, though they were complete."""
+    rows = _DOUBTED.all(connection, {"institution": institution_id})
+    return {row.reader_id: row.again_from_ms for row in rows}
+
+
+def closed_at(
+    connection: Connection, institution_id: int, now_ms: int, doubted: Mapping[int, int], limit: int, after: int = 0
+) -> list[Any]:
+    """Sessions with complete evidence that ended since then at any room at which one of these readers (reader id ->
+    from) ever was, by id after `after`."""
+    if not doubted:
+        return []
+    values = {"institution": institution_id, "state": "complete", "after": after, "most": limit, "now_ms": now_ms}
+    oldest_ms = max(now_ms - LOOK_BACK_MS, min(doubted.values()) - 1)
+    return _AT_DOORS.all(connection, values | {"oldest_ms": oldest_ms, "readers": sorted(doubted)})
+
+
+def looked(connection: Connection, doubted: Mapping[int, int]) -> None:
+    """The registers of these readers' doors were looked at again. What came meanwhile has moved its time, and stays."""
+    _LOOKED.each(connection, [{"reader": one, "since": since} for one, since in sorted(doubted.items())])
 
 
 def _doors_of() -> Prepared:

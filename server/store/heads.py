@@ -161,6 +161,11 @@ def is_covered(journals: str, up_to: dict[str, int]) -> bool:
     return True
 
 
+#: a head that says what keeps its reader from taking swipes makes the time since the head before it an outage. They come
+#: each minute: what ended longer than this before it is not looked at again
+REACH_MS = 24 * 3_600_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stated:
     """What a head says about its reader's life: at wall_ms it had been up for boot_ms, and whether it took swipes."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from firmware.contract.mac import Key
 from firmware.contract.topics import is_name
@@ -193,8 +193,22 @@ def place(
             )
         )
     swipes.place_again(connection, reader_id, from_ms)
+    _AGAIN.run(connection, {"reader": reader_id, "since": from_ms})
     due.reader(connection, institution_id, reader_id, from_ms, FOREVER_MS, now_ms)
     institutions.campus_changed(connection, institution_id)
+
+
+_AGAIN = Prepared(
+    lambda dialect: (
+        update(reader_state)
+        .where(reader_state.c.reader_id == bindparam("reader"))
+        .values(
+            again_from_ms=upsert.lesser(
+                dialect, func.coalesce(reader_state.c.again_from_ms - 1, bindparam("since")), bindparam("since")
+            )
+        )
+    )
+)
 
 
 def ensure_site(connection: Connection, institution_id: int, name: str) -> int:

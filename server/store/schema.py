@@ -563,6 +563,9 @@ reader_state = Table(
     Column("able", String(64)),
     #: the door is known up to here: everything is held up to a head stated then
     Column("known_until_ms", Ms),
+    #: registers of its doors that were complete are to be looked at again from here on: late word of it, or it was
+    #: placed otherwise. Lowered each time, so that who looked knows whether more came meanwhile
+    Column("again_from_ms", Ms),
     #: online, offline: the broker's word, for the eye only
     Column("status", String(16)),
     Column("status_ms", Ms),

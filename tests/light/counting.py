@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from firmware.contract import statement
 from firmware.contract.decide import REPEAT_MS, Moment, Window
-from server.derive.credits import Candidate, Tap, fold
+from server.derive.credits import Candidate, fold, placed
 
 ROOM, PERSON_SESSION = 1, 4711
 
@@ -40,7 +40,7 @@ def count(taps: int, greens: int, lines: Iterable[str], window: Window) -> Count
     times = sorted(v["boot_ms"] for v in said)
     close = sum(b - a < 300 for a, b in pairwise(times))
     swipes = [
-        Tap(
+        placed(
             swipe_id=number, reader_id=1, room_id=ROOM, shown=v["verdict"], session_shown=v["session"],
             moment=Moment(v["journal"], v["boot_ms"], v["wall_ms"], v["uncertainty_ms"]),
         )

@@ -13,7 +13,7 @@ from server import deliveries
 from server.derive import persons, registers
 from server.intake.desk import Desk
 from server.policy import profile
-from server.store import cards, institutions, migrations, readers, schema, sessions
+from server.store import cards, evidence, institutions, migrations, readers, schema, sessions
 from server.store.engine import open_engine, reading, writing
 from server.vault import Vault
 
@@ -139,13 +139,17 @@ class World:
 
     def settle(self, *states: str) -> None:
         """What the jobs do for registers: look, release, derive."""
-        for state in states or ("pending", "incomplete"):
+        for state in states or ("pending", "complete", "incomplete"):
             with reading(self.engine) as connection:
                 found = institutions.one(connection, self.institution_id)
+                doubted = evidence.doubted(connection, self.institution_id) if state == "complete" else {}
                 ready, _ = registers.releasable(connection, found, self.profiles, self.now_ms, state=state)
             for one in ready:
                 with writing(self.engine) as connection:
                     registers.release(connection, self.institution_id, one, self.now_ms)
+            if doubted:
+                with writing(self.engine) as connection:
+                    evidence.looked(connection, doubted)
             self.derive()
 
     def evidence(self, session_id: int) -> str:

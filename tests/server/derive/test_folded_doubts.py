@@ -3,7 +3,7 @@
 import random
 
 from firmware.contract.decide import Moment, Window
-from server.derive.credits import Candidate, Judged, Tap, fold
+from server.derive.credits import Candidate, Judged, Tap, fold, placed
 
 MIN = 60_000
 LONG_AGO_MS = -(10**9)
@@ -46,7 +46,7 @@ def taps(rng: random.Random) -> list[Planned]:
 def judged(planned: list[Planned], mine: list[Candidate], *, truly: bool) -> list[Judged]:
     """What the fold says of these taps: as they were, or as they were placed."""
     made = [
-        Tap(
+        placed(
             swipe_id=number,
             reader_id=reader,
             room_id=reader,
