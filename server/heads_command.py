@@ -43,6 +43,7 @@ def _heads(arguments: argparse.Namespace) -> int:
     print(
         f"Heads from before {before:%Y-%m-%d %H:%M} UTC: {done[head_keeping.GOES]} {verb}. "
         f"{done[head_keeping.KNOWN]} stay, by which a door was known at a session's end; {done[head_keeping.OPEN]} stay, "
-        "of which records are still missing; and each reader's newest."
+        f"of which records are still missing; {done[head_keeping.ALIVE]} stay, by which it is told when a kiosk was alive; "
+        "and each reader's newest."
     )
     return DONE

@@ -32,7 +32,7 @@ class _Place:
 class Thinned:
     """What was done, or would be."""
 
-    #: by what was judged: open, known, goes
+    #: by what was judged: open, known, alive, goes
     heads: Counter[str] = field(default_factory=Counter)
 
 
@@ -83,11 +83,16 @@ class Thinning:
             some = []
             if last_ms is not None:
                 some = old_heads.timed(connection, reader_id, place.after, last_ms, old_ms, BITE)
+            alive = head_keeping.alive(some) if some and old_heads.is_kiosk(connection, reader_id) else set()
             until_ms = max((one.sure_ms for one in some if one.sure_ms is not None), default=None)
             closes = []
             if until_ms is not None:
                 closes = old_heads.closes(connection, reader_id, place.known_ms, until_ms)
         judged, known_ms = head_keeping.judge(some, closes, place.known_ms)
+        judged = [
+            (one, head_keeping.ALIVE if verdict == head_keeping.GOES and one.id in alive else verdict)
+            for one, verdict in judged
+        ]
         ids = bare + [one.id for one, verdict in judged if verdict == head_keeping.GOES]
         self.done.heads.update(verdict for _, verdict in judged)
         self.done.heads[head_keeping.GOES] += len(bare)

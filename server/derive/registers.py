@@ -14,7 +14,7 @@ from server.derive import locks
 from server.derive.doors import outages
 from server.policy import marking
 from server.policy.profile import Profiles
-from server.store import derivations, due, evidence, heads, history, journals, registers, swipes
+from server.store import derivations, due, evidence, heads, history, journals, lost_ranges, registers
 from server.store.engine import Connection, DBAPIError
 from server.store.institutions import Institution
 
@@ -122,7 +122,7 @@ def door_facts(
         ends = session.closes_ms if door.to_ms is None else min(door.to_ms, session.closes_ms)
         stated = heads.stated(connection, door.reader_id, begins, ends) if every or late else []
         found = outages(stated, begins, ends) if every or late else ()
-        if any(_may_lie_in(connection, one, stated, begins, ends) for one in lost.get(door.reader_id, ())):
+        if any(lost_ranges.may_lie_in(connection, one, stated, begins, ends) for one in lost.get(door.reader_id, ())):
             found = (*found, (begins, ends, "lost"))
         facts.append(
             marking.DoorFacts(
@@ -134,19 +134,3 @@ def door_facts(
             )
         )
     return facts
-
-
-def _may_lie_in(connection: Connection, lost: Any, stated: list[heads.Stated], begins: int, ends: int) -> bool:
-    """Whether what was declared lost may have been recorded from begins to ends: nobody's silence speaks of then."""
-    if lost.created_ms < begins:
-        return False
-    for one in stated:
-        up_to = dict(part.split(":") for part in filter(None, one.journals.split(","))).get(lost.journal)
-        if up_to is None:
-            continue
-        if int(up_to) >= lost.last and one.wall_ms + one.unsure_ms < begins:
-            return False
-        if int(up_to) < lost.first and one.wall_ms - one.unsure_ms > ends:
-            return False
-    after_ms, before_ms = swipes.around(connection, lost.journal_id, lost.first, lost.last)
-    return (after_ms is None or after_ms <= ends) and (before_ms is None or before_ms >= begins)

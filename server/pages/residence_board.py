@@ -86,6 +86,8 @@ def _shown(signed: Visit, connection: Connection, house_id: int, day: date) -> t
 
 def _kiosk(one: Any, local: Local) -> dict[str, Any]:
     able = "" if one.able in (None, "ok") else "it says that it needs a technician"
+    if one.twice:
+        return {"name": one.name, "up_to": "there may be two of it, so nothing is known of it", "able": able}
     up_to = "never said how far its list goes" if one.known_until_ms is None else (
         f"complete up to {local.moment(one.known_until_ms)}")  # fmt: skip
     return {"name": one.name, "up_to": up_to, "able": able}

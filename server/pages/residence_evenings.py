@@ -7,7 +7,7 @@ from typing import Any
 
 from server import residence_texts
 from server.errors import NotFound
-from server.pages import residence_words
+from server.pages import residence_doubts, residence_words
 from server.pages.desk import Visit
 from server.pages.local import Local, parse_day
 from server.pages.local import words as day_words
@@ -43,9 +43,10 @@ def shown(signed: Visit, connection: Connection, person_id: int, since: str, unt
             "iso": one.day.isoformat(),
             "state": residence_words.STATES[one.state],
             "at": residence_words.came_at(one, local),
-            "how": residence_words.how(one, local),
+            # Why it is not known stands beside the part that it has in the percentage.
+            "how": residence_words.how(one, local) if one.doubt is None else "",
             "acts": [residence_words.act(each, local) for each in one.acts],
-            "why": _why(row),
+            "why": _why(row) if one.doubt is None else residence_doubts.said(one.doubt, local),
             "part": _part(row),
         }
         for one, row in zip(states, found.rows, strict=True)

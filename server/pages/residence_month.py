@@ -10,10 +10,11 @@ from fastapi import APIRouter, Response
 
 from server.declared import act
 from server.errors import StoreError
-from server.pages import residence_evenings, residence_words, sheets
+from server.pages import residence_doubts, residence_evenings, residence_words, sheets
 from server.pages.desk import Signed
 from server.pages.guard import PageRoute, number
-from server.pages.local import parse_day
+from server.pages.local import Local, parse_day
+from server.pages.local import words as day_words
 from server.pages.rendering import page
 from server.policy import evenings
 from server.store import campus, residence_board, residence_reach, residence_reports
@@ -84,20 +85,27 @@ def month(signed: Signed, house: str, month: str = "") -> Response:
         before=f"{first - timedelta(days=1):%Y-%m}",
         after=f"{last + timedelta(days=1):%Y-%m}" if last < tonight else None,
         days=[one.day for one in days],
-        rows=[_line(one, days) for one in rows],
+        rows=[_line(one, days, local) for one in rows],
+        doubts=_doubts(rows, local),
         below=sum(one.percentage.reached is False for one in rows),
         legend=[(one.shape, one.text) for one in dict.fromkeys(residence_words.STATES.values())],
     )
 
 
-def _line(one: MonthRow, days: list[date]) -> dict[str, Any]:
+def _doubts(rows: list[MonthRow], local: Local) -> list[dict[str, Any]]:
+    """Why evenings are not known, each once, in order of date."""
+    found = {(day, residence_doubts.said(each, local)) for one in rows for day, each in one.doubts.items()}
+    return [{"day": day_words(day), "why": why} for day, why in sorted(found)]
+
+
+def _line(one: MonthRow, days: list[date], local: Local) -> dict[str, Any]:
     return {
         "id": one.person_id,
         "name": one.name or "name erased",
         "room": one.room,
         "days": [
             {"shape": LETTERS.get(one.states.get(day, ""), "·"),
-             "text": residence_words.STATES[one.states[day]].text if day in one.states else "did not live here"}
+             "text": _said(one, day, local)}
             for day in days
         ],
         "inside": one.count(*evenings.AVAILED),
@@ -106,6 +114,13 @@ def _line(one: MonthRow, days: list[date]) -> dict[str, Any]:
         "excused": one.count(evenings.EXCUSED),
         "figure": residence_evenings.figure(one.percentage),
     }  # fmt: skip
+
+
+def _said(one: MonthRow, day: date, local: Local) -> str:
+    if day not in one.states:
+        return "did not live here"
+    text = residence_words.STATES[one.states[day]].text
+    return f"{text}: {residence_doubts.said(one.doubts[day], local)}" if day in one.doubts else text
 
 
 @router.get("/residence/houses/{house}/month/file")

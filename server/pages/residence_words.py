@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from server.pages import residence_doubts
 from server.pages.local import Local
 from server.pages.words import Said
-from server.policy import evenings
+from server.policy import downtime, evenings
 from server.store.residence_board import Board, Row
 from server.store.residence_evenings import CALL, ENTRY, EXCUSE, NOTE, Act
 from server.store.residence_leaves import Leave
@@ -110,6 +111,8 @@ def how(one: Row | Any, local: Local) -> str:
         parts += [_ODD[one.why]] if one.why in _ODD else []
     elif one.state == evenings.EXCUSED:
         parts = [f"by {one.by}"] if one.by else []
+    elif one.doubt is not None:
+        parts = [residence_doubts.said(one.doubt, local)]
     else:
         parts = []
     return ", ".join(parts)
@@ -140,6 +143,7 @@ def row(one: Row, local: Local) -> dict[str, Any]:
         "shape": shown.shape,
         "text": shown.text,
         "how": how(one, local),
+        "doubt": residence_doubts.said(one.doubt, local) if one.doubt is not None else "",
         "at": came_at(one, local),
         "acts": [act(each, local) for each in one.acts],
         "looked_for": one.state in LOOKED_FOR,
@@ -191,6 +195,9 @@ def known(found: Board, local: Local) -> Said:
         if now_ms - up_to_ms > QUIET_MS:
             return Said("late", f"{text} Who came after {local.time(up_to_ms)} may not be here yet: {which}.")
         return Said("calm", text)
+    if found.doubt is not None and found.doubt.why in (downtime.DOWN, downtime.LOST):
+        why = residence_doubts.said(found.doubt, local)
+        return Said("late", f"The evening is over, but {why}. Nobody is called missing: look for whoever is not in.")
     if up_to_ms is not None and up_to_ms >= found.closes_ms:
         return Said("good", f"The evening is over and complete up to {closes}: “missing” means no check-in.")
     since = "at all" if up_to_ms is None else f"after {local.time(max(up_to_ms, found.opens_ms))}"
@@ -210,7 +217,9 @@ def _reached(found: Board, now_ms: int) -> int:
 
 def _named(behind: list[Any], local: Local) -> str:
     said = [
-        f"{one.name} never said how far its list goes"
+        f"there may be two of {one.name}, so that a technician must look"
+        if one.twice
+        else f"{one.name} never said how far its list goes"
         if one.known_until_ms is None
         else f"{one.name} was last heard of {local.moment(one.known_until_ms)}"
         for one in behind

@@ -47,7 +47,7 @@ WORDS = {
     BY_STAFF: "entered by staff with a reason: counts as by finger",
     MISSING: "no check-in: counts against",
     EXPECTED: "the evening is not over: does not count yet",
-    UNKNOWN: "the kiosk is not known up to the evening's end: does not count yet",
+    UNKNOWN: "it is not known who came: does not count yet",
 }
 
 
@@ -175,13 +175,16 @@ def state(
     leave: bool,
     excused: bool,
     unplaced: bool,
+    doubted: bool,
     closes_ms: int,
     known_up_to_ms: int | None,
     now_ms: int,
 ) -> str:
-    """What a resident is on an evening. method: of the check-in that counts. unplaced: one of theirs has no time yet.
+    """What a resident is on an evening. method: of the check-in that counts. unplaced: one of theirs has no time yet, or
+    may be this evening's. doubted: all kiosks were down for a while, or a check-in may be lost (policy/downtime.py).
 
-    *Missing* is said only when the evening is over and its kiosks have stated everything up to its end.
+    *Missing* is said only when the evening is over, its kiosks have stated everything up to its end, and nobody was
+    kept from checking in: an outage is a fact, and never held against a person (DDU-13).
     """
     if method is not None:
         return CHECKED_IN if method == FINGER else BY_ALTERNATIVE
@@ -193,7 +196,7 @@ def state(
         return EXCUSED
     if now_ms < closes_ms:
         return EXPECTED
-    if unplaced or known_up_to_ms is None or known_up_to_ms < closes_ms:
+    if unplaced or doubted or known_up_to_ms is None or known_up_to_ms < closes_ms:
         return UNKNOWN
     return MISSING
 

@@ -41,6 +41,8 @@ class ResidenceRule:
     #: an evening on approved leave leaves the denominator; one that staff excused does
     leave_leaves: bool
     excused_leaves: bool
+    #: where every kiosk of a house was down for so long, or longer, nobody is called missing
+    outage_min: int
     odd: Oddity
     rule: str
 
@@ -57,6 +59,7 @@ def read(table: Table) -> ResidenceRule:
         threshold=table.number("threshold", "%"),
         leave_leaves=table.switch("leave_leaves"),
         excused_leaves=table.switch("excused_leaves"),
+        outage_min=_at_least(table, "outage_min", 1, "min"),
         odd=Oddity(
             fingers=_at_least(table, "flag_fingers", 1, "fingers"),
             fingers_within_min=table.number("flag_fingers_within", "min"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, or_, select, union_all, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, union_all, update
 
 from server.store.prepared import Prepared
 from server.store.schema_residence import check_in, check_in_reading, duty, kiosk, kiosk_event, residency
@@ -62,6 +62,16 @@ def place_again(
             at_ms, _, _ = place(row._mapping)
             if at_ms != row.at_ms:
                 connection.execute(update(kiosk_event).where(kiosk_event.c.id == row.id).values(at_ms=at_ms, due=True))
+
+
+def around(connection: Connection, journal_id: int, first: int, last: int) -> tuple[int | None, int | None]:
+    """Between which times records of a journal from first to last were made, by the check-ins before and after them."""
+    at_ms, unsure = check_in_reading.c.at_ms, check_in_reading.c.uncertainty_ms
+    joined = select(at_ms).join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
+    mine = joined.where(check_in.c.journal_id == journal_id, at_ms.is_not(None))
+    before = mine.with_only_columns(func.max(at_ms - unsure)).where(check_in.c.seq < first)
+    after = mine.with_only_columns(func.min(at_ms + unsure)).where(check_in.c.seq > last)
+    return connection.execute(before).scalar(), connection.execute(after).scalar()
 
 
 # --- what changes makes it due again ---------------------------------------------------------------------------------

@@ -8,11 +8,17 @@ from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from server.policy.head_keeping import Stated
 from server.store.schema import head, placement, reader, session, session_room
+from server.store.schema_residence import kiosk
 
 
 def readers(connection: Connection) -> list[int]:
     """Every reader, ended ones too."""
     return list(connection.execute(select(reader.c.id).order_by(reader.c.id)).scalars())
+
+
+def is_kiosk(connection: Connection, reader_id: int) -> bool:
+    """Whether it is, or ever was, a kiosk of the residence."""
+    return connection.execute(select(kiosk.c.id).where(kiosk.c.reader_id == reader_id).limit(1)).first() is not None
 
 
 def newest(connection: Connection, reader_id: int, before_ms: int) -> int | None:
@@ -30,7 +36,7 @@ def timed(
     later than came_before_ms are passed over: gateways may bring them again."""
     wall_ms, number = after
     query = (
-        select(head.c.id, head.c.wall_ms, head.c.uncertainty_ms, head.c.clock, head.c.held_ms)
+        select(*(head.c[name] for name in ("id", "wall_ms", "uncertainty_ms", "clock", "held_ms", "boot_ms", "able")))
         .where(
             head.c.reader_id == reader_id,
             head.c.wall_ms >= wall_ms,
@@ -48,6 +54,8 @@ def timed(
             timed=row.clock != "none",
             uncertainty_ms=row.uncertainty_ms or 0,
             held=row.held_ms is not None,
+            boot_ms=row.boot_ms,
+            able=row.able,
         )
         for row in connection.execute(query)
     ]

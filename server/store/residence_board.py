@@ -9,8 +9,9 @@ from sqlalchemy import Connection, func, select
 
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import residence_evenings, residence_reach
-from server.store.residence_evenings import Act, KioskKnown
+from server.store import residence_evenings, residence_kiosks, residence_reach
+from server.store.residence_evenings import Act
+from server.store.residence_kiosks import Doubt, KioskKnown
 from server.store.residence_rules import Calendar
 from server.store.schema import person, person_name
 from server.store.schema_residence import house
@@ -52,6 +53,8 @@ class Row:
     note: str
     #: all that staff did about them, oldest first
     acts: tuple[Act, ...]
+    #: where it is not known: why
+    doubt: Doubt | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,8 @@ class Board:
     opens_ms: int
     closes_ms: int
     known_up_to_ms: int | None
+    #: what else keeps *missing* from being said
+    doubt: Doubt | None
     kiosks: tuple[KioskKnown, ...]
     people: tuple[Row, ...]
 
@@ -89,10 +94,12 @@ def board(connection: Connection, scope: Scope, profiles: Profiles, house_id: in
     scope.need(READ)
     residence_reach.need_house(connection, scope, house_id, READ)
     row = connection.execute(select(house).where(house.c.id == house_id)).one()
-    evening = Calendar(connection, scope.institution_id, profiles).of_day(day).evening(day)
-    placed = residence_evenings.kiosks(connection, house_id, evening.opens_ms, evening.closes_ms)
-    known_ms = residence_evenings.known_up_to(placed, evening.opens_ms, evening.closes_ms)
-    waits_ms = residence_evenings.waiting(connection, house_id)
+    rules = Calendar(connection, scope.institution_id, profiles).of_day(day)
+    evening = rules.evening(day)
+    placed = residence_kiosks.placed(connection, house_id, evening.opens_ms, evening.closes_ms)
+    waits_ms = residence_kiosks.waiting(connection, house_id)
+    least_ms = rules.rule.outage_min * 60_000
+    known = residence_kiosks.known(connection, placed, evening, least_ms, waits_ms, now_ms)
     found = residence_evenings.states(connection, scope.institution_id, profiles, day, day, now_ms, house_id=house_id)
     named = people(connection, [one.person_id for one in found])
     rows = []
@@ -112,6 +119,7 @@ def board(connection: Connection, scope: Scope, profiles: Profiles, house_id: in
             by=one.by,
             note=next((act.text for act in reversed(one.acts) if act.text), ""),
             acts=one.acts,
+            doubt=one.doubt,
         )
         rows.append(((one.floor, one.room, sort, one.person_id), made))
     return Board(
@@ -119,10 +127,9 @@ def board(connection: Connection, scope: Scope, profiles: Profiles, house_id: in
         date=day,
         opens_ms=evening.opens_ms,
         closes_ms=evening.closes_ms,
-        known_up_to_ms=residence_evenings.not_past(known_ms, waits_ms),
-        kiosks=tuple(
-            KioskKnown(**{name: getattr(one, name) for name in KioskKnown.__dataclass_fields__}) for one in placed
-        ),
+        known_up_to_ms=known.up_to_ms,
+        doubt=known.doubt,
+        kiosks=residence_kiosks.shown(placed),
         people=tuple(one for _, one in sorted(rows, key=lambda pair: pair[0])),
     )
 

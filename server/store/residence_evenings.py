@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, or_, select
 
-from server.policy import evenings
+from server.policy import downtime, evenings
 from server.policy.profile import Profiles
-from server.store import notes, residence_reach
+from server.store import notes, residence_kiosks, residence_reach
+from server.store.residence_kiosks import Doubt, Known
 from server.store.residence_rules import Calendar
-from server.store.schema import account, note, reader, reader_state
+from server.store.schema import account, note
 from server.store.schema_residence import (
     check_in,
     check_in_reading,
     evening_act,
-    kiosk,
     residence_leave,
     residency,
 )
@@ -42,18 +41,6 @@ class Act:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KioskKnown:
-    """A kiosk of a house, and up to when it has told everything."""
-
-    reader_id: int
-    name: str
-    known_until_ms: int | None
-    seen_ms: int | None
-    clock: str | None
-    able: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class State:
     """What a resident is on an evening, and by what."""
 
@@ -72,53 +59,8 @@ class State:
     #: who stood by, entered or excused
     by: str = ""
     acts: tuple[Act, ...] = field(default=())
-
-
-def kiosks(connection: Connection, house_id: int, from_ms: int, to_ms: int) -> list[Any]:
-    """Rows of the placements of kiosks in a house that overlap [from, to), with what is known of each."""
-    query = (
-        select(
-            kiosk.c.reader_id,
-            reader.c.name,
-            kiosk.c.from_ms,
-            kiosk.c.to_ms,
-            reader_state.c.known_until_ms,
-            reader_state.c.seen_ms,
-            reader_state.c.clock,
-            reader_state.c.able,
-        )
-        .join(reader, reader.c.id == kiosk.c.reader_id)
-        .outerjoin(reader_state, reader_state.c.reader_id == kiosk.c.reader_id)
-        .where(
-            kiosk.c.house_id == house_id,
-            kiosk.c.from_ms < to_ms,
-            or_(kiosk.c.to_ms.is_(None), and_(kiosk.c.to_ms > from_ms, kiosk.c.to_ms > kiosk.c.from_ms)),
-        )
-        .order_by(reader.c.name, kiosk.c.id)
-    )
-    return list(connection.execute(query))
-
-
-def known_up_to(rows: Iterable[Any], opens_ms: int, closes_ms: int) -> int | None:
-    """Up to when everything is known of an evening at these kiosks (rows of `kiosks`); None: nothing is.
-
-    One that stood there for a part of it need only be known to that part's end.
-    """
-    found: list[int | None] = []
-    for row in rows:
-        if row.from_ms >= closes_ms or (row.to_ms is not None and row.to_ms <= opens_ms):
-            continue
-        until_ms = row.known_until_ms
-        if until_ms is not None and row.to_ms is not None and until_ms >= row.to_ms:
-            until_ms = max(until_ms, closes_ms)
-        found.append(until_ms)
-    whole = [one for one in found if one is not None]
-    return min(whole) if found and len(whole) == len(found) else None
-
-
-def not_past(known_ms: int | None, waits_ms: int | None) -> int | None:
-    """Up to when is known what was told and judged: no further than the first check-in that is still to be judged."""
-    return known_ms if known_ms is None or waits_ms is None else min(known_ms, waits_ms)
+    #: where it is not known: why
+    doubt: Doubt | None = None
 
 
 def states(
@@ -162,14 +104,12 @@ def states(
     away = _leaves(connection, people, first, last)
     lost = _unplaced(connection, people, begins_ms)
     houses = sorted({row.house_id for row in living})
-    at_house = {one: kiosks(connection, one, begins_ms, ends_ms) for one in houses}
-    waits = {one: waiting(connection, one) for one in houses}
+    at_house = {one: residence_kiosks.placed(connection, one, begins_ms, ends_ms) for one in houses}
+    waits = {one: residence_kiosks.waiting(connection, one) for one in houses}
+    rules_of = {first + timedelta(days=n): rules.rule for n, rules in enumerate(days)}
     found = []
     for evening in wanted:
-        known = {
-            one: not_past(known_up_to(rows, evening.opens_ms, evening.closes_ms), waits[one])
-            for one, rows in at_house.items()
-        }
+        known: dict[int, Known] = {}
         here = {
             row.person_id: row
             for row in living
@@ -181,17 +121,24 @@ def states(
             seen = came.get((row.person_id, day))
             entry = next((one for one in by_staff if one.kind == ENTRY), None)
             excuse = next((one for one in by_staff if one.kind == EXCUSE), None)
+            unplaced = any(
+                evening.opens_ms <= received_ms < evening.closes_ms + UNPLACED_MS
+                for received_ms in lost.get(row.person_id, ())
+            )
+            if row.house_id not in known:
+                least_ms = rules_of[evening.day].outage_min * 60_000
+                at, waits_ms = at_house[row.house_id], waits[row.house_id]
+                known[row.house_id] = residence_kiosks.known(connection, at, evening, least_ms, waits_ms, now_ms)
+            of_house = known[row.house_id]
             state = evenings.state(
                 method=seen.method if seen else None,
                 entry=entry is not None,
                 leave=any(one <= evening.day <= until for one, until in away.get(row.person_id, ())),
                 excused=excuse is not None,
-                unplaced=any(
-                    evening.opens_ms <= received_ms < evening.closes_ms + UNPLACED_MS
-                    for received_ms in lost.get(row.person_id, ())
-                ),
+                unplaced=unplaced,
+                doubted=of_house.doubt is not None,
                 closes_ms=evening.closes_ms,
-                known_up_to_ms=known[row.house_id],
+                known_up_to_ms=of_house.up_to_ms,
                 now_ms=now_ms,
             )
             said = {
@@ -213,6 +160,7 @@ def states(
                     why=seen.why if seen else "",
                     by=said.get(state, ""),
                     acts=by_staff,
+                    doubt=(of_house.doubt or Doubt(why=downtime.UNPLACED)) if state == evenings.UNKNOWN else None,
                 )
             )
     return found
@@ -322,17 +270,6 @@ def _unplaced(connection: Connection, people: list[int], begins_ms: int) -> dict
         for row in connection.execute(query):
             found.setdefault(row.person_id, []).append(row.received_ms)
     return found
-
-
-def waiting(connection: Connection, house_id: int) -> int | None:
-    """When the earliest check-in was that has arrived at a house's kiosks and is not judged yet; None: none waits."""
-    query = (
-        select(func.min(func.coalesce(check_in_reading.c.at_ms, check_in.c.received_ms)))
-        .join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
-        .join(kiosk, kiosk.c.reader_id == check_in_reading.c.reader_id)
-        .where(check_in_reading.c.due, kiosk.c.house_id == house_id)
-    )
-    return connection.execute(query).scalar()
 
 
 def _parts(people: list[int]) -> Iterable[list[int]]:

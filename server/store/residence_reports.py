@@ -14,6 +14,7 @@ from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import residence_board, residence_evenings, residence_reach
 from server.store.residence_evenings import State
+from server.store.residence_kiosks import Doubt
 from server.store.residence_rules import Calendar
 
 
@@ -28,6 +29,8 @@ class MonthRow:
     floor: str
     #: date -> state, of the evenings on which they lived there
     states: dict[date, str]
+    #: date -> why it is not known
+    doubts: dict[date, Doubt]
     percentage: Percentage
 
     def count(self, *wanted: str) -> int:
@@ -59,6 +62,7 @@ def month(
             room=states[-1].room,
             floor=states[-1].floor,
             states={one.day: one.state for one in states},
+            doubts={one.day: one.doubt for one in states if one.doubt is not None},
             percentage=evenings.availed(rule, [(one.day, one.state) for one in states]),
         )
         rows.append(((sort, person_id), made))

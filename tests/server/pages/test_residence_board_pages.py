@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from server.policy import evenings
+from server.store import alarms
 from server.store.schema_residence import evening_act
 from tests.rules import rule
 from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS, WARDEN_UID, Home
@@ -70,6 +71,55 @@ def test_nobody_is_missing_before_the_kiosk_has_told_of_the_whole_evening(home):
     home.known(CLOSES + MIN)
     text = words(ros.get(f"/residence/houses/{home.house}?day={DAY}"))
     assert "complete up to 22:00: “missing” means no check-in" in text and "6 missing" in text
+
+
+def off(home, from_ms, to_ms):
+    """The kiosk was off from then to then, and is heard of again after the evening."""
+    board = home.hall.board
+    home.now(CLOSES + HOUR)
+    lines = [*board.lines, board.head(from_ms)]
+    board.boot(at_ms=to_ms)
+    home.hall.deliver(*lines, board.lines[-1], board.hello(), board.head(max(to_ms, CLOSES) + MIN))
+
+
+@rule("DDU-12", "DDU-13")
+def test_whom_a_kiosk_that_was_off_kept_from_checking_in_is_not_missing_and_is_looked_for(home):
+    home.check_in(0, OPENS + 10 * MIN)
+    off(home, OPENS + 30 * MIN, CLOSES + 5 * MIN)
+    ros = home.visitor("ros")
+    answer = ros.get(f"/residence/houses/{home.house}?day={DAY}")
+    text = words(answer)
+    assert "The evening is over, but the kiosks were down from 18:29 to 22:00" in text.replace("18:30", "18:29")
+    assert "0 missing 5 not known" in re.sub(r"[^\w ]+ ?", "", text)
+    assert "? not known the kiosks were down from 18:" in line_of(answer, "Chen Yu-Ting")
+    answer = ros.get(f"/residence/houses/{home.house}/missing?day={DAY}")
+    hidden = [one for one in re.findall(r"<li id=.*?>", answer.text) if " hidden" in one]
+    assert "5 residents not in" in words(answer) and len(hidden) == 1, "they are looked for as those missing are"
+    assert "It is not known: the kiosks were down from 18:" in line_of(answer, "Zoë van der Berg")
+
+
+@rule("DDU-12")
+def test_a_kiosk_that_there_may_be_two_of_is_said_to_need_a_technician(home):
+    world = home.world
+    home.known(CLOSES + MIN)
+    home.hall.do(
+        alarms.raise_, world.institution_id, alarms.CLONE, "k-1", "two", world.now_ms, reader_id=home.hall.reader_id
+    )
+    text = words(home.visitor("ros").get(f"/residence/houses/{home.house}?day={DAY}"))
+    assert "there may be two of k-1, so that a technician must look" in text and "0 missing" in text
+    assert "Kiosk k-1: there may be two of it, so nothing is known of it" in text
+
+
+@rule("DDU-14")
+def test_the_month_and_each_evening_say_why_it_is_not_known(home):
+    off(home, OPENS - MIN, CLOSES + 5 * MIN)
+    ros = home.visitor("ros")
+    month = words(ros.get(f"/residence/houses/{home.house}/month?month={DAY:%Y-%m}"))
+    assert re.search(r"Not known These evenings .* the kiosks were down from 18:00 to 22:00", month)
+    for who, at in (("ros", f"/residence/residents/{home.people[0]}"), ("sam", "/me/residence")):
+        text = words(home.visitor(who).get(f"{at}?since={DAY}&until={DAY}"))
+        assert "not counted the kiosks were down from 18:00 to 22:00" in text, text
+        assert "nothing counts yet" in text
 
 
 @rule("DDU-12")

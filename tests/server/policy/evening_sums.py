@@ -1,8 +1,8 @@
 """Questions of the residence's evenings: which one, what counts, who is missing, how much was availed of, what is odd."""
 
-from datetime import date
+from datetime import date, time
 
-from server.policy import evenings, oddities
+from server.policy import downtime, evenings, moments, oddities
 from tests.server.policy.given import LONDON, at, said
 
 HERE, THERE, PERSON = 1, 2, 7
@@ -42,19 +42,31 @@ def _check_ins(profile, given):
 
 
 def _board(profile, given):
+    """`down`: of each kiosk of the house when it was: `18:00-18:15 21:00-22:00`."""
     day = date.fromisoformat(given("date", "2026-10-12"))
     evening = evenings.evening(profile.residence, day, LONDON)
+    kiosks = [
+        [(instant(day, one), instant(day, other)) for one, _, other in (span.partition("-") for span in spans.split())]
+        for spans in given("down", [""])
+    ]
+    least_ms = profile.residence.outage_min * 60_000
+    down = downtime.together(kiosks, evening.opens_ms, evening.closes_ms, least_ms)
     found = evenings.state(
         method=given("method"),
         entry=given("entry", False),
         leave=given("leave", False),
         excused=given("excused", False),
         unplaced=given("unplaced", False),
+        doubted=bool(down),
         closes_ms=evening.closes_ms,
         known_up_to_ms=given.ms("known_up_to"),
         now_ms=given.ms("now", "Mon 2026-10-12 23:00"),
     )
     return {"state": found, "availed": found in evenings.AVAILED}
+
+
+def instant(day, text):
+    return moments.instant(day, time.fromisoformat(text), LONDON)
 
 
 def _availed(profile, given):

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from server import heads_command
+from server.derive.doors import outages
+from server.policy import head_keeping
 from server.policy.head_keeping import GOES, KNOWN, OPEN, Stated, judge
 from server.store import heads, schema
 from server.store.engine import reading, writing
@@ -209,3 +211,56 @@ def test_the_command_says_what_it_would_do_and_refuses_what_registers_still_need
     assert "[usage]" in capsys.readouterr().err
     assert heads_command.main([]) == 0
     assert len(world.all(schema.head)) < before
+
+
+@given(
+    boots=st.lists(
+        st.tuples(
+            st.integers(0, 90), st.lists(st.tuples(st.sampled_from([1, 1, 1, 5]), st.booleans(), st.integers(0, 3)))
+        ),
+        max_size=6,
+    ),
+    window=st.tuples(st.integers(0, 200), st.integers(1, 240)),
+)
+def test_of_a_kiosk_the_heads_that_stay_tell_the_same_of_when_it_was_alive_and_able(boots, window):
+    """A head each minute or so, able or not, with an uncertainty; off for some minutes between two boots."""
+    at, rows = 0, []
+    for off, minutes in boots:
+        at += off
+        begun = at
+        for gap, able, unsure in minutes:
+            at += gap
+            rows.append(
+                Stated(
+                    id=len(rows),
+                    wall_ms=at * MIN,
+                    uncertainty_ms=unsure * 1000,
+                    held=True,
+                    boot_ms=(at - begun) * MIN,
+                    able="ok" if able else "card",
+                )
+            )
+    stay = head_keeping.alive(rows)
+    begins, ends = window[0] * MIN, (window[0] + window[1]) * MIN
+
+    def told(some: list[Stated]) -> list:
+        """As `heads.stated` picks them: those inside, the last before, the first after, and the first surely after."""
+        before = [one for one in some if one.wall_ms < begins][-1:]
+        after = [one for one in some if one.wall_ms > ends]
+        sure = [one for one in after if one.wall_ms - one.uncertainty_ms >= ends]
+        picked = {
+            one.id: one
+            for one in (*before, *(one for one in some if begins <= one.wall_ms <= ends), *after[:1], *sure[:1])
+        }
+        return [
+            heads.Stated(wall_ms=one.wall_ms, boot_ms=one.boot_ms, able=one.able, unsure_ms=one.uncertainty_ms)
+            for one in sorted(picked.values(), key=lambda one: one.wall_ms)
+        ]
+
+    def down(some: list[Stated]) -> list[int]:
+        """The seconds in which it was down, by the minute's half."""
+        found = outages(told(some), begins, ends)
+        middles = range(begins + 30_000, ends, MIN)
+        return [middle for middle in middles if any(one <= middle < other for one, other, _ in found)]
+
+    assert down([one for one in rows if one.id in stay]) == down(rows)
