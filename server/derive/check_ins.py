@@ -6,7 +6,7 @@ From facts and rules only, so that it is the same in whatever order they came an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +15,8 @@ from server.policy.profile import Profiles
 from server.store import cards, check_ins, residence_flags, residence_pins, residence_templates
 from server.store.engine import Connection
 from server.store.residence_rules import Calendar
+
+Spans = Sequence[tuple[int, int | None, int]]  #: (from, to, id)
 
 #: in one step
 BATCH = 200
@@ -58,7 +60,11 @@ def judge_due(connection: Connection, profiles: Profiles, institution_id: int, n
         witness = row.witness if row.witness_token is None else whose(_witness(row), when_ms)
         read.append({"check_in": row.id, "person": person_id, "witness": witness, "house": house_id})
         if person_id is None or row.at is None:
-            judged = evenings.judge(calendar.at(when_ms).rule, [_one(row, person_id, house_id, (), ())], calendar.zone)
+            judged = evenings.judge(
+                calendar.at(when_ms).rule,
+                [_one(row, person_id, at_houses.get(row.reader_id, ()), (), ())],
+                calendar.zone,
+            )
             _write(connection, [(row, one) for one in judged.values()])
     check_ins.read_again(connection, read)
     _judge_people(connection, calendar, touched)
@@ -121,19 +127,23 @@ def _judge_people(connection: Connection, calendar: Calendar, touched: set[tuple
         rows = check_ins.of_person(connection, person_id, from_ms, to_ms)
         near = [row for row in rows if evenings.around(rules.rule, row.at, calendar.zone).day == day]
         duties = check_ins.duties_of(connection, {row.witness for row in near if row.witness is not None})
-        given = [_one(row, person_id, row.house, homes.get(person_id, ()), duties.get(row.witness, ())) for row in near]
+        at_houses = check_ins.houses_of_kiosks(connection, {row.reader_id for row in near})
+        lived = homes.get(person_id, ())
+        given = [
+            _one(row, person_id, at_houses.get(row.reader_id, ()), lived, duties.get(row.witness, ())) for row in near
+        ]
         judged = evenings.judge(rules.rule, given, calendar.zone)
         _write(connection, [(row, judged[one.key]) for row, one in zip(near, given, strict=True)])
 
 
-def _one(
-    row: Any,
-    person_id: int | None,
-    house_id: int | None,
-    homes: Iterable[tuple[int, int | None, int]],
-    duties: Iterable[tuple[int, int | None, int]],
-) -> evenings.CheckIn:
+def _one(row: Any, person_id: int | None, houses: Spans, homes: Spans, duties: Spans) -> evenings.CheckIn:
+    """The check-in as it was at its time, or at whatever other moment within the doubt of it speaks for the person."""
     at_ms = row.at
+    moments_ms = [row.received_ms] if at_ms is None else _within(at_ms, row.unsure, (houses, homes, duties))
+    each = [_at(row, person_id, one, houses, homes, duties) for one in moments_ms]
+    house_id, lives_in, witnessed = best = max(
+        each, key=lambda one: (one[1] is not None and one[0] == one[1], row.method == evenings.FINGER or one[2])
+    )
     return evenings.CheckIn(
         key=(row.reader_id, row.seq, row.id),
         at_ms=at_ms,
@@ -142,17 +152,32 @@ def _one(
         place=row.place,
         person_id=person_id,
         house_id=house_id,
-        lives_in=None if at_ms is None else _lives(homes, at_ms),
-        witnessed=at_ms is not None
-        and row.witness != person_id
-        and any(
-            house == house_id and from_ms - DUTY_AHEAD_MS <= at_ms and (to_ms is None or at_ms < to_ms)
-            for from_ms, to_ms, house in duties
-        ),
+        lives_in=None if at_ms is None else lives_in,
+        witnessed=at_ms is not None and witnessed,
+        surely=best == each[0],
     )
 
 
-def _lives(homes: Iterable[tuple[int, int | None, int]], at_ms: int) -> int | None:
+def _within(at_ms: int, unsure_ms: int, spans: Iterable[Spans]) -> list[int]:
+    """The time itself, and then a moment for each way in which these spans may have held within the doubt of it."""
+    first_ms, last_ms = at_ms - unsure_ms, at_ms + unsure_ms
+    edges = {edge for some in spans for from_ms, to_ms, _ in some for edge in (from_ms - DUTY_AHEAD_MS, from_ms, to_ms)}
+    return [at_ms, *sorted({first_ms, *(one for one in edges if one is not None and first_ms < one <= last_ms)})]
+
+
+def _at(
+    row: Any, person_id: int | None, at_ms: int, houses: Spans, homes: Spans, duties: Spans
+) -> tuple[int | None, int | None, bool]:
+    """(house of the kiosk, house in which the person lives, whether somebody on duty there stood by) at a moment."""
+    house_id = cards.owner_at(houses, at_ms)
+    witnessed = row.witness != person_id and any(
+        house == house_id and from_ms - DUTY_AHEAD_MS <= at_ms and (to_ms is None or at_ms < to_ms)
+        for from_ms, to_ms, house in duties
+    )
+    return house_id, _lives(homes, at_ms), witnessed
+
+
+def _lives(homes: Spans, at_ms: int) -> int | None:
     held = [house for from_ms, to_ms, house in homes if from_ms <= at_ms and (to_ms is None or at_ms < to_ms)]
     return held[-1] if held else None
 

@@ -110,6 +110,8 @@ class CheckIn:
     lives_in: int | None
     #: of the alternative: a card of somebody on duty in the house then stood by
     witnessed: bool = False
+    #: all this holds at the very time that it has; else only within the doubt of that time
+    surely: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +167,7 @@ def _worth(rule: ResidenceRule, one: CheckIn, near: Evening) -> tuple[bool, str]
         return rule.no_fix_counts, NO_FIX
     if one.method == WITNESS:
         return True, WITNESS_ONLY
-    return True, "" if near.opens_ms <= one.at_ms < near.closes_ms else UNSURE
+    return True, "" if one.surely and near.opens_ms <= one.at_ms < near.closes_ms else UNSURE
 
 
 def state(

@@ -110,8 +110,12 @@ def due_by_witness(connection: Connection, house_id: int, from_ms: int) -> None:
     connection.execute(
         update(check_in_reading)
         .where(
-            check_in_reading.c.house_id == house_id,
-            or_(check_in_reading.c.at_ms.is_(None), check_in_reading.c.at_ms >= from_ms),
+            # Within the doubt of its time the kiosk may have stood there.
+            check_in_reading.c.reader_id.in_(select(kiosk.c.reader_id).where(kiosk.c.house_id == house_id)),
+            or_(
+                check_in_reading.c.at_ms.is_(None),
+                check_in_reading.c.at_ms + check_in_reading.c.uncertainty_ms >= from_ms,
+            ),
             exists().where(check_in.c.id == check_in_reading.c.check_in_id, check_in.c.witness_token.is_not(None)),
         )
         .values(due=True)

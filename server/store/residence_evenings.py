@@ -103,6 +103,7 @@ def states(
     acts = acts_of(connection, people, first, last)
     away = _leaves(connection, people, first, last)
     lost = _unplaced(connection, people, begins_ms)
+    elsewhen = _elsewhen(connection, people, begins_ms, ends_ms)
     houses = sorted({row.house_id for row in living})
     at_house = {one: residence_kiosks.placed(connection, one, begins_ms, ends_ms) for one in houses}
     waits = {one: residence_kiosks.waiting(connection, one) for one in houses}
@@ -125,17 +126,22 @@ def states(
                 evening.opens_ms <= received_ms < evening.closes_ms + UNPLACED_MS
                 for received_ms in lost.get(row.person_id, ())
             )
+            astride = any(
+                first_ms < evening.closes_ms and last_ms >= evening.opens_ms
+                for first_ms, last_ms in elsewhen.get(row.person_id, ())
+            )
             if row.house_id not in known:
                 least_ms = rules_of[evening.day].outage_min * 60_000
                 at, waits_ms = at_house[row.house_id], waits[row.house_id]
                 known[row.house_id] = residence_kiosks.known(connection, at, evening, least_ms, waits_ms, now_ms)
             of_house = known[row.house_id]
+            own = downtime.UNPLACED if unplaced else downtime.ELSEWHEN
             state = evenings.state(
                 method=seen.method if seen else None,
                 entry=entry is not None,
                 leave=any(one <= evening.day <= until for one, until in away.get(row.person_id, ())),
                 excused=excuse is not None,
-                unplaced=unplaced,
+                unplaced=unplaced or astride,
                 doubted=of_house.doubt is not None,
                 closes_ms=evening.closes_ms,
                 known_up_to_ms=of_house.up_to_ms,
@@ -160,7 +166,7 @@ def states(
                     why=seen.why if seen else "",
                     by=said.get(state, ""),
                     acts=by_staff,
-                    doubt=(of_house.doubt or Doubt(why=downtime.UNPLACED)) if state == evenings.UNKNOWN else None,
+                    doubt=None if state != evenings.UNKNOWN else of_house.doubt or Doubt(why=own),
                 )
             )
     return found
@@ -269,6 +275,28 @@ def _unplaced(connection: Connection, people: list[int], begins_ms: int) -> dict
         )
         for row in connection.execute(query):
             found.setdefault(row.person_id, []).append(row.received_ms)
+    return found
+
+
+def _elsewhen(
+    connection: Connection, people: list[int], begins_ms: int, ends_ms: int
+) -> dict[int, list[tuple[int, int]]]:
+    """person id -> (from, to): when their unsure check-ins may have been, of those that count, or would were they not
+    the second of their evening. One counts for the nearest evening only; of another that it may be of it is no silence."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    at_ms, unsure = check_in_reading.c.at_ms, check_in_reading.c.uncertainty_ms
+    for ids in _parts(people):
+        query = select(
+            check_in_reading.c.person_id, (at_ms - unsure).label("first_ms"), (at_ms + unsure).label("last_ms")
+        ).where(
+            check_in_reading.c.person_id.in_(ids),
+            or_(check_in_reading.c.counts, check_in_reading.c.why == evenings.REPEAT),
+            unsure > 0,
+            at_ms - unsure < ends_ms,
+            at_ms + unsure >= begins_ms,
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.person_id, []).append((row.first_ms, row.last_ms))
     return found
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from server.store import cards, residence_admin, schema
 from server.store.engine import writing
-from server.store.schema_residence import check_in, check_in_reading, kiosk_event
+from server.store.schema_residence import check_in, check_in_reading, kiosk_event, residency
 from tests.rules import rule
 from tests.server.residence_world import CLOSES, DAY, HOUR, MIN, OPENS, UIDS, WARDEN_UID, Residence
 from tests.server.store_world import World, told, wrap
@@ -194,3 +194,55 @@ def test_a_check_in_that_has_come_and_is_not_judged_yet_makes_nobody_missing(hal
     assert hall.states() == dict.fromkeys(hall.w.students, "unknown")
     hall.judge()
     assert hall.states() == dict.fromkeys(hall.w.students, "missing") | {hall.w.students[0]: "in"}
+
+
+@rule("DDU-12", "DDU-13")
+def test_a_witness_who_may_have_been_on_duty_still_is_one_and_one_who_was_not_is_none(world):
+    """The duty ends at 19:00 by the list; the kiosk's clock says 19:01, give or take two minutes."""
+    hall = Residence(world)
+    world.now_ms = OPENS + 2 * HOUR
+    second = world.person("W1", UIDS[41])
+    made = hall.do(residence_admin.add_duty, hall.admin, hall.house, second, OPENS - HOUR, world.now_ms)
+    hall.do(residence_admin.end_duty, hall.admin, made, OPENS + HOUR, world.now_ms)
+    pin = {"method": "pin", "witness": UIDS[41]}
+    hall.deliver(
+        hall.board.lines[0],
+        hall.check_in(UIDS[0], OPENS + HOUR + MIN, uncertainty_ms=2 * MIN, **pin),
+        hall.check_in(UIDS[1], OPENS + HOUR + 3 * MIN, uncertainty_ms=2 * MIN, **pin),
+        hall.check_in(UIDS[2], OPENS + HOUR - MIN, uncertainty_ms=2 * MIN, **pin),
+    )
+    zero, one, two = world.students
+    assert hall.read() == [(zero, DATE, True, "unsure"), (one, DATE, False, "no-witness"), (two, DATE, True, "")]
+
+
+@rule("DDU-12", "DDU-13")
+def test_whoever_may_have_lived_there_still_did(hall):
+    w = hall.w
+    homes = {row.person_id: row.id for row in w.all(residency)}
+    for person in w.students[:2]:
+        hall.do(residence_admin.end_resident, hall.admin, homes[person], OPENS + HOUR, w.now_ms)
+    hall.deliver(
+        hall.board.lines[0],
+        hall.check_in(UIDS[0], OPENS + HOUR + MIN, uncertainty_ms=2 * MIN),
+        hall.check_in(UIDS[1], OPENS + HOUR + 3 * MIN, uncertainty_ms=2 * MIN),
+    )
+    assert hall.read() == [(w.students[0], DATE, True, "unsure"), (w.students[1], DATE, False, "not-resident")]
+
+
+@rule("DDU-12", "DDU-13")
+def test_a_kiosk_that_may_have_stood_in_the_house_already_did_and_its_witness_is_judged_again(hall):
+    w = hall.w
+    south, _ = hall.other_house()
+    hall.do(residence_admin.place_kiosk, hall.admin, hall.reader_id, south, OPENS + HOUR, w.now_ms, capacity=10)
+    hall.deliver(
+        hall.board.lines[0],
+        hall.check_in(UIDS[0], OPENS + HOUR + MIN, uncertainty_ms=2 * MIN),
+        hall.check_in(UIDS[1], OPENS + HOUR + MIN, uncertainty_ms=2 * MIN, method="pin", witness=UIDS[2]),
+        hall.check_in(UIDS[2], OPENS + HOUR + 3 * MIN, uncertainty_ms=2 * MIN),
+    )
+    zero, one, two = w.students
+    expected = [(zero, DATE, True, "unsure"), (one, DATE, False, "no-witness"), (two, DATE, False, "other-house")]
+    assert hall.read() == expected
+    hall.do(residence_admin.add_duty, hall.admin, hall.house, two, OPENS - HOUR, w.now_ms)
+    hall.judge()
+    assert hall.read()[1] == (one, DATE, True, "unsure")

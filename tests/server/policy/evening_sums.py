@@ -29,6 +29,7 @@ def _check_ins(profile, given):
             house_id=HERE,
             lives_in={"here": HERE, "elsewhere": THERE, "nowhere": None}[lives],
             witnessed=witnessed,
+            surely=given("surely", True),
         )
         for n, one in enumerate(given("at"))
     ]

@@ -195,3 +195,33 @@ def test_thinning_old_heads_changes_no_evening(hall):
     said = Thinning(w.engine, 60).all(w.now_ms).heads
     assert said["goes"] > 40, "most of them say nothing that another does not"
     assert all_of() == before
+
+
+@rule("DDU-13", "DDU-14")
+def test_a_check_in_that_may_be_of_either_of_two_evenings_makes_neither_missing(hall):
+    """At four in the afternoon of the second day, or 20 hours before or after it: it counts for the second evening."""
+    w, night = hall.w, 24 * HOUR
+    w.now_ms = CLOSES + 3 * night
+    unsure = hall.check_in(UIDS[0], OPENS + night - HOUR, uncertainty_ms=20 * HOUR)
+    sure = hall.check_in(UIDS[1], OPENS + night + HOUR)
+    hall.deliver(unsure, sure, hall.board.head(CLOSES + 2 * night + MIN))
+    days = [hall.states(DAY + timedelta(days=n)) for n in range(3)]
+    assert [one[w.students[0]] for one in days] == ["unknown", "in", "missing"]
+    assert [one[w.students[1]] for one in days] == ["missing", "in", "missing"]
+    found = doubt(hall, 0)
+    assert found is not None and found.why == downtime.ELSEWHEN
+
+
+@rule("DDU-13")
+def test_the_second_check_in_of_an_evening_may_be_the_first_of_another(hall):
+    w, night = hall.w, 24 * HOUR
+    w.now_ms = CLOSES + 2 * night
+    lines = [
+        hall.check_in(UIDS[0], OPENS + HOUR),
+        hall.check_in(UIDS[0], CLOSES - HOUR, uncertainty_ms=22 * HOUR),
+        hall.check_in(UIDS[1], CLOSES - HOUR, uncertainty_ms=22 * HOUR, method="pin", witness=UIDS[2]),
+    ]
+    hall.deliver(*lines, hall.board.head(CLOSES + night + MIN))
+    days = [hall.states(DAY + timedelta(days=n)) for n in range(2)]
+    assert [one[w.students[0]] for one in days] == ["in", "unknown"]
+    assert [one[w.students[1]] for one in days] == ["missing", "missing"], "nobody on duty stood by at any time"
