@@ -18,7 +18,16 @@ TAPS = 1500
 #: after the last tap everything must have arrived within this time, s
 DRAIN_S = 90
 #: what is 0 in the residence's result, or a promise was broken
-BROKEN = ("lost", "duplicated", "misattributed", "template_bytes_seen", "given_up", "not_enrolled")
+BROKEN = (
+    "lost",
+    "duplicated",
+    "misattributed",
+    "template_bytes_seen",
+    "given_up",
+    "not_enrolled",
+    "not_erased",
+    "not_flagged",
+)
 
 #: progress, for people
 Say = Callable[[str], None]

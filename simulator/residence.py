@@ -4,7 +4,8 @@
     simulator/residence_plan.py     what they do, what is true  simulator/residence_desk.py   staff before the store
     simulator/residence_kiosk.py    the process and its parts   simulator/residence_check.py  the comparison
     simulator/residence_display.py  its display, as read        simulator/residence_light.py  its lamp, by its record
-    simulator/residence_clock.py    when the evening is         simulator/residence.py        the evening
+    simulator/residence_clock.py    when the evening is         simulator/residence_faults.py what breaks in it
+    simulator/residence.py          the evening
 
 It stands on a `Line` that is there already: `provision` before the store starts, `begin`, `enrol`, `play`, `outcome`.
 """
@@ -14,7 +15,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from simulator.processes import PartFailed
 from simulator.residence_check import Outcome, compare
 from simulator.residence_desk import Desk
 from simulator.residence_display import IDLE, RECORDED
+from simulator.residence_faults import CARRIED_M, CUT, MOVE, UNPLUG, Fault, faults_of, fitted
 from simulator.residence_kiosk import Kiosk
 from simulator.residence_people import Residence
-from simulator.residence_plan import Evening, Visit
+from simulator.residence_plan import CLEAN, Evening, Visit
 from simulator.residence_visit import Enrolled, Enrolling, Sight, Visitor
 
 #: how often somebody tries who was promised nothing
@@ -38,30 +40,8 @@ READY_S = 90.0
 LIST_S = 4.0
 #: somebody in ten has a dirty finger when it is enrolled
 DIRTY_OF = 10
-#: what breaks on every evening, at kiosks and moments by seed
-FAULTS = ("unplug", "cut")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """Something that breaks at a kiosk when its visit `at` begins; an unplugged sensor is back some visits later."""
-
-    kind: str
-    kiosk: str
-    at: int
-    back: int = 0
-
-
-def faults_of(evening: Evening, *, seed: int) -> list[Fault]:
-    """A sensor pulled out and a kiosk without power, where enough people come to see it."""
-    rng = random.Random(f"residence faults {seed}")
-    long = [name for name, queue in evening.visits.items() if len(queue) >= 6]
-    found = []
-    for kind in FAULTS if long else ():
-        name = rng.choice(long)
-        at = rng.randrange(1, len(evening.visits[name]) - 3)
-        found.append(Fault(kind=kind, kiosk=name, at=at, back=at + rng.randint(1, 2)))
-    return found
+#: a kiosk that was carried off says so within this time (it believes the tenth fix, one comes each second), s
+MOVED_S = 60.0
 
 
 class ResidenceStage:
@@ -91,6 +71,12 @@ class ResidenceStage:
         self.given_up: list[Visit] = []
         self.made: Counter[str] = Counter()
         self.template_bytes_seen = 0
+        #: templates that a sensor holds, at the end, of nobody who is enrolled; and those that it lacks
+        self.not_erased = 0
+        #: kiosks that were carried off; that have said so to whoever came; and of those the ones that staff's page names
+        self.moved: set[str] = set()
+        self.said_moved: set[str] = set()
+        self.flagged: set[str] = set()
         #: what an enrolment took here, real seconds
         self.enrolment_s = 0.0
         #: simulated seconds that each kiosk was busy with check-ins
@@ -103,6 +89,7 @@ class ResidenceStage:
 
     async def begin(self) -> None:
         """Start the kiosks; staff set PINs, approve leave, and ask for the fingers to be enrolled."""
+        with_receiver = fitted(self.residence.kiosks)
         for n, name in enumerate(self.residence.kiosks):
             settings = self.desk.settings / f"{name}.json"
             kiosk = Kiosk(
@@ -111,7 +98,7 @@ class ResidenceStage:
                 settings,
                 self._folder / name,
                 seed=self._seed * 16 + n,
-                receiver=n % 2 == 0,
+                receiver=name in with_receiver,
                 log=self._folder.parent / "logs" / f"{name}.log",
             )
             self.kiosks[name] = kiosk
@@ -195,6 +182,7 @@ class ResidenceStage:
         while True:
             found, board = await self._compared(day)
             known = until_over is None or not {"expected", "unknown"} & set(board.values())
+            known = known and self.flagged == self.moved
             waited_s = time.monotonic() - began
             if (not (found.lost or found.misattributed) and known) or waited_s > DRAIN_S:
                 # Once more after a moment: what is right must also stay right.
@@ -207,6 +195,8 @@ class ResidenceStage:
         rows, board = await self.desk.check_ins(), await self.desk.board(day)
         # A light that came while this process was not let run stands in the record by now.
         self.sights = [one.again(self.kiosks[one.kiosk]) for one in self.sights]
+        if self.moved != self.flagged:
+            self.flagged = self.said_moved & await self.desk.moved()
         return compare(self.residence, self.sights, rows, board), board
 
     def result(self, outcome: Outcome) -> dict[str, Any]:
@@ -225,12 +215,15 @@ class ResidenceStage:
             "no_light": sum(one.told in RECORDED and not one.light for one in self.sights),
             "stored": outcome.stored,
             "checked_in": outcome.checked_in,
+            "elsewhere": sum(self._elsewhere(one) for one in self.sights),
             "on_leave": len(self.residence.away()),
             "missing": outcome.missing,
             "given_up": len(self.given_up),
             "lost": outcome.lost,
             "duplicated": outcome.duplicated,
             "misattributed": outcome.misattributed,
+            "not_erased": self.not_erased,
+            "not_flagged": len(self.moved - self.flagged),
             "template_bytes_seen": self.template_bytes_seen,
             "beyond_sensor_ms": quantiles(beyond),
             "busiest_kiosk_min": round(max(self.busy_s.values(), default=0.0) / 60, 1),
@@ -239,31 +232,56 @@ class ResidenceStage:
 
     async def close(self) -> None:
         """End the kiosks."""
+        withdrawn = {one.id for one in self.residence.residents.values() if one.withdraws}
         for kiosk in self.kiosks.values():
+            enrolled = [one for one in self.enrolled if one.done and one.kiosk == kiosk.name]
+            if enrolled:
+                self.not_erased += abs(len(kiosk.sensor.slots) - sum(one.resident not in withdrawn for one in enrolled))
             self.template_bytes_seen += await kiosk.close()
         await self.desk.close()
+
+    def _elsewhere(self, one: Sight) -> bool:
+        """Checked in by finger at another kiosk than their usual one."""
+        return one.method == "finger" and one.kiosk != self.residence.residents[one.visit.resident].kiosk
 
     async def _queue(self, kiosk: Kiosk, visits: list[Visit], faults: list[Fault]) -> None:
         rng = random.Random(f"residence {self._seed} {kiosk.name}")
         for n, visit in enumerate(visits):
             cutting: asyncio.Task[None] | None = None
             for fault in faults:
-                if fault.kind == "unplug" and n == fault.at:
+                if fault.kind == UNPLUG and n == fault.at:
                     kiosk.sensor_port.unplug()
                     self.made[fault.kind] += 1
-                elif fault.kind == "unplug" and n == fault.back:
+                elif fault.kind == UNPLUG and n == fault.back:
                     kiosk.sensor_port.plug()
-                elif fault.kind == "cut" and n == fault.at:
+                elif fault.kind == CUT and n == fault.at:
                     cutting = asyncio.create_task(self._cut(kiosk, rng.uniform(0, 2)), name=f"cut {kiosk.name}")
             await self.visit(kiosk, visit)
             if cutting is not None:
                 await cutting
-        if any(fault.kind == "unplug" and fault.at < len(visits) <= fault.back for fault in faults):
+        if any(fault.kind == UNPLUG and fault.at < len(visits) <= fault.back for fault in faults):
             kiosk.sensor_port.plug()
+        if any(fault.kind == MOVE for fault in faults):
+            await self._carry_off(kiosk, visits)
+
+    async def _carry_off(self, kiosk: Kiosk, visits: list[Visit]) -> None:
+        """Somebody carries the kiosk away; a resident who had checked in at it holds the card to it there."""
+        been = {one.visit.resident for one in self.sights if one.kiosk == kiosk.name and one.told == "recorded"}
+        who = next((one for one in visits if one.resident in been and one.why == "due"), None)
+        if who is None or kiosk.receiver is None:
+            return
+        kiosk.receiver.move(CARRIED_M, 0.0)
+        self.made[MOVE] += 1
+        self.moved.add(kiosk.name)
+        if await kiosk.display.wait(("moved",), time.monotonic(), MOVED_S) is None:
+            return
+        found = await self.visit(kiosk, replace(who, why="again", finger=CLEAN, refused=False, wrong_pin=False))
+        if found.told == "kept":
+            self.said_moved.add(kiosk.name)
 
     async def _cut(self, kiosk: Kiosk, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        self.made["cut"] += 1
+        self.made[CUT] += 1
         plugged = kiosk.sensor.powered
         await kiosk.power_cut(sensor=plugged)
         await asyncio.sleep(0.5)

@@ -122,6 +122,8 @@ def _said(residence: Residence, sights: list[Sight], rows: list[CheckIn], board:
         near = [r for r in rows if r.kiosk == one.kiosk and r.person == one.visit.resident and _near(r, one)]
         if one.told in RECORDED and near and not any((r.method, r.witness) == (one.method, one.witness) for r in near):
             wrong.append(f"{one.visit.resident} used {one.method}, kept as {sorted({r.method for r in near})}")
+        if one.told == "recorded" and near and all(row.why == "outside" for row in near):
+            wrong.append(f"{one.visit.resident} was told recorded by {one.kiosk}, which was out of its place")
         # A flash that a slow machine drew too long for an eye is none: the display stands, and the result counts it.
         if one.told in RECORDED and one.light and one.light != LIGHTS[one.told]:
             wrong.append(f"{one.visit.resident} was told {one.told} and shown {one.light}: {one.story}")

@@ -10,7 +10,7 @@ from simulator.residence_plan import CLOSES_MIN, Evening
 #: an evening beside the doors is so long, and began within the last hour
 HOURS = 4
 #: what an evening takes, in real seconds: until what broke is whole again; a visit; and somewhat more
-MENDED_S, VISIT_S, MORE = 30.0, 1.6, 1.4
+MENDED_S, VISIT_S, MORE = 50.0, 1.6, 1.4
 #: an enrolment on a machine that has nothing else to do; everything is started within so many times of the first start
 ENROLMENT_S, STARTS = 2.9, 3.0
 

@@ -24,9 +24,12 @@ from simulator.residence_check import CheckIn
 from simulator.residence_people import CAPACITY, RADIUS_M, Residence, Resident
 
 _FIELD = re.compile(r'<input type="hidden" name="([a-z]+)" value="([^"]*)"')
+_FLAG = re.compile(r'<h2>([^<]*)</h2><p class="facts">(.*?)</p>', re.DOTALL)
 _OPTION = re.compile(r'<option value="(\d+)"[^>]*>([^<]*)')
 #: the account that is made for staff on duty; the registry has one already
 WARDEN, REGISTRY = "warden", "registry"
+#: what staff's page of flags says of a kiosk that was carried off
+MOVED = "The kiosk was moved from its registered place"
 
 
 class Pages:
@@ -164,15 +167,23 @@ class Desk:
         at = f"/residence/residents/{self._people[one.id.upper()]}"
         if one.pin:
             await self._warden.form(f"{at}/pin", {"pin": one.pin, "again": one.pin}, at=at)
-        if one.way == "finger":
+        for kiosk in one.fingers_at:
             kiosks = await self._warden.kiosks(f"{at}/enrol")
-            await self._warden.form(f"{at}/enrol", {"agreed": "yes", "kiosk": kiosks[one.kiosk]})
+            await self._warden.form(f"{at}/enrol", {"agreed": "yes", "kiosk": kiosks[kiosk]})
         if one.away:
             await self._warden.form(f"{at}/leave", {"first": day, "last": day, "text": "Visiting family"}, at=at)
 
     def to_enrol(self, kiosk: str) -> list[Resident]:
         """Who is to have a finger enrolled at a kiosk."""
-        return [one for one in self._residence.residents.values() if one.kiosk == kiosk and one.way == "finger"]
+        return [one for one in self._residence.residents.values() if kiosk in one.fingers_at]
+
+    async def withdraw(self) -> None:
+        """Whoever takes the consent back does so, before staff."""
+        assert self._warden is not None
+        for one in self._residence.residents.values():
+            if one.withdraws:
+                at = f"/residence/residents/{self._people[one.id.upper()]}"
+                await self._warden.form(f"{at}/consent/withdraw", {}, at=at)
 
     # -- what the store says -------------------------------------------------------------------------------------------
 
@@ -203,6 +214,15 @@ class Desk:
     async def board(self, day: str) -> dict[str, str]:
         """Every resident's state on the board of that evening (ISO date)."""
         return {row["number"].lower(): row["state"] for row in await self._rows(day)}
+
+    async def moved(self) -> set[str]:
+        """The kiosks of which staff's page says that they were moved."""
+        # Signed in anew: between the afternoon and the evening the store's clock was put on.
+        pages = Pages(self._line.url)
+        await pages.sign_in(self.login)
+        flags = _FLAG.findall(await pages.get("/residence/flags"))
+        await pages.close()
+        return {name for text, facts in flags if text == MOVED for name in re.findall("<span>kiosk ([^<]*)<", facts)}
 
     async def close(self) -> None:
         """Hang up."""

@@ -19,6 +19,7 @@ _FIRST = {
     "Evening check-in": "open",
     "Hold your card here": "waiting",
     "Out of order": "broken",
+    "Kiosk was moved": "moved",
     "Place your finger": "finger",
     "Not recognised": "again",
     "Wipe your finger": "again",
@@ -51,7 +52,7 @@ _KEPT = {"It will be checked": "kept", "It is outside": "outside"}
 #: it has no power
 OFF = "off"
 #: nobody is before it
-IDLE = ("open", "closed", "waiting")
+IDLE = ("open", "closed", "waiting", "moved")
 #: what was promised to be in the store: once each
 RECORDED = ("recorded", "kept", "outside")
 

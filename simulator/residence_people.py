@@ -6,7 +6,7 @@ Muster works.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from simulator.campus import Campus, Person, uid
 
@@ -53,6 +53,15 @@ class Resident:
     pin: str
     #: on approved leave tonight
     away: bool
+    #: another kiosk of their house at which their finger is enrolled too, or ''
+    also: str = ""
+    #: takes the consent back in the afternoon, while the kiosks are off: no sensor holds the finger in the evening
+    withdraws: bool = False
+
+    @property
+    def fingers_at(self) -> tuple[str, ...]:
+        """The kiosks at which a finger of theirs is enrolled."""
+        return tuple(filter(None, (self.kiosk, self.also))) if self.way == "finger" else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,4 +142,15 @@ def _residents(
             pin="".join(rng.choice("0123456789") for _ in range(6)) if way == "pin" or rng.random() < 0.5 else "",
             away=(n * AWAY + 70) % 100 >= 100 - AWAY,
         )
-    return made
+    return made | _at_two_kiosks(made, houses)
+
+
+def _at_two_kiosks(made: dict[str, Resident], houses: list[House]) -> dict[str, Resident]:
+    """Two people of the first house with their finger at both of its kiosks; the second of them takes the consent back."""
+    kiosks = houses[0].kiosks
+    there = [one for one in made.values() if one.house == houses[0].code and one.way == "finger" and not one.away][:2]
+    changed = {}
+    for n, one in enumerate(there):
+        other = next((name for name in kiosks if name != one.kiosk), "")
+        changed[one.id] = replace(one, also=other, withdraws=n == 1)
+    return changed

@@ -70,7 +70,13 @@ def plan(residence: Residence, *, seed: int) -> Evening:
     visits = [_visit(rng, one, "due") for one in coming]
     again = rng.sample(coming, max(1, len(coming) * AGAIN_OF // 100)) if coming else []
     visits += [_visit(rng, one, "again") for one in again]
-    enrolled = [one for one in here if one.way == "finger"]
+    # Whoever is enrolled at another kiosk too comes again there.
+    visits += [
+        Visit(kiosk=one.also, resident=one.id, at_min=_time(rng), why="again", way="finger")
+        for one in coming
+        if one.also and not one.withdraws
+    ]
+    enrolled = [one for one in here if one.way == "finger" and not one.withdraws]
     for card in rng.sample(enrolled, max(1, len(enrolled) * STRANGER_OF // 100)) if enrolled[1:] else []:
         other = rng.choice([one for one in enrolled if one.id != card.id])
         visits.append(

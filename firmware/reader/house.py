@@ -4,6 +4,7 @@ What stands on the residents list decides; nothing is remembered here. The store
 """
 
 from firmware.contract import verdict
+from firmware.reader.fence import OUT
 
 
 class House:
@@ -29,13 +30,16 @@ class House:
                     return entry, held
         return None, None
 
-    def judge(self, entry, reading) -> str:
-        """The verdict that a check-in of this entry (None: of a card that is on no list) is shown at a `clock.Reading`."""
+    def judge(self, entry, reading, place=None) -> str:
+        """The verdict that a check-in of this entry (None: of a card that is on no list) is shown at a `clock.Reading`.
+
+        place: as in `fence.Where`; a kiosk that is out of its place promises nobody that it counts.
+        """
         if entry is None or self.roster is None or reading.wall_ms is None:
             return verdict.UNCHECKED
         early, late = reading.wall_ms - reading.uncertainty_ms, reading.wall_ms + reading.uncertainty_ms
         if self.session_open(early) and self.session_open(late):
-            return verdict.GREEN
+            return verdict.UNCHECKED if place == OUT else verdict.GREEN
         # Past its end a list knows no evenings any more, and near an edge the time may be on either side.
         if late > self.roster.valid_until_ms:
             return verdict.UNCHECKED
@@ -50,6 +54,12 @@ class House:
             return verdict.UNCHECKED
         fresh = self.roster.is_fresh(reading.wall_ms + reading.uncertainty_ms)
         return verdict.NOT_LISTED if fresh else verdict.UNCHECKED
+
+    def idle(self, reading) -> str:
+        """What the display says while nobody is there: `waiting` without a time or a list in force, `open` or `closed`."""
+        if reading.wall_ms is None or self.roster is None or reading.wall_ms > self.roster.valid_until_ms:
+            return "waiting"
+        return "open" if self.session_open(reading.wall_ms) else "closed"
 
     def session_open(self, at_ms: int) -> bool:
         """Whether an evening is open then: the blue light."""

@@ -15,6 +15,7 @@ from firmware.reader import pins, screens
 from firmware.reader.act import Act
 from firmware.reader.condition import Condition
 from firmware.reader.enrolment import Enrolment
+from firmware.reader.fence import OUT
 from firmware.reader.kiosk_table import (
     DEADLINES,
     ENROLLING,
@@ -150,13 +151,10 @@ class Kiosk:
         """What the display says now."""
         if self.state != IDLE:
             return self._screen
-        reading = self._reader.reading(now_ms)
-        listed = self._house.roster
         if self._reader.uplink.able != "ok":
             return Screen("broken", {})
-        if reading.wall_ms is None or listed is None or reading.wall_ms > listed.valid_until_ms:
-            return Screen("waiting", {})
-        return Screen("open" if self._house.session_open(reading.wall_ms) else "closed", {})
+        moved = self._where().place == OUT
+        return Screen("moved" if moved else self._house.idle(self._reader.reading(now_ms)), {})
 
     # -- the table -------------------------------------------------------------------------------------------------
 
@@ -315,12 +313,12 @@ class Kiosk:
     def _check_in(self, method, witness, now_ms):
         act = self._act
         act.entry, _ = self._house.find(act.tokens)  # as the list is now
-        reading = self._reader.reading(now_ms)
+        reading, where = self._reader.reading(now_ms), self._where()
         # A witness alone is somebody's word: kept, and looked at.
-        shown = verdict.UNCHECKED if method == "witness" else self._house.judge(act.entry, reading)
+        shown = verdict.UNCHECKED if method == "witness" else self._house.judge(act.entry, reading, where.place)
         evidence = statement.evidence_of(act.tokens)
         checkin = {"evidence": evidence, "method": method, "witness": witness, "verdict": shown, "tries": act.tries}
-        if self._reader.check_in(checkin, self._where(), reading, now_ms) is not None:
+        if self._reader.check_in(checkin, where, reading, now_ms) is not None:
             return self._not_recorded(now_ms)
         act.done = True
         self._flash(shown, now_ms)

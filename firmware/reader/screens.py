@@ -11,7 +11,7 @@ from firmware.contract import verdict
 Screen = namedtuple("Screen", ("message", "parts"))
 
 #: while nobody is there
-IDLE = ("closed", "open", "waiting", "broken")
+IDLE = ("closed", "open", "waiting", "moved", "broken")
 #: what is asked of a person
 ASKED = (
     "finger",

@@ -109,9 +109,16 @@ def test_another_method_or_witness_than_was_seen_is_misattributed(residence, sai
 
 
 def test_recorded_that_does_not_count_and_counting_twice_are_misattributed(residence):
-    assert broken(residence, [sight()], [row(counts=False, why="outside")], board(residence))[2] == 1
+    assert broken(residence, [sight()], [row(counts=False, why="before")], board(residence))[2] == 1
     twice = [sight(), sight(at=AT + 60_000)]
     assert broken(residence, twice, [row(), row(seq=2, at=AT + 62_000)])[2] == 1
+
+
+def test_a_kiosk_out_of_its_place_tells_nobody_that_they_are_recorded(residence):
+    again, out = AT + 60_000, {"seq": 2, "at": AT + 62_000, "counts": False, "why": "outside"}
+    kept = sight(at=again, told="kept", light="blue", why="again")
+    assert broken(residence, [sight(), kept], [row(), row(**out)]) == (0, 0, 0)
+    assert broken(residence, [sight(), replace(kept, told="recorded", light="green")], [row(), row(**out)]) == (0, 0, 1)
 
 
 def test_a_board_that_says_otherwise_is_misattributed(residence):

@@ -16,7 +16,7 @@ def test_every_message_of_the_kiosk_is_understood(words):
     said = {name: meaning([line.format(stars="**", left="4") for line in rows]) for name, rows in words.items()}
     assert "?" not in said.values(), said
     assert [said[name] for name in ("recorded", "recorded-check", "recorded-closed")] == list(RECORDED)
-    assert {said[name] for name in ("open", "closed", "waiting")} == set(IDLE)
+    assert {said[name] for name in ("open", "closed", "waiting", "moved")} == set(IDLE)
     promises = ("recorded", "recorded-check", "recorded-closed")
     assert not {said[name] for name in words if name not in promises} & set(RECORDED)
 

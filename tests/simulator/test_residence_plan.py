@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.campus import invent
-from simulator.residence import faults_of
+from simulator.residence_faults import faults_of, fitted
 from simulator.residence_people import found
 from simulator.residence_plan import CLOSES_MIN, OPENS_MIN, plan
 from tests.rules import rule
@@ -52,7 +52,7 @@ def test_whoever_is_not_away_comes_or_is_missing_and_nobody_is_both(seed, reside
 
 @rule("DDU-13")
 @given(st.integers(0, 10_000))
-def test_everybody_comes_between_six_and_ten_in_order_and_to_their_own_kiosk(seed):
+def test_everybody_comes_between_six_and_ten_in_order_and_to_a_kiosk_that_knows_them(seed):
     made = residence(seed, 40, 2)
     evening = plan(made, seed=seed)
     assert set(evening.visits) == set(made.kiosks)
@@ -60,7 +60,21 @@ def test_everybody_comes_between_six_and_ten_in_order_and_to_their_own_kiosk(see
         assert [one.at_min for one in queue] == sorted(one.at_min for one in queue)
         for one in queue:
             assert OPENS_MIN <= one.at_min <= CLOSES_MIN
-            assert made.residents[one.resident].kiosk == kiosk
+            person = made.residents[one.resident]
+            assert kiosk == person.kiosk or (kiosk in person.fingers_at and one.why == "again")
+
+
+@rule("DDU-12")
+@given(st.integers(0, 10_000), st.integers(12, 60), st.integers(1, 4))
+def test_two_people_are_enrolled_at_both_kiosks_of_their_house_and_one_of_them_withdraws(seed, residents, kiosks):
+    made = residence(seed, residents, kiosks)
+    both = [one for one in made.residents.values() if len(one.fingers_at) == 2]
+    assert len(both) == (2 if kiosks > 1 else 0)
+    assert all(one.fingers_at == (one.kiosk, one.also) and one.also in made.house(one.house).kiosks for one in both)
+    (gone,) = [one for one in made.residents.values() if one.withdraws]
+    assert gone.way == "finger" and not gone.away
+    visits = [v for q in plan(made, seed=seed).visits.values() for v in q]
+    assert not [v for v in visits if v.why == "stranger" and gone.id in (v.resident, v.other)]
 
 
 @given(st.integers(0, 10_000))
@@ -78,7 +92,10 @@ def test_a_large_evening_has_every_kind_of_trouble():
     visits = [one for queue in evening.visits.values() for one in queue]
     assert {one.finger for one in visits} == {"clean", "dirty", "wet"}
     assert any(one.refused for one in visits) and any(one.wrong_pin for one in visits)
-    assert {fault.kind for fault in faults_of(evening, seed=7)} == {"unplug", "cut"}
+    faults = {fault.kind: fault for fault in faults_of(evening, seed=7)}
+    assert set(faults) == {"unplug", "cut", "move"}
+    # Only a kiosk with a receiver can know that it was carried off.
+    assert faults["move"].kiosk in fitted(tuple(evening.visits)) != tuple(evening.visits)
 
 
 def test_the_same_seed_is_the_same_evening_and_another_is_not():

@@ -11,7 +11,7 @@ from firmware.contract.residents import ENROL, NO_PIN, NO_SLOT, RESIDENT, STAFF,
 from simulator import residence_visit
 from simulator.campus import invent
 from simulator.residence_kiosk import Kiosk
-from simulator.residence_people import found
+from simulator.residence_people import RADIUS_M, found
 from simulator.residence_plan import Visit
 from simulator.residence_visit import Enrolling, Visitor
 from tests.firmware.pi.kiosk_process import KioskStore, kiosk_settings, pin, token
@@ -55,8 +55,10 @@ async def test_people_enrol_and_check_in_by_what_the_display_asks_for(residence,
     pin_only = next(one for one in residence.residents.values() if one.way == "pin")
     witness_only = next(one for one in fingers[2:] if not one.pin)
     settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps(kiosk_settings(mosquitto.port)))
-    kiosk = Kiosk("k", residence.houses[0], settings, tmp_path / "k", seed=SEED, receiver=True, log=tmp_path / "log")
+    house = residence.houses[0]
+    place = {"latitude": house.latitude, "longitude": house.longitude, "radius_m": RADIUS_M}
+    settings.write_text(json.dumps(kiosk_settings(mosquitto.port) | {"house": place}))
+    kiosk = Kiosk("k", house, settings, tmp_path / "k", seed=SEED, receiver=True, log=tmp_path / "log")
     both = {ada.id, ben.id}
     await asyncio.to_thread(store.push, *listed(residence, both, both))
     kiosk.open()

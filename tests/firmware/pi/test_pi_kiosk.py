@@ -161,25 +161,25 @@ def test_a_kiosk_that_is_carried_away_says_so_and_keeps_no_point(start, store, a
     kiosk.ready()
     kiosk.logged("receiver-found")
 
-    def check_in(n):
-        kiosk.shows("Evening check-in")
+    def check_in(n, idle, said):
+        kiosk.shows(idle)
         kiosk.card(BEN)
         kiosk.shows("Your PIN, then #")
         around.press("2468#")
         kiosk.shows("PIN is right")
         kiosk.card(SAM)
-        kiosk.shows("Recorded")
+        kiosk.shows(said)
         store.wait(lambda s: len(s.of("checkin")) == n)
         return [store.of("checkin")[-1][name] for name in ("place", "cell", "fix")]
 
-    place, cell, fix = check_in(1)
+    place, cell, fix = check_in(1, "Evening check-in", "Recorded")
     # It stands on the corner of four cells, and a fix wanders by two metres.
     assert (place, fix) == ("in", "good")
     assert cell in {f"{north},{west}" for north in ("51.49", "51.50") for west in ("-0.12", "-0.13")}
     made.north_ms = 30.0
     store.wait(lambda s: "moved" in s.events())
     made.north_ms = 0.0
-    assert check_in(2)[0] == "out"
+    assert check_in(2, "Kiosk was moved", "It will be checked")[0] == "out"
     assert kiosk.end() == 0
     kept = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
     assert b"51.5" in kept

@@ -4,6 +4,7 @@ import pytest
 
 from firmware.contract.mac import Key
 from firmware.contract.residents import LOCKED, RESIDENT, Entry, Evening
+from firmware.reader.fence import Where
 from firmware.reader.kiosk_table import EVENTS, SHOWN_MS, STATES, TABLE, WITNESS_MS
 from firmware.reader.pins import TRIES_MOST, pin_hash
 from tests.firmware.reader.kiosk_world import (
@@ -317,6 +318,22 @@ def test_while_card_keys_change_both_tokens_are_kept_and_either_finds_the_entry(
     first, second = world.records("checkin")
     assert first["evidence"] == f"t4:{newer.token(ADA).hex()},{text(ADA)}"
     assert (second["verdict"], second["witness"]) == ("green", text(SAM))
+
+
+@rule("DDU-12")
+@pytest.mark.parametrize(
+    "place, idle, verdict, message",
+    [("in", "open", "green", "recorded"), ("none", "open", "green", "recorded"),
+     ("out", "moved", "check", "recorded-check")],
+)  # fmt: skip
+def test_a_kiosk_that_was_moved_says_so_and_promises_nobody_that_it_counts(world, place, idle, verdict, message):
+    world.where = Where(place, "-" if place == "none" else "51.58,-0.12", "none" if place == "none" else "good")
+    assert world.shows == idle
+    world.card(ADA)
+    world.finger("matched")
+    [said] = world.records("checkin")
+    assert (said["place"], said["verdict"], world.shows) == (place, verdict, message)
+    assert (world.lamp == GREEN) == (verdict == "green")
 
 
 def test_lid_and_place_are_told_once_and_again_only_when_they_change(world):
