@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from tests.bench import page
-from tests.bench.figure import Figure, Result, as_json, table
+from tests.bench.figure import Figure, Result, as_json, ended, table
 from tests.bench.machine import Watch, wait_calm
 
 #: how long a part waits for a machine that others keep busy, s
@@ -91,8 +91,10 @@ def main(argv: list[str]) -> int:
                                          f"{result.others:.0%}, missed: {', '.join(result.missed)}")  # fmt: skip
         results.append(result)
     print(table(results))
+    print(ended(results, time.monotonic() - began))
     if arguments.write:
-        when = f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, commit {page.stands()}"
+        took = f"{len(results)} parts in {(time.monotonic() - began) / 60:.0f} minutes"
+        when = f"in one run of {took}, ended {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC, commit {page.stands()}"
         page.PAGE.write_text(page.put(page.PAGE.read_text(), results, list(PARTS), when))
     if arguments.json:
         print(as_json(results), flush=True)

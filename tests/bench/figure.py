@@ -6,6 +6,9 @@ import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+#: a figure's row: ratio is what was measured by what is demanded
+HEADINGS = ("figure", "measured", "must", "ratio", "met", "what was measured")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -28,6 +31,11 @@ class Figure:
         if self.must is None or self.measured is None or math.isnan(self.measured):
             return None
         return self.measured >= self.must if self.at_least else self.measured <= self.must
+
+    @property
+    def ratio(self) -> float | None:
+        """What was measured, by what is demanded. None: there is nothing to divide, or by."""
+        return None if self.met is None or not self.must or self.measured is None else self.measured / self.must
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,19 +70,28 @@ def quantile(values: Iterable[float], percent: float) -> float:
 
 def table(results: Sequence[Result]) -> str:
     """All figures for people, one a line, by part."""
-    rows = [("figure", "measured", "must", "met", "what was measured")]
+    rows: list[tuple[str, ...]] = [HEADINGS]
     for result in results:
-        rows.append((f"[{result.part}]", "", "", "", circumstances(result)))
+        rows.append((f"[{result.part}]", "", "", "", "", circumstances(result)))
         rows += [(f"  {name}", *others) for name, *others in map(cells, result.figures)]
-    widths = [max(len(row[n]) for row in rows) for n in range(4)]
-    lines = ["  ".join([*(c.ljust(w) for c, w in zip(row[:4], widths, strict=True)), row[4]]).rstrip() for row in rows]
+    widths = [max(len(row[n]) for row in rows) for n in range(5)]
+    lines = ["  ".join([*(c.ljust(w) for c, w in zip(row[:5], widths, strict=True)), row[5]]).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * min(118, max(map(len, lines))), *lines[1:]])
 
 
-def cells(figure: Figure) -> tuple[str, str, str, str, str]:
-    """A figure's row: its name, what was measured, what is demanded, whether that is met, what it is about."""
+def cells(figure: Figure) -> tuple[str, str, str, str, str, str]:
+    """A figure's row, as in `HEADINGS`."""
     met = {None: "", True: "yes", False: "NO"}[figure.met]
-    return figure.name, _number(figure.measured, figure.unit), _must(figure), met, figure.note
+    ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+    return figure.name, _number(figure.measured, figure.unit), _must(figure), ratio, met, figure.note
+
+
+def ended(results: Sequence[Result], seconds: float) -> str:
+    """One line below the table: how long it took, how many demands are met, and which are not."""
+    demands = [figure.met for result in results for figure in result.figures if figure.met is not None]
+    wrong = [f"{r.part}: {what}" for r in results for what in [*r.missed, *(["FAILED"] if r.failed else [])]]
+    said = f"{len(results)} parts in {seconds / 60:.1f} minutes: {sum(demands)} of {len(demands)} demands met"
+    return f"{said}; not met: {'; '.join(wrong)}" if wrong else said
 
 
 def as_json(results: Sequence[Result]) -> str:
@@ -113,7 +130,8 @@ def _must(figure: Figure) -> str:
 def _number(value: float | None, unit: str) -> str:
     if value is None or math.isnan(value):
         return "-"
-    text = f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.1f}"
+    # What is a share of something says little with one figure.
+    text = f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.{1 if abs(value) >= 2 else 2}f}"
     return f"{text} {unit}".strip()
 
 

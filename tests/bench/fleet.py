@@ -4,13 +4,16 @@ Six hundred readers with their rosters (a class of 33 each, lessons of a day ahe
 student of a lesson has tapped. Memory is taken after that, when everything is committed.
 """
 
+import tempfile
 import time
 from collections import defaultdict
+from pathlib import Path
 
 from simulator.processes import wait_http
 from tests.bench.end_to_end import until
 from tests.bench.figure import Figure
 from tests.bench.machine import children, resident_mb
+from tests.bench.parts import mosquitto
 from tests.bench.stage import Stage, greet, stage
 
 READERS, LISTED, AHEAD = 600, 33, 12
@@ -18,8 +21,8 @@ GATEWAY_MB = 150.0
 
 
 def measure() -> list[Figure]:
-    """Resident memory of store, gateway and broker; their start-up times with six hundred."""
-    return [*_with(1), *_with(READERS)]
+    """Resident memory of store, gateway and broker, and how long each takes to start."""
+    return [_broker_start(), *_with(1), *_with(READERS)]
 
 
 def _with(readers: int) -> list[Figure]:
@@ -53,6 +56,16 @@ def _with(readers: int) -> list[Figure]:
                    note="from its start until its health page answers, with what it holds")
             for what in ("store", "gateway")
         ]  # fmt: skip
+
+
+def _broker_start() -> Figure:
+    with tempfile.TemporaryDirectory(prefix="muster-bench-") as folder:
+        began = time.monotonic()
+        with mosquitto(Path(folder)):
+            took_s = time.monotonic() - began
+    return Figure(
+        name="start of mosquitto", measured=took_s, unit="s", note="until it takes a connection; it holds nothing"
+    )
 
 
 def _restart_s(here: Stage, what: str) -> float:

@@ -5,13 +5,12 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.figure import Result, cells, circumstances
+from tests.bench.figure import HEADINGS, Result, cells, circumstances
 
 REPO = Path(__file__).resolve().parent.parent.parent
 PAGE = REPO / "docs" / "bench.md"
 BEGIN = "<!-- begin: made by `make bench ARGS=--write`; not by hand -->"
 END = "<!-- end -->"
-HEADINGS = ("figure", "measured", "must", "met", "what was measured")
 
 
 def put(page: str, results: Sequence[Result], order: Sequence[str], when: str) -> str:
@@ -24,8 +23,24 @@ def put(page: str, results: Sequence[Result], order: Sequence[str], when: str) -
     parts = {found[1]: found[0].strip() for found in re.finditer(r"### (\S+)\n.*?(?=\n### |\Z)", inside, re.DOTALL)}
     parts |= {result.part: section(result, when) for result in results}
     known = sorted(parts, key=lambda name: order.index(name) if name in order else len(order))
-    body = "\n\n".join(parts[name] for name in known)
+    sections = [parts[name] for name in known]
+    body = "\n\n".join([short(sections), *sections] if sections else [])
     return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"
+
+
+def short(sections: Sequence[str]) -> str:
+    """What of these sections fell short, a line each: demands that are not met, parts that failed."""
+    found = []
+    for one in sections:
+        heading, _, rest = one.partition("\n")
+        name = heading.removeprefix("### ")
+        found += [f"- `{name}` failed" for line in rest.splitlines() if "; FAILED: " in line]
+        rows = [re.split(r"(?<!\\)\|", line) for line in rest.splitlines() if line.startswith("| ")]
+        for row in rows:
+            figure, measured, must, _, met = (cell.strip() for cell in row[1:6])
+            if met == "NO":
+                found.append(f"- `{name}`: {figure}: {measured}, where {must} is demanded")
+    return "\n".join(["**Fell short:**", "", *found]) if found else "**Fell short:** nothing."
 
 
 def section(result: Result, when: str) -> str:
@@ -36,7 +51,7 @@ def section(result: Result, when: str) -> str:
         f"{circumstances(result)}; {when}",
         "",
         _line(HEADINGS),
-        "|---|---:|---:|---|---|",
+        "|---|---:|---:|---:|---|---|",
     ]
     return "\n".join(lines + [_line(cells(figure)) for figure in result.figures])
 

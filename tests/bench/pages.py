@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 
 from server.clock import Clock
-from server.store import logins, schema
+from server.store import accounts, schema
 from server.store.engine import open_engine, writing
 from tests.bench.year import TERM_WEEKS, YEAR_WEEKS, fill
 from tests.server.pages.school import HASHER, PASSWORD, School, version_of
@@ -99,7 +99,7 @@ def _serve(folder: str, pipe, swipes: int, weeks: int) -> None:
                     external_id=f"x{n}", from_ms=0,
                 )
             )  # fmt: skip
-        logins.add_account(
+        accounts.make(
             connection, world.institution_id, login_name="sam", shown_name="Sam", password_hash=HASHER.hash(PASSWORD),
             role="student", person_id=school.students[0], now_ms=1,
         )  # fmt: skip

@@ -5,19 +5,26 @@ on the pins. Each tap is one of a different card at a quiet door.
 """
 
 import asyncio
+import json
 import random
 import tempfile
+import time
 from pathlib import Path
 
+from simulator.processes import Part, PartFailed, muster
 from tests.bench.figure import Figure, quantile
+from tests.bench.machine import resident_mb
 from tests.bench.parts import mosquitto
 from tests.firmware.pi.pi_world import BLUE_RGB, GREEN_RGB, Pi, World
-from tests.firmware.pi.tiny_store import TinyStore
+from tests.firmware.pi.tiny_store import TinyStore, settings
 
 TAPS, SEED = 100, 7
 TAP_TO_LIGHT_MS = 60.0
 #: flashes so many times as short, so that a hundred taps take a quarter of a minute; what is measured is real time
 SCALE = 5
+BLUE_S, PATIENCE_S = 10.0, 60.0
+#: after its first light a process still loads and finds its chip, s
+SETTLED_S = 3.0
 
 
 def light() -> list[Figure]:
@@ -32,6 +39,46 @@ def light() -> list[Figure]:
             name="tap to light, Pi: p99", measured=quantile(took_ms, 99), unit="ms", must=TAP_TO_LIGHT_MS, note=note
         ),
     ]
+
+
+def process() -> list[Figure]:
+    """`muster pi run` as a process: from its start to blue without a network, and what it keeps in memory."""
+    with tempfile.TemporaryDirectory(prefix="muster-bench-") as name:
+        folder, world = Path(name), World()
+        config, log = folder / "settings.json", folder / "pi.log"
+        config.write_text(json.dumps(settings(1)))  # where nobody listens
+        command = muster(
+            "pi", "run", "--settings", str(config), "--data", name, "--chip", world.port.path, "--mock-pins"
+        )
+        part = Part("muster pi run", command, log=log)
+        try:
+            began = time.monotonic()
+            part.start()
+            while not _blue(log):
+                part.ensure()
+                if time.monotonic() - began > PATIENCE_S:
+                    raise PartFailed(f"the lamp stayed dark: {part.last_words()}")
+                time.sleep(0.01)
+            took_s = time.monotonic() - began
+            time.sleep(SETTLED_S)
+            part.ensure()
+            resident = resident_mb(part.pid or 0)
+        finally:
+            part.stop()
+            world.close()
+    return [
+        Figure(name="power to blue, Pi", measured=took_s, unit="s", must=BLUE_S,
+               note="start of `muster pi run` to breathing blue, no broker; neither its kernel nor its card is timed"),
+        Figure(name="resident: reader, Pi", measured=resident, unit="MB", note="PSS of that process"),
+    ]  # fmt: skip
+
+
+def _blue(log: Path) -> bool:
+    """Whether the lamp has been blue. What is half written yet is read the next time."""
+    for line in log.read_text().splitlines() if log.exists() else ():
+        if line.startswith('{"lamp"') and line.endswith("}") and json.loads(line)["lamp"][2] > 0:
+            return True
+    return False
 
 
 async def _taps(folder: Path, port: int) -> list[float]:

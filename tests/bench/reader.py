@@ -65,6 +65,7 @@ def light() -> list[Figure]:
                note=f"-X heapsize=300K, roster of {ROSTER}; live after a collection {live / 1024:.0f}K (64-bit port)"),
         Figure(name="resident: reader", measured=max(used["resident_mb"], new["resident_mb"]), unit="MB",
                note="MicroPython's process"),
+        *pi_light.process(),
     ]  # fmt: skip
 
 

@@ -4,6 +4,8 @@
 guest on one disk, in order, and judge as a recovery has been said to its end. They believe nothing but the console.
 """
 
+from abc import ABC, abstractmethod
+
 from firmware.contract import statement, topics
 from firmware.contract.errors import ContractError
 from gateway.arrival import identity
@@ -11,7 +13,7 @@ from tests.guest.door import KEY
 from tests.guest.power import GuestFailed
 
 
-class Owed:
+class Owed(ABC):
     """What one part owes, and where it fell short."""
 
     def __init__(self) -> None:
@@ -32,6 +34,7 @@ class Owed:
         self._found: dict = {}
         self._kept = 0
 
+    @abstractmethod
     def new_disk(self) -> None:
         """A new disk begins: nothing is owed on it."""
 
@@ -48,17 +51,15 @@ class Owed:
                 raise GuestFailed(f"the console lost lines: {rest[0]} recovered, {self._kept} of them said")
             self._judge()
             self.judged += 1
-        else:
+        elif word != "done":  # which says that it only looked
             getattr(self, f"_{word}")(*rest)
-
-    def _done(self) -> None:
-        """It only looked."""
 
     def _failed(self, *why: str) -> None:
         raise GuestFailed(f"a part of the guest failed: {' '.join(why)}")
 
+    @abstractmethod
     def _judge(self) -> None:
-        raise NotImplementedError
+        """Hold what is owed against what this guest has recovered, and count what is not as it must be."""
 
 
 class DoorOwed(Owed):

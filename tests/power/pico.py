@@ -145,6 +145,7 @@ def rows(plan: Plan) -> list:
     """Every kind, each to be called."""
     hows = ",".join(CUTS)
     roster = "Pico roster: power cut at every program and erase"
+    settings = "Pico settings: power cut at every program and erase"
     sample = "23" if plan.most else "5"
     return [
         lambda: journal(plan, deep=False),
@@ -163,8 +164,15 @@ def rows(plan: Plan) -> list:
             "deep",
             "1",
         ),
+        lambda: on_micropython(plan, settings, "shelf_cuts.py", "Settings", hows),
         lambda: on_micropython(
-            plan, "Pico settings: power cut at every program and erase", "shelf_cuts.py", "Settings", hows
+            plan,
+            f"{settings}, and again at every operation of the copying after",
+            "shelf_cuts.py",
+            "Settings",
+            hows,
+            "deep",
+            "1",
         ),
         lambda: full(plan)[0],
     ]

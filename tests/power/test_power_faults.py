@@ -83,6 +83,8 @@ def test_a_checkpoint_whose_sync_fails_is_said_and_costs_no_receipt(plan):
 def test_the_cuts_catch_settings_of_which_half_was_committed(tmp_path, seed):
     some = Plan(folder=tmp_path, seed=seed)
     assert not pico.on_micropython(some, "copied", "shelf_cuts.py", "Settings", "half").found
+    again = pico.on_micropython(some, "copied, cut, copied, cut", "shelf_cuts.py", "Settings", "half", "deep", "1")
+    assert again.points > 15 and not again.found, again
     row = pico.on_micropython(some, "half", "shelf_cuts.py", "SettingsHalf", "none")
     assert row.lost and "SettingsError" in row.found[0], row
 

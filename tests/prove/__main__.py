@@ -40,9 +40,13 @@ def main(argv: list[str]) -> int:
     names = arguments.parts or ([] if arguments.write else list(PARTS))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     KEPT.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     failed = [name for name in names if not run(name, PARTS[name], full=arguments.full)]
+    took_s = time.monotonic() - began
     results = kept(names or list(PARTS))
     print(page.plain(results))
+    if names:
+        print("\n".join(["", *page.short(results), f"prove: {len(names)} parts in {took_s / 60:.1f} minutes"]))
     if arguments.write:
         helps = {name: part.help for name, part in PARTS.items()}
         PAGE.write_text(page.put(PAGE.read_text(), page.markdown(kept(list(PARTS)), helps, where())))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.prove.parts import DEMANDS
 from tests.prove.result import Result
 
 BEGIN = "<!-- begin: made by `make prove ARGS=--write`; not by hand -->"
@@ -22,7 +23,7 @@ def plain(results: Sequence[Result]) -> str:
 
 def markdown(results: Sequence[Result], helps: Mapping[str, str], where: str) -> str:
     """The generated part of docs/proof.md. `where`: the machine."""
-    lines = [where]
+    lines = [where, "", *short(results)]
     for result in results:
         seed = "" if result.seed is None else f", seed {result.seed}"
         lines += ["", f"### {result.part}: {helps.get(result.part, '')}", ""]
@@ -36,6 +37,27 @@ def markdown(results: Sequence[Result], helps: Mapping[str, str], where: str) ->
             lines += ["", "| figure | value |", "|---|---|"]
             lines += [_line((name, _value(value))) for name, value in result.figures.items()]
     return "\n".join(lines)
+
+
+def short(results: Sequence[Result]) -> list[str]:
+    """What of these fell short, a line each: parts that failed, rows that cost something, figures below their demand."""
+    found = []
+    for result in results:
+        found += [f"- {result.part} failed"] if not result.ok else []
+        for row in result.rows:
+            if not row.harmless:
+                cost = f"{row.lost} lost, {row.doubled} doubled, {row.miscredited} miscredited"
+                found.append(f"- {result.part}: {row.kind}: {cost}")
+        for demand in DEMANDS:
+            value = result.figures.get(demand.figure)
+            if demand.part != result.part or not isinstance(value, (int, float)):
+                continue
+            reached = value if demand.in_s is None else value * demand.in_s / result.seconds
+            if reached < demand.must if demand.at_least else reached > demand.must:
+                within = "" if demand.in_s is None else f" in {demand.in_s:g} s"
+                wanted = f"{'at least' if demand.at_least else 'at most'} {_value(demand.must)}"
+                found.append(f"- {result.part}: {demand.figure}: {_value(reached)}{within}, where {wanted} is demanded")
+    return ["**Fell short:**", "", *found] if found else ["**Fell short:** nothing."]
 
 
 def put(page: str, tables: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.prove import __main__ as prove
 from tests.prove.page import BEGIN, END, markdown, plain, put
-from tests.prove.parts import Part
+from tests.prove.parts import DEMANDS, PARTS, Part
 from tests.prove.result import BadResult, read
 
 SAID = {
@@ -59,6 +59,34 @@ def test_the_tables_keep_their_columns_whatever_stands_in_a_cell(tmp_path):
     assert row == "| spool, kill \\| at a write | 40 | 0 | 0 | 0 |  |"
     assert "| rate | 1,234.6 |" in markdown([result], {}, "here")
     assert "[power] ok" in plain([result])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, []),
+        ({"ok": False}, ["- power failed"]),
+        ({"ok": False, "rows": [SAID["rows"][0] | {"lost": 2}]},
+         ["- power failed", "- power: spool, kill | at a write: 2 lost, 0 doubled, 0 miscredited"]),
+        ({"figures": {"pico_capacity_swipes": 5000}}, []),
+        ({"figures": {"pico_capacity_swipes": 4999}},
+         ["- power: pico_capacity_swipes: 4,999, where at least 5,000 is demanded"]),
+        ({"part": "soak", "figures": {"sqlite: drained after the last fault, s": 60.5}},
+         ["- soak: sqlite: drained after the last fault, s: 60.5, where at most 60 is demanded"]),
+        # As many as were asked for, and in the time they were asked for.
+        ({"part": "simulation", "figures": {"seeds": 300}, "seconds": 300}, []),
+        ({"part": "simulation", "figures": {"seeds": 900}, "seconds": 1200},
+         ["- simulation: seeds: 225.0 in 300 s, where at least 300 is demanded"]),
+    ],
+)  # fmt: skip
+def test_what_fell_short_stands_before_the_tables(tmp_path, changed, said):
+    text = markdown([read(kept(tmp_path, **changed))], {}, "here").partition("###")[0]
+    assert [line for line in text.splitlines() if line.startswith("- ")] == said
+    assert ("nothing" in text) is (not said)
+
+
+def test_every_demand_is_of_a_part_that_there_is():
+    assert {demand.part for demand in DEMANDS} <= PARTS.keys()
 
 
 def test_the_page_keeps_what_people_wrote_around_the_tables():

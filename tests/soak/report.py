@@ -69,6 +69,9 @@ def as_json(outcomes: list[Outcome], *, seed: int, seconds: float, ok: bool, cag
         if at_first is not None:
             # It was played once more, because this was too long.
             figures[f"{name}: drained at first, s"] = at_first
+    tapped_s = sum(o.script.seconds for o in outcomes)
+    swipes = sum(o.holds - o.lights[""] for o in outcomes)
+    figures["swipes in ten minutes at this pace"] = round(swipes / tapped_s * 600) if tapped_s else 0
     note = "" if caged else "no namespaces here: cut by relays in user space"
     return {
         "part": "soak",

@@ -5,11 +5,14 @@ uplink code speaks through a real Mosquitto; what the store then holds is compar
 """
 
 import contextlib
+import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -23,9 +26,13 @@ from simulator.processes import Part, free_port, wait_http
 from tests.bench.stage import lectures
 from tests.bench.wire_readers import Board, Wire, boards
 from tests.conftest import REPO, in_ci
+from tests.firmware.pi.pi_world import World
 
 NAMED = Path(__file__).parent / "release_before.txt"
 ROOMS, LISTED, LESSONS = 3, 40, 3
+#: held to the door of each reader that is a process
+CARDS = 12
+BLUE, GREEN = [0, 0, 255], [0, 255, 0]
 #: on a machine that others keep busy
 PATIENCE_S, START_S = 240, 180
 
@@ -205,6 +212,61 @@ class Stand:
         self.wire.close()
 
 
+@contextlib.contextmanager
+def door(stand: Stand, release: Release, reader: str):
+    """`muster pi run` of a release, with an emulated chip: (wait for a light, hold a card until its green)."""
+    (stand.folder / "pi").mkdir(exist_ok=True)
+    log = stand.folder / f"pi-{time.monotonic_ns()}.log"
+    world = World()
+    command = release.command(
+        "pi", "run", "--settings", str(stand.folder / f"{reader}.json"), "--data", str(stand.folder / "pi"),
+        "--chip", world.port.path, "--mock-pins",
+    )  # fmt: skip
+    pi = Part("pi", command, log=log)
+
+    def lights() -> list[list[int]]:
+        text = log.read_text().rpartition("\n")[0]
+        return [json.loads(line)["lamp"] for line in text.splitlines() if line.startswith('{"lamp"')]
+
+    def wait(reached: Callable[[], bool]) -> None:
+        ends = time.monotonic() + PATIENCE_S
+        while not reached():
+            pi.ensure()
+            assert time.monotonic() < ends, (pi.last_words(), lights()[-5:])
+            time.sleep(0.02)
+
+    def shows(colour: list[int]) -> None:
+        """Until the lamp shows it and nothing else for half a second: what breathes is never at one colour so long."""
+        while True:
+            wait(lambda: lights()[-1:] == [colour])
+            count = len(lights())
+            time.sleep(0.5)
+            if len(lights()) == count:
+                return
+
+    def card(uid: bytes) -> None:
+        count = len(lights())
+        world.card_in(uid)
+        wait(lambda: GREEN in lights()[count:])
+        world.card_out()
+        shows(BLUE)
+
+    try:
+        pi.start()
+        yield shows, card
+    finally:
+        pi.stop()
+        world.close()
+
+
+def waiting(stand: Stand) -> int:
+    """Records in the Pi's journal that have no receipt yet, as both releases keep them. Not while a Pi has it."""
+    (path,) = (stand.folder / "pi").glob("journal-*.db")
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as journal:
+        query = "SELECT count(*) FROM record JOIN journal ON journal.number = record.journal WHERE seq > freed"
+        return journal.execute(query).fetchone()[0]
+
+
 @pytest.fixture
 def stand(tmp_path, mosquitto, before):
     with contextlib.ExitStack() as stack:
@@ -229,6 +291,36 @@ def test_a_gateway_of_this_release_works_with_the_store_of_the_release_before(st
     stand.tap(slice(None))
     stand.drained()
     assert stand.wrong() == []
+
+
+def test_a_reader_of_the_release_before_and_the_one_that_takes_its_place_work_with_this_release(stand, before):
+    NOW.run("upgrade", env=stand.env)
+    stand.start("store", NOW)
+    stand.start("gateway", NOW)
+    name = stand.boards[0].name
+    cards = [uid for uid, at_ms in stand.taps[name]][-LISTED:]
+    held = 0
+    # The second goes on with the journal and the list that the first has left.
+    for release in (before, NOW):
+        with door(stand, release, name) as (shows, card):
+            # Clock and list came from the store, through the gateway: marking is open, and it knows who belongs here.
+            shows(BLUE)
+            for uid in cards[held : held + CARDS]:
+                card(uid)
+            held += CARDS
+            stand.until(lambda held=held: stand.ask("SELECT count(*) FROM swipe")[0][0] == held)
+        # Where it ended before the last receipt had come, it gets it when it is there again.
+        for _ in range(3):
+            if waiting(stand):
+                with door(stand, release, name) as (shows, card):
+                    shows(BLUE)
+        assert waiting(stand) == 0
+    stand.until(lambda: stand.ask("SELECT count(*) FROM due")[0][0] == 0)
+    assert stand.ask("SELECT verdict, count(*) FROM swipe GROUP BY verdict") == [("green", held)]
+    credited = stand.ask("SELECT count(*), count(DISTINCT person_id) FROM credit WHERE superseded_ms IS NULL")
+    assert credited == [(held, held)]
+    assert stand.ask("SELECT count(*) FROM journal") == [(2,)]
+    assert stand.ask("SELECT count(*) FROM alarm") == [(0,)]
 
 
 def test_an_installation_is_upgraded_part_by_part_while_people_tap(stand, before):
