@@ -137,6 +137,7 @@ async def _residence(stage: Stage, seed: int, say: Say) -> None:
     try:
         await lodging.begin()
         await lodging.enrol()
+        await lodging.desk.withdraw()
         say("the residence's fingers are enrolled; its people come now")
         visits = sorted((one for queue in evening.visits.values() for one in queue), key=lambda one: one.at_min)
         while True:

@@ -14,12 +14,15 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingRes
 from fastapi.templating import Jinja2Templates
 
 from simulator.campus import Campus
+from simulator.doors import Door
 from simulator.people import Tap
 from simulator.world import World
 
 _TEMPLATES = Jinja2Templates(directory=Path(__file__).parent / "templates")
 #: cards laid out at one door
 CARDS_SHOWN = 14
+#: what `Lamp.css` says of a lamp that is off
+DARK = "rgb(0, 0, 0)"
 
 
 def app(campus: Campus, world: World, *, muster_url: str, logins: list[tuple[str, str, str]]) -> FastAPI:
@@ -46,6 +49,7 @@ def app(campus: Campus, world: World, *, muster_url: str, logins: list[tuple[str
                     "kind": door.kind,
                     "sessions": [campus.classes[s.class_id].title for s in sessions][:2],
                     "cards": cards,
+                    "lit": _lit(door),
                 }
             )
         return _TEMPLATES.TemplateResponse(
@@ -75,11 +79,17 @@ def _due(campus: Campus, student: str, room: str) -> bool:
     return any(s.room == room for s in campus.of_student(student))
 
 
+def _lit(door: Door) -> str:
+    """The lamp's colour as CSS has it; empty where it is dark."""
+    css = door.lamp.css() if door.powered else DARK
+    return "" if css == DARK else css
+
+
 async def _lamps(world: World) -> AsyncIterator[str]:
     """The lamps' colours, 20 times a second where they change."""
     shown: dict[str, str] = {}
     while True:
-        now = {room: door.lamp.css() if door.powered else "off" for room, door in world.doors.items()}
+        now = {room: _lit(door) for room, door in world.doors.items()}
         changed = {room: css for room, css in now.items() if shown.get(room) != css}
         if changed:
             shown.update(changed)

@@ -254,11 +254,14 @@ class Stage:
             # everybody has come, however long the enrolments took on this machine.
             self.say("everything is switched off, and on again in the evening")
             await self.lodging.switch_off()
+            await self.lodging.desk.withdraw()
             left_s = length_s(self.evening, started_s=self._started_s, enrolment_s=self.lodging.enrolment_s)
             self._offset_s = self.closes_s - left_s - time.time()
             self.line.env["MUSTER_CLOCK"] = f"offset_s={self._offset_s:.3f}"
             await asyncio.to_thread(self.line.restart)
             await self.lodging.switch_on()
+        else:
+            await self.lodging.desk.withdraw()
         kinds = ", ".join(f"{n} {kind}" for kind, n in self.evening.kinds().items())
         self.say(f"the residence's evening: {kinds}; {len(self.evening.missing)} stay away")
         await self.lodging.play(self.evening)
