@@ -25,7 +25,7 @@ from server.policy import retention
 from server.retention import Retention
 from server.schedules import Schedules
 from server.settings import Settings
-from server.store import attachments, copies, logins, profile_versions
+from server.store import attachments, copies, gateways, profile_versions
 from server.store.engine import Engine, reading
 from server.store.readers import KeyRing
 from server.thinning import Thinning
@@ -92,7 +92,7 @@ def make_app(
 
     def is_gateway(token: str) -> bool:
         with reading(engine) as connection:
-            return logins.find_gateway(connection, token) is not None
+            return gateways.find(connection, token) is not None
 
     app.add_middleware(Compressed)
     app.add_middleware(limits.Bodies, is_gateway=is_gateway)

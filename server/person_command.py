@@ -10,7 +10,7 @@ from pathlib import Path
 
 from server.commands import DONE, Store, open_store, run
 from server.errors import StoreError
-from server.store import accounts, attachments, campus, people, person_erasure, person_export
+from server.store import accounts, attachments, campus, people, person_erasure, person_export, profile_versions
 from server.store.engine import Connection, reading, writing
 from server.store.person_erasure import Erased
 
@@ -65,9 +65,12 @@ def _erase(arguments: argparse.Namespace) -> int:
     institution_id, person_id = _found(store, arguments.number)
     scope, now_ms = accounts.at_the_console(institution_id), store.clock.now_ms()
     folder = attachments.folder_of(store.settings.data_dir)
+    profiles = profile_versions.load(store.engine, store.settings.profiles_dir, store.settings.time_zone, now_ms)
 
     def work(connection: Connection) -> Erased:
-        return person_erasure.erase(connection, folder, scope, person_id, reason=arguments.reason, now_ms=now_ms)
+        return person_erasure.erase(
+            connection, folder, scope, profiles, person_id, reason=arguments.reason, now_ms=now_ms
+        )
 
     if arguments.do:
         with writing(store.engine) as connection:

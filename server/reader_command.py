@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from server import deliveries, kiosk_settings
+from server import deliveries, kiosk_settings, reader_settings
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import cards, institutions, journals, logins, quarantines, readers, residence_admin
+from server.store import accounts, cards, institutions, journals, quarantines, readers, residence_admin
 from server.store.engine import reading, writing
 
 
@@ -84,7 +81,7 @@ def _declare_lost(arguments: argparse.Namespace) -> int:
         found = readers.by_name(connection, [arguments.name]).get(arguments.name)
         if found is None:
             raise StoreError("reader", f"there is no reader {arguments.name}: `muster reader list` names them")
-        account_id = logins.may_declare_lost(connection, here.id, arguments.by, now_ms)
+        account_id = accounts.may_declare_lost(connection, here.id, arguments.by, now_ms)
         held = journals.known(connection, found.id, arguments.journal)
         if held is None or arguments.last <= held.up_to:
             raise StoreError(
@@ -107,7 +104,7 @@ def _add_readers(arguments: argparse.Namespace) -> int:
     place = kiosk_settings.place_in(arguments.place)
     store = open_store().ready()
     vault = store.vault
-    broker = _broker(arguments.broker)
+    broker = reader_settings.broker(arguments.broker)
     now_ms = store.clock.now_ms()
     made = []
     with writing(store.engine) as connection:
@@ -128,7 +125,7 @@ def _add_readers(arguments: argparse.Namespace) -> int:
                 from_ms=_epoch_ms(since, now_ms),
                 now_ms=now_ms,
             )
-            told = reader_settings(name, site, (key_id, secret), keys, broker)
+            told = reader_settings.told(name, site, (key_id, secret), keys, broker)
             if arguments.kiosk is not None:
                 told |= kiosk_settings.place_and_tell(
                     connection, vault, here.id, name, arguments, place, _epoch_ms(since, now_ms), now_ms
@@ -136,7 +133,7 @@ def _add_readers(arguments: argparse.Namespace) -> int:
             made.append((out, told))
         # Before the commit: a key that stands in no settings file is of no use to anybody.
         for out, told in made:
-            _write_secret(out, told)
+            reader_settings.write(out, told)
     for out, told in made:
         print(f"{told['reader']}: {out}")
     return DONE
@@ -180,7 +177,7 @@ def _adopt_reader(arguments: argparse.Namespace) -> int:
                     "the store has another PIN key than this kiosk, so no PIN would be right there: say with --out "
                     "where its settings file goes anew, and put that onto the kiosk",
                 )
-            _write_secret(arguments.out, anew)
+            reader_settings.write(arguments.out, anew)
         # What it sent meanwhile: some of it may be nowhere else any more.
         waiting = quarantines.of_unknown(connection, name)
         items = [
@@ -228,55 +225,6 @@ def _wanted(arguments: argparse.Namespace) -> list[tuple[str, str, str | None, s
         since = (row.get("from") or "").strip() or arguments.since
         found.append((name, site, room, since, arguments.out_dir / f"{name}.json"))
     return found
-
-
-def reader_settings(
-    name: str, site: str, key: tuple[int, bytes], card_keys: list[tuple[int, bytes]], broker: dict[str, Any]
-) -> dict[str, Any]:
-    """The settings file of a reader (docs/wire.md). Wi-Fi is for whoever mounts it to fill in."""
-    return {
-        "v": 1,
-        "site": site,
-        "reader": name,
-        "key": {"id": key[0], "secret": key[1].hex()},
-        "card_keys": [{"id": key_id, "secret": secret.hex()} for key_id, secret in card_keys],
-        "broker": {"user": name, "password": ""} | broker,
-        "wifi": {"ssid": "", "password": ""},
-    }
-
-
-_BROKER = (
-    "what --broker names is no broker: write mqtt://host:port or mqtt://user:password@host:port, "
-    "and in the password %2F for /, %3F for ?, %23 for #"
-)
-
-
-def _broker(url: str) -> dict[str, Any]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        # Neither the address nor what Python says of it: a password stands in them, or a part of it.
-        raise StoreError("broker", _BROKER) from None
-    # An unquoted / ? # in the password ends the host's part of an address early: then the user would be the host.
-    rest = parts.path.removeprefix("/") + parts.query + parts.fragment
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or rest:
-        raise StoreError("broker", _BROKER)
-    told: dict[str, Any] = {"host": parts.hostname, "port": port or (8883 if parts.scheme == "mqtts" else 1883)}
-    if parts.username:
-        told |= {"user": unquote(parts.username), "password": unquote(parts.password or "")}
-    return told
-
-
-def _write_secret(path: Path, told: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise StoreError("file", f"{path} cannot be written: {error.strerror}") from error
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(told, file, indent=2)
-        file.write("\n")
 
 
 def _list_readers(_arguments: argparse.Namespace) -> int:

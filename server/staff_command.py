@@ -14,7 +14,7 @@ from firmware.contract.topics import is_name
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
 from server.scope import COURSE, DEPARTMENT, INSTITUTION, RESIDENCE_HOUSE, ROLES
-from server.store import accounts, logins, people
+from server.store import account_changes, accounts, gateways, held_roles, password_hashes, people, tokens
 from server.store.engine import writing
 
 
@@ -67,7 +67,7 @@ def _grant(arguments: argparse.Namespace) -> int:
     with writing(store.engine) as connection:
         scope = accounts.at_the_console(store.institution(connection).id)
         account_id = accounts.by_login(connection, scope, arguments.login)
-        accounts.grant(connection, scope, account_id, role=arguments.role, now_ms=now_ms, **_where(arguments))
+        account_changes.grant(connection, scope, account_id, role=arguments.role, now_ms=now_ms, **_where(arguments))
     print(f"{arguments.login}: {arguments.role}{_said(arguments)}")
     return DONE
 
@@ -77,9 +77,9 @@ def _revoke(arguments: argparse.Namespace) -> int:
     with writing(store.engine) as connection:
         scope = accounts.at_the_console(store.institution(connection).id)
         account_id = accounts.by_login(connection, scope, arguments.login)
-        kind, scope_id = accounts.where(connection, scope, arguments.role, **_where(arguments))
-        found = accounts.held_as(connection, account_id, arguments.role, kind, scope_id)
-        accounts.revoke(connection, scope, account_id, found, store.clock.now_ms())
+        kind, scope_id = held_roles.where(connection, scope, arguments.role, **_where(arguments))
+        found = held_roles.held_as(connection, account_id, arguments.role, kind, scope_id)
+        account_changes.revoke(connection, scope, account_id, found, store.clock.now_ms())
     print(f"{arguments.login}: no longer {arguments.role}{_said(arguments)}")
     return DONE
 
@@ -91,16 +91,16 @@ def _said(arguments: argparse.Namespace) -> str:
 
 def _add_staff(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
-    password_hash = logins.hashed(PasswordHasher(), _password(arguments.password_file))
+    password_hash = password_hashes.of(PasswordHasher(), _password(arguments.password_file))
     with writing(store.engine) as connection:
         here = store.institution(connection)
         person_id = None
         if arguments.person:
             person_id = people.by_external_id(connection, here.id, arguments.person)
-        kind, scope_id = accounts.where(
+        kind, scope_id = held_roles.where(
             connection, accounts.at_the_console(here.id), arguments.role, **_where(arguments)
         )
-        logins.add_account(
+        accounts.make(
             connection,
             here.id,
             login_name=arguments.login,
@@ -129,7 +129,7 @@ def _password(path: Path | None) -> str:
 def _add_token(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     with writing(store.engine) as connection:
-        print(logins.add_token(connection, arguments.login, arguments.name, store.clock.now_ms()))
+        print(tokens.make(connection, arguments.login, arguments.name, store.clock.now_ms()))
     return DONE
 
 
@@ -147,5 +147,5 @@ def _add_gateway(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     with writing(store.engine) as connection:
         here = store.institution(connection)
-        print(logins.add_gateway(connection, here.id, arguments.name, store.clock.now_ms()))
+        print(gateways.add(connection, here.id, arguments.name, store.clock.now_ms()))
     return DONE

@@ -7,8 +7,6 @@ from firmware.contract.errors import Malformed, Misuse
 ROOT = "muster/v1"
 UP = ("swipes", "hello", "head", "status", "health")  #: from the reader
 DOWN = ("roster", "receipt", "command")  #: to the reader
-#: `roster` and `status` are retained, so that a reader or a gateway that comes later finds the last one
-RETAINED = ("roster", "status")
 NAME_MAX = 32
 _NAME = "abcdefghijklmnopqrstuvwxyz0123456789-"
 

@@ -13,7 +13,7 @@ from server import declared, deliveries
 from server.api import errors
 from server.api.signed_in import bearer
 from server.errors import NotSignedIn, TooMuch, Unwritable
-from server.store import logins, rosters
+from server.store import gateways, rosters
 from server.store.engine import reading, writing
 
 router = APIRouter(prefix="/api/gateway/v1", tags=["gateway"], responses=errors.documented(400, 401, 413, 422, 503))
@@ -49,7 +49,7 @@ def gateway(request: Request) -> Any:
     token = bearer(request)
     if token is not None:
         with reading(request.app.state.engine) as connection:
-            found = logins.find_gateway(connection, token)
+            found = gateways.find(connection, token)
         if found is not None:
             return found
     raise NotSignedIn("gateway-token", "this is no gateway's token: `muster gateway add NAME` makes one")
@@ -102,7 +102,7 @@ def changed(request: Request, caller: Annotated[Any, Depends(gateway)], after: s
     if caller.seen_ms is None or not 0 <= now_ms - caller.seen_ms < SEEN_EVERY_MS:
         # For the doors page only: rosters are handed out even where the store cannot write.
         with contextlib.suppress(Unwritable), writing(state.engine) as connection:
-            logins.gateway_seen(connection, caller.id, now_ms)
+            gateways.seen(connection, caller.id, now_ms)
     # 18 digits: a number that a database holds.
     since = int(after) if after.isascii() and after.isdigit() and len(after) <= 18 else 0
     with reading(state.engine) as connection:

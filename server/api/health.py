@@ -69,7 +69,7 @@ def metrics(request: Request) -> PlainTextResponse:
         ("muster_unwritable", "gauge", "", int(written.failed is not None)),
     ]
     with reading(state.engine) as connection:
-        mailed = mails.by_institution(connection)
+        oldest: list[int] = []
         for found in institutions.every(connection):
             here = f'institution="{found.name}"'
             lines.append(("muster_due_persons", "gauge", f"{{{here}}}", due.waiting(connection, found.id)))
@@ -80,12 +80,12 @@ def metrics(request: Request) -> PlainTextResponse:
                 ("muster_quarantine", "gauge", f'{{{here},code="{code}"}}', count)
                 for code, count in quarantines.counts(connection, found.id).items()
             ]
+            mailed = mails.counted(connection, found.id)
             lines += [
-                ("muster_mails", "gauge", f'{{{here},state="{state}"}}', mailed.get((found.id, state), 0))
-                for state in mails.STATES
+                ("muster_mails", "gauge", f'{{{here},state="{name}"}}', mailed.by_state[name]) for name in mails.STATES
             ]
-        oldest_ms = mails.oldest_waiting(connection)
-        waits_s = 0 if oldest_ms is None else max(0, state.clock.now_ms() - oldest_ms) // 1000
+            oldest += [] if mailed.oldest_ms is None else [mailed.oldest_ms]
+        waits_s = max(0, state.clock.now_ms() - min(oldest)) // 1000 if oldest else 0
         lines.append(("muster_mail_waiting_seconds", "gauge", "", waits_s))
     text, said = [], set()
     for name, sort, labels, value in lines:

@@ -15,7 +15,7 @@ from server.api.signed_in import Signed
 from server.declared import act, signed_in
 from server.errors import NotFound, StoreError
 from server.scope import Scope
-from server.store import alarms, doors, due, institutions, listings, quarantines, registers, sessions
+from server.store import alarms, doors, due, institutions, listings, quarantines, registers, session_rows
 from server.store import swipes as swipes_
 from server.store.engine import Connection, reading, writing
 
@@ -53,7 +53,7 @@ def of_day(request: Request, scope: Signed, day: str = "") -> dict[str, Any]:
     """The sessions of a local day that the caller may see, by start."""
     with reading(request.app.state.engine) as connection:
         from_ms, to_ms = day_of(connection, scope, day, request.app.state.clock.now_ms())
-        found = sessions.today(connection, scope, from_ms, to_ms)
+        found = session_rows.today(connection, scope, from_ms, to_ms)
     return {"from_ms": from_ms, "to_ms": to_ms, "sessions": [asdict(one) for one in found]}
 
 

@@ -38,7 +38,7 @@ def of(
         found = next((one for one in routes if one.kind == kind), None)
         if found is not None:
             return found
-    raise StoreError("absence-not-needed", f"this has not to be reported here: {routes[0].text}")
+    raise StoreError("absence-not-needed", f"this is not reported here. {routes[0].text}")
 
 
 def _profiles(

@@ -16,7 +16,7 @@ from server.policy.profile import Profile, Profiles
 from server.policy.sections import Transition
 from server.policy.tiers import people
 from server.scope import Scope
-from server.store import absences, attachments, covered, derivations, due, registers, standing
+from server.store import absence_kinds, absences, attachments, covered, derivations, due, registers, standing
 from server.store.absences import Absence
 from server.store.covered import Covered
 from server.store.engine import Connection
@@ -55,7 +55,7 @@ def effects(
     files = attachments.of(connection, institution_id, attachments.ABSENCE, [found.id])
     facts = leave.Absence(
         kind=found.kind,
-        state=absences.APPROVED,
+        state=absence_kinds.APPROVED,
         from_ms=found.from_ms,
         to_ms=found.to_ms,
         reported_ms=found.reported_ms,
@@ -183,7 +183,7 @@ def _plan(connection: Connection, profiles: Profiles, absence_id: int, now_ms: i
     found = absences.one(connection, absence_id)
     institution_id = absences.institution_of(connection, absence_id)
     wanted: list[Effect] = []
-    if found.state == absences.APPROVED and found.decided_by_account_id is not None:
+    if found.state == absence_kinds.APPROVED and found.decided_by_account_id is not None:
         decider = absences.scope_of(connection, institution_id, found.decided_by_account_id, now_ms)
         wanted = effects(connection, profiles, found, decider=decider, now_ms=now_ms)
     keeps = {one.session.id for one in wanted if one.kind in (FILLS, SO)}

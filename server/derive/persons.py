@@ -14,7 +14,7 @@ from server.derive import decided, locks
 from server.derive.credits import UNSURE_REACH_MS, Candidate, Judged, Tap, fold, placed, span
 from server.policy.marking import Decision, Evidence, from_silence, from_tap
 from server.policy.profile import Profile, Profiles
-from server.store import derivations, doubtful_taps, due, swipes
+from server.store import derivations, doubtful_taps, due, swipes, untimed
 from server.store.engine import Connection
 
 #: looked at around what is due before anything wider
@@ -148,9 +148,10 @@ class _Batch:
             if row.swipe_id not in self.stands and _lo(row) <= ends and _hi(row) >= begins:
                 self.taps[row.person_id].append(_tap(row))
         #: (person, session) where a swipe may be the person's, at a reader of the session: it has no time yet, or the
-        #: card changed hands, or the reader its room, within what its time is unsure
-        self.unplaced = derivations.unplaced_at(self.connection, self.persons, list(self.sessions))
-        self.unplaced |= self._perhaps(lo, hi)
+        #: card changed hands, or the reader its room, within what its time is unsure; and since when it may have been
+        self.perhaps = untimed.at_sessions(self.connection, self.persons, known, rooms)
+        for key, since_ms in self._doubtful(lo, hi).items():
+            self.perhaps[key] = min(since_ms, self.perhaps.get(key, since_ms))
         self.credits: dict[tuple[int, int], Any] = {}
         for row in held:
             begins, ends = self.spans[row.person_id]
@@ -165,9 +166,9 @@ class _Batch:
                     Window(row.id, row.opens_ms, row.starts_ms, row.ends_ms, row.closes_ms)
                 )
 
-    def _perhaps(self, lo: int, hi: int) -> set[tuple[int, int]]:
-        """(person, session) where a swipe may have been the person's, or at the session's room, and was not by the
-        point in time at which it was placed."""
+    def _doubtful(self, lo: int, hi: int) -> dict[tuple[int, int], int]:
+        """(person, session) -> since when: a swipe may have been the person's, or at the session's room, and was not by
+        the point in time at which it was placed."""
         cards = doubtful_taps.of_persons(self.connection, self.persons, lo, hi)
         mine = [(person, tap) for person, taps in self.taps.items() for tap in taps]
         readers = {tap.reader_id for _, tap in mine} | {one.reader_id for one in cards}
@@ -182,12 +183,13 @@ class _Batch:
             if one.room_id is not None:
                 there.add(one.room_id)
             doubts.setdefault(one.person_id, []).append((one.lo_ms, one.hi_ms, there))
-        found = set()
+        found: dict[tuple[int, int], int] = {}
         for person, session in self.member if doubts else ():
             known = self.sessions[session]
             for begins, ends, there in doubts.get(person, ()):
                 if known.window.opens_ms <= ends and known.window.closes_ms >= begins and known.rooms & there:
-                    found.add((person, session))
+                    since_ms = max(begins, known.window.opens_ms)
+                    found[person, session] = min(since_ms, found.get((person, session), since_ms))
         return found
 
     def judge(self) -> None:
@@ -304,7 +306,7 @@ class _Batch:
             session = self.sessions.get(key[0])
             found = None
             if session is not None and key in won:
-                found = _arrival(session, won[key])
+                found = _arrival(session, won[key], self.perhaps.get((key[1], key[0])))
             elif session is not None and silence[key[0]] is not None and self._listed(key, session):
                 found = silence[key[0]]
                 # An unsure swipe is not silence: a person must look.
@@ -347,18 +349,19 @@ class _Batch:
         return any(begins <= start and (ends is None or start < ends) for begins, ends in member)
 
     def _unsure(self, key: tuple[int, int]) -> bool:
-        if (key[1], key[0]) in self.unplaced:
+        if (key[1], key[0]) in self.perhaps:
             return True
         return any(key[0] in one.may for one in self.judged.get(key[1], ()))
 
 
-def _arrival(session: _Session, one: Judged) -> Decision:
+def _arrival(session: _Session, one: Judged, perhaps_ms: int | None) -> Decision:
     """The mark of the swipe that is credited; where one before it, that is unsure, may have been the first, of the time
-    from that one on."""
+    from that one on. perhaps_ms: since when one may have been that is nobody's, elsewhere or of no time so far."""
     tap = one.tap
     at_ms, uncertainty_ms = tap.at_ms, tap.uncertainty_ms
-    if one.since_ms < tap.lo_ms:
-        at_ms, uncertainty_ms = (one.since_ms + tap.hi_ms) // 2, (tap.hi_ms - one.since_ms + 1) // 2
+    since_ms = one.since_ms if perhaps_ms is None else min(one.since_ms, perhaps_ms)
+    if since_ms < tap.lo_ms:
+        at_ms, uncertainty_ms = (since_ms + tap.hi_ms) // 2, (tap.hi_ms - since_ms + 1) // 2
     return from_tap(
         session.profile,
         starts_ms=session.window.starts_ms,

@@ -6,15 +6,16 @@ derive/persons.py: everybody on the list becomes due.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from server.derive import locks
-from server.derive.doors import outages
 from server.policy import marking
+from server.policy.outages import outages
 from server.policy.profile import Profiles
-from server.store import derivations, due, evidence, heads, history, journals, lost_ranges, registers
+from server.store import derivations, due, evidence, heads, history, journals, lost_ranges, registers, restored_doors
 from server.store.engine import Connection, DBAPIError
 from server.store.institutions import Institution
 
@@ -54,6 +55,9 @@ def releasable(
     else:
         sessions = evidence.closed(connection, found.id, now_ms, state, BATCH, after)
     doors = evidence.doors_of(connection, [row.id for row in sessions])
+    replaced = restored_doors.replaced(
+        connection, found.id, {door.reader_id for listed in doors.values() for door in listed}, now_ms
+    )
     # Nothing is said of anybody by taking it back: that waits for no swipes.
     busy = set() if again else evidence.waiting(connection, [row.id for row in sessions])
     zone = ZoneInfo(found.time_zone)
@@ -68,7 +72,7 @@ def releasable(
                 continue
             # What was released once is complete or incomplete, and never pending again.
             late = again or now_ms > deadline_ms
-            facts = door_facts(connection, row, doors.get(row.id, []), late=late)
+            facts = door_facts(connection, row, doors.get(row.id, []), late=late, replaced=replaced)
             judged = marking.evidence(facts, deadline_ms=now_ms - 1 if again else deadline_ms, now_ms=now_ms)
         except DBAPIError:
             # The transaction is spent: nothing more can be read in it.
@@ -109,10 +113,11 @@ def door_facts(
     doors: list[Any],
     *,
     late: bool,
+    replaced: Mapping[int, int],
 ) -> list[marking.DoorFacts]:
     """What is known of each door of a session, for the part of the window in which it was the session's.
 
-    late: the deadline has passed. Outages are looked up only where they can matter.
+    late: the deadline has passed. Outages are looked up only where they can matter. replaced: as `restored_doors` says.
     """
     facts = []
     lost = journals.lost_of(connection, {door.reader_id for door in doors})
@@ -124,6 +129,8 @@ def door_facts(
         found = outages(stated, begins, ends) if every or late else ()
         if any(lost_ranges.may_lie_in(connection, one, stated, begins, ends) for one in lost.get(door.reader_id, ())):
             found = (*found, (begins, ends, "lost"))
+        if begins <= replaced.get(door.reader_id, begins - 1):
+            found = (*found, (begins, ends, "restored"))
         facts.append(
             marking.DoorFacts(
                 reader_id=door.reader_id,

@@ -7,11 +7,14 @@ from typing import Any
 
 from server.imports.badrows import BadRows, quoted
 from server.imports.bundle import BULK
-from server.imports.oneroster import TEACHER, Enrolment, Roster
+from server.imports.oneroster import TEACHER
+from server.imports.roster import Enrolment, Roster
 from server.imports.summary import Summary
 from server.store.imported import Changes, Held
 
 Row = dict[str, Any]
+#: (class id, from, to or None) -> the starts in that time of sessions whose registers are final (STEP-3)
+Finals = Callable[[int, int, int | None], list[int]]
 
 
 def usable(one: Enrolment, roster: Roster, held: Held, bad: BadRows) -> bool:
@@ -44,10 +47,12 @@ def plan(
     *,
     over: Callable[[str, str], bool],
     term_of: Callable[[str], tuple[int, int] | None],
+    finals: Finals,
     now_ms: int,
 ) -> None:
-    """Fill `changes`. over: whether a class or user is at an end; term_of: from when to when a class's terms last."""
-    _Plan(wanted, roster, held, changes, summary, over, term_of, now_ms).run()
+    """Fill `changes`. over: whether a class or user is at an end; term_of: from when to when a class's terms last; finals:
+    which registers of a class are final."""
+    _Plan(wanted, roster, held, changes, summary, over, term_of, finals, now_ms).run()
 
 
 def _plain(row: Row) -> Row:
@@ -67,8 +72,10 @@ class _Plan:
         summary: Summary,
         over: Callable[[str, str], bool],
         term_of: Callable[[str], tuple[int, int] | None],
+        finals: Finals,
         now_ms: int,
     ) -> None:
+        self._finals = finals
         self._wanted = {one.sid: one for one in wanted}
         self._bulk = roster.modes["enrollments"] == BULK
         self._held, self._now_ms, self._over, self._term_of = held, now_ms, over, term_of
@@ -151,6 +158,12 @@ class _Plan:
                 span = self._term_of(one.class_sid)
                 begins = span[0] if span else 0
         ends = one.ends_ms if one.ends_ms is None or one.ends_ms >= begins else begins
+        final = self._final(one.class_sid, one.role, begins, ends)
+        if final:
+            self._held_back(one, final)
+            begins = final[-1] + 1
+            if ends is not None and ends <= begins:
+                return
         self.changes.new_enrolments.append(
             {
                 "class_sid": one.class_sid,
@@ -179,6 +192,7 @@ class _Plan:
         if len(rows) == 1 and one.begins_ms is not None:
             begins = one.begins_ms
         ends = one.ends_ms if one.ends_ms is None or one.ends_ms >= begins else begins
+        begins, ends = self._as_final(one, last, begins, ends)
         if (begins, ends, one.sid) == (last["from_ms"], last["to_ms"], last["source_id"]):
             return
         self.changes.enrolments.append({**_plain(last), "source_id": one.sid, "from_ms": begins, "to_ms": ends})
@@ -186,6 +200,42 @@ class _Plan:
         if (begins, ends) != (last["from_ms"], last["to_ms"]):
             self._touch(last["class_sid"], last["role"])
         self.summary.add("enrolments", "ended" if ended else "changed", f"enrolment {one.sid}: its dates or id")
+
+    def _final(self, class_sid: str, role: str, from_ms: int, to_ms: int | None) -> list[int]:
+        """The starts, in that time, of the class's sessions whose registers are final: they rest on its list as it is."""
+        row = self._held.classes.get(class_sid)
+        if row is None or role == TEACHER or from_ms >= self._now_ms:
+            return []
+        return self._finals(row["id"], from_ms, to_ms)
+
+    def _as_final(self, one: Enrolment, last: Row, begins: int, ends: int | None) -> tuple[int, int | None]:
+        """Begin and end as far as no final register has one student more or fewer by them (STEP-3)."""
+        was_from, was_to = last["from_ms"], last["to_ms"]
+        back: list[int] = []
+        if begins != was_from:
+            final = self._final(one.class_sid, one.role, min(begins, was_from), max(begins, was_from))
+            if final:
+                back += final
+                # Earlier: from after the last of them. Later: they were on those lists, and stay on them.
+                begins = final[-1] + 1 if begins < was_from else was_from
+        if ends != was_to:
+            earlier = was_to is None or (ends is not None and ends < was_to)
+            first, second = (ends, was_to) if earlier else (was_to, ends)
+            assert first is not None
+            final = self._final(one.class_sid, one.role, first, second)
+            if final:
+                back += final
+                ends = final[-1] + 1 if earlier else was_to
+        if back:
+            self._held_back(one, back)
+        return begins, ends
+
+    def _held_back(self, one: Enrolment, final: list[int]) -> None:
+        registers = "1 register is" if len(final) == 1 else f"{len(final)} registers are"
+        self.summary.notes.append(
+            f"enrolment {one.sid}: {one.role} {one.user_sid} in {one.class_sid}: {registers} final since the course's lock "
+            "date and stay as they are; the list changes after them only (STEP-3)"
+        )
 
     def _leave_off(self, one: Enrolment, last: Row) -> None:
         """Taken off the list here, and the source has it still: it stays off, unless the source begins it anew after that

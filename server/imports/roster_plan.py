@@ -14,7 +14,8 @@ from server.imports import card_plan, enrolment_plan
 from server.imports.badrows import BadRows, quoted
 from server.imports.bundle import ABSENT, BULK
 from server.imports.cardlist import Cards
-from server.imports.oneroster import KEPT_ROLES, LONGEST_CODE, Class, Roster, User
+from server.imports.oneroster import KEPT_ROLES, LONGEST_CODE
+from server.imports.roster import Class, Roster, User
 from server.imports.summary import Summary
 from server.store.imported import Changes, Held
 from server.store.imported_cards import HeldCards
@@ -23,15 +24,31 @@ _NAMES = ("full_name", "given_name", "family_name", "sort_name")
 
 
 def plan(
-    roster: Roster, cards: Cards, held: Held, held_cards: HeldCards, now_ms: int, bad: BadRows
+    roster: Roster,
+    cards: Cards,
+    held: Held,
+    held_cards: HeldCards,
+    now_ms: int,
+    bad: BadRows,
+    *,
+    finals: enrolment_plan.Finals,
 ) -> tuple[Changes, Summary]:
-    """What is to be done so that the store says what the roster says. References that lead nowhere go to `bad`."""
+    """What is to be done so that the store says what the roster says. References that lead nowhere go to `bad`. finals:
+    which registers are final, and keep the lists that they rest on."""
     made = _Plan(roster, held, now_ms, bad)
     made.persons()
     made.courses()
     made.classes()
     enrolment_plan.plan(
-        made.enrolments, roster, held, made.changes, made.summary, over=made.over, term_of=made.term_of, now_ms=now_ms
+        made.enrolments,
+        roster,
+        held,
+        made.changes,
+        made.summary,
+        over=made.over,
+        term_of=made.term_of,
+        finals=finals,
+        now_ms=now_ms,
     )
     card_plan.plan(cards, held_cards, made.changes.cards, made.summary, gone=made.gone, known=made.has_person, bad=bad)
     for what, count in sorted(roster.left_out.items()):

@@ -12,19 +12,17 @@ from server.imports import (
     bundle,
     cardlist,
     icsfile,
-    matching,
     occurrences,
     oneroster,
     residence,
     roster_plan,
     timetable_plan,
+    wanted_sessions,
 )
-from server.imports.badrows import BadRows, ImportRefused, NeedsConfirmation, RowsRefused, quoted
-from server.imports.occurrences import Occurrence
+from server.imports.badrows import BadRows, ImportRefused, NeedsConfirmation, RowsRefused
 from server.imports.progress import Progress
-from server.imports.rules import SKIP, Rules, plain, zone_named
+from server.imports.rules import Rules, zone_named
 from server.imports.summary import Summary
-from server.imports.timetable_plan import WantedSession
 from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import (
@@ -36,14 +34,13 @@ from server.store import (
     imported_cards,
     imported_residence,
     imported_sessions,
+    locked_lists,
     residence_admin,
 )
 from server.store.engine import Connection, Engine
 from server.store.institutions import Institution
 from server.vault import Vault
 
-#: more unmatched events than this are told together
-_MOST_SKIPPED_TOLD = 50
 #: more times than this that the clocks' change leaves out or repeats are only counted
 _MOST_ODD_TOLD = 20
 
@@ -108,7 +105,12 @@ def import_oneroster(
             complete=complete,
             bad=bad,
         )
-        changes, summary = roster_plan.plan(roster, wanted_cards, held, held_cards, now_ms, bad)
+
+        def finals(class_id: int, from_ms: int, to_ms: int | None) -> list[int]:
+            here = store.institution.id
+            return locked_lists.finals(connection, here, store.profiles, class_id, from_ms, to_ms, now_ms)
+
+        changes, summary = roster_plan.plan(roster, wanted_cards, held, held_cards, now_ms, bad, finals=finals)
         if not changes.any():
             return summary, None
         return summary, lambda each: imported.apply(
@@ -157,7 +159,7 @@ def import_timetable(
     def work(connection: Connection, now_ms: int) -> tuple[Summary, Callable[[imported.Step], None] | None]:
         tell.step("comparing with what is held")
         held = imported_sessions.held_timetable(connection, store.institution.id, rules.source)
-        wanted = _wanted(found.events, rules, held, method == "CANCEL", calendar.name, bad, notes, tell)
+        wanted = wanted_sessions.of(found.events, rules, held, method == "CANCEL", calendar.name, bad, notes, tell)
         changes, summary = timetable_plan.plan(
             wanted,
             held,
@@ -280,86 +282,6 @@ def _run(
 
 class _Enough(Exception):
     """Rolls back what a dry run looked at."""
-
-
-def _wanted(
-    events: list[Occurrence],
-    rules: Rules,
-    held: imported_sessions.HeldTimetable,
-    all_cancelled: bool,
-    file: str,
-    bad: BadRows,
-    notes: list[str],
-    tell: Progress,
-) -> list[WantedSession]:
-    codes = matching.Codes(held.classes)
-    spelled = {plain(code): code for code in held.rooms}
-    known = {(one.uid, one.recurrence_id) for one in held.sessions}
-    wanted: list[WantedSession] = []
-    skipped: list[int] = []
-    ignored = 0
-    for number, event in enumerate(events):
-        if not number % 500:
-            tell.step("matching", number, len(events))
-        if matching.ignored(event, rules):
-            ignored += 1
-            continue
-        cancelled = event.cancelled or all_cancelled
-        found = matching.classes(event, rules, codes)
-        ids = [class_id for code in found for class_id in held.classes[code]]
-        rooms = matching.rooms(event, rules)
-        if not cancelled:
-            problems = _problems(event, found, rooms, held)
-            if not found and rules.unmatched == SKIP:
-                skipped.append(event.line)
-                continue
-            for code, text in problems:
-                bad.add(file, event.line, code, text)
-            if problems:
-                continue
-        elif (event.uid, event.recurrence_id) not in known and not ids:
-            continue
-        wanted.append(
-            WantedSession(
-                line=event.line,
-                uid=event.uid,
-                recurrence_id=event.recurrence_id,
-                title=" ".join(event.summary.split()) or ", ".join(found) or "Session",
-                kind=rules.kind,
-                starts_ms=event.starts_ms,
-                ends_ms=event.ends_ms,
-                cancelled=cancelled,
-                classes=frozenset(ids),
-                # The spelling that we know already, where only case or blanks differ.
-                rooms=frozenset(spelled.setdefault(plain(room), room) for room in rooms),
-            )
-        )
-    if ignored:
-        notes.append(f"{ignored} events are ignored by the rules")
-    if skipped:
-        lines = ", ".join(map(str, sorted(set(skipped))[:_MOST_SKIPPED_TOLD]))
-        notes.append(f"{len(skipped)} events name no class that is known: left out (lines {lines}, …)")
-    return wanted
-
-
-def _problems(
-    event: Occurrence, found: list[str], rooms: list[str], held: imported_sessions.HeldTimetable
-) -> list[tuple[str, str]]:
-    problems = []
-    if not found:
-        text = f"names no class that is known ({quoted(event.summary)}); import the classes first, or write a rule"
-        problems.append(("event-class", text))
-    problems += [
-        ("event-class-ambiguous", f"names {quoted(code)}, and {len(held.classes[code])} classes have that code")
-        for code in found
-        if len(held.classes[code]) > 1
-    ]
-    problems += [
-        ("event-room", f"has a room with more than {matching.LONGEST_ROOM} characters: {quoted(room)}")
-        for room in rooms
-        if len(room) > matching.LONGEST_ROOM
-    ]
-    return problems
 
 
 def _bytes(path: Path) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 from firmware.contract import statement
 from server.intake.desk import Desk, Record
 from server.intake.kiosks import KINDS, Kiosks
-from server.store import cards, due, journals, swipes
+from server.store import cards, due, journals, swipes, untimed
 
 
 class Placing:
@@ -53,11 +53,10 @@ class Placing:
         if not facts and not old:
             return
         self._learn(facts)
+        told_readers = {fact["reader_id"] for fact in facts} | {row.reader_id for row in old}
         placer = _Placer(
             known,
-            swipes.placements_of(
-                self.desk.connection, {fact["reader_id"] for fact in facts} | {row.reader_id for row in old}
-            ),
+            swipes.placements_of(self.desk.connection, told_readers),
             self._owners(facts, old),
         )
         made_readings = []
@@ -67,6 +66,11 @@ class Placing:
             made_readings.append(read)
             for person_id in placer.whose(fact, read["person_id"], read["at_ms"], read["uncertainty_ms"]):
                 marks += self._due(person_id, read["at_ms"], read["uncertainty_ms"], fact["institution_id"])
+        # What tells of when swipes without a time were made: they themselves, their clock, and boots after theirs.
+        doubted = {read["reader_id"] for read in made_readings if read["at_ms"] is None}
+        doubted |= {row.reader_id for row in old if row.at_ms is None}
+        doubted |= {made.reader.id for _, made in new if made.said is not None and made.said.kind == "open"}
+        before = untimed.of_readers(self.desk.connection, doubted) if doubted else {}
         swipes.add(self.desk.connection, facts, made_readings)
         changed = []
         for row in old:
@@ -92,7 +96,29 @@ class Placing:
             for person_id in placer.whose(row._mapping, read["person_id"], read["at_ms"], read["uncertainty_ms"]):
                 marks += self._due(person_id, read["at_ms"], read["uncertainty_ms"], row.institution_id)
         swipes.read_again(self.desk.connection, changed)
+        if doubted:
+            marks += self._without_time(before, untimed.of_readers(self.desk.connection, doubted))
         due.mark(self.desk.connection, marks)
+
+    def _without_time(
+        self, before: dict[int, untimed.Untimed], after: dict[int, untimed.Untimed]
+    ) -> list[dict[str, Any]]:
+        """Whoever may have made a swipe without a time is due for when it may have been; and for when it may have been
+        by what was known before, where that is less now, or it has its time."""
+        return [
+            {
+                "person_id": person_id,
+                "institution_id": one.institution_id,
+                "from_ms": begins,
+                "to_ms": ends,
+                "since_ms": self.desk.now_ms,
+            }
+            for swipe_id in sorted(before.keys() | after.keys())
+            if before.get(swipe_id) != after.get(swipe_id)
+            for one in (before.get(swipe_id), after.get(swipe_id))
+            if one is not None
+            for person_id, (begins, ends) in one.whose.items()
+        ]
 
     def _learn(self, facts: list[dict[str, Any]]) -> None:
         pairs: dict[int, list[tuple[tuple[int, bytes], tuple[int, bytes]]]] = {}
@@ -175,7 +201,7 @@ class _Placer:
         person_id = room_id = None
         owned = self._owners.get(fact["institution_id"], {})
         for one in _tokens(fact):
-            # Without a time: whose it was at arrival. It credits nothing, and keeps that person from being absent.
+            # Without a time: whose it was at arrival. It credits nothing; whose it may be is asked of store/untimed.py.
             when_ms = fact["received_ms"] if at_ms is None else at_ms
             person_id = person_id or cards.owner_at(owned.get(one, ()), when_ms)
         if at_ms is not None:

@@ -16,6 +16,7 @@ from server.pages import (
     lecturer_routes,
     passkeys,
     provider,
+    request,
     request_form,
     requests,
     residence_routes,
@@ -36,6 +37,7 @@ for _part in (
     campus_routes,
     request_form,
     requests,
+    request,
     attachment,
     residence_routes,
 ):

@@ -13,7 +13,7 @@ from server.policy.deadlines import State
 from server.policy.profile import Profile
 from server.store import course_times, page_register, reports
 from server.store.engine import Connection
-from server.store.sessions import SessionRow
+from server.store.session_rows import SessionRow
 
 #: what an address may ask the page to say was done
 SAID = {

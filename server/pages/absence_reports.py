@@ -20,8 +20,8 @@ from server.pages.local import Local, parse_day
 from server.pages.rendering import page
 from server.pages.student import own
 from server.pages.upload import Sent, files_and_fields
-from server.store import absences, attachments, attendance, people, standing
-from server.store.absences import PARENT, PHONE, SELF, STAFF
+from server.store import attachments, attendance, people, reported_absences, standing
+from server.store.absence_kinds import PARENT, PHONE, SELF, STAFF
 from server.store.attachments import Ready
 from server.store.engine import Connection, reading, writing
 
@@ -74,7 +74,7 @@ def _read(fields: Mapping[str, str], offered: list[attendance.Coming], local: Lo
         to_ms=ends,
         session_ids=tuple(one.session_id for one in named),
         leave=fields.get("leave") == "yes",
-        reason=fields.get("reason", "").strip()[: absences.REASON_MAX],
+        reason=fields.get("reason", "").strip()[: reported_absences.REASON_MAX],
     )
 
 
@@ -108,7 +108,7 @@ def _send(
         wants_leave=asked.leave,
         now_ms=signed.now_ms(),
     )
-    wanted = absences.Wanted(
+    wanted = reported_absences.Wanted(
         person_id=person_id,
         kind=route.kind,
         from_ms=asked.from_ms,
@@ -119,7 +119,7 @@ def _send(
         told_by=told_by,
         reported_ms=reported_ms,
     )
-    absence_id = absences.report(connection, signed.scope, wanted, now_ms=signed.now_ms())
+    absence_id = reported_absences.report(connection, signed.scope, wanted, now_ms=signed.now_ms())
     attach(connection, signed, absence_id, files)
     return absence_id
 
@@ -188,7 +188,7 @@ def _form(
             "told_day": fields.get("told_day", told_day),
             "told_time": fields.get("told_time", told_time),
         },
-        reason_max=absences.REASON_MAX,
+        reason_max=reported_absences.REASON_MAX,
         problem=words.sentence(problem) if problem is not None else None,
     )
 

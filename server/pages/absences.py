@@ -16,7 +16,7 @@ from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local, parse_day
 from server.pages.rendering import page
 from server.pages.upload import Sent, files_and_fields
-from server.store import absence_decisions, absences, attachments
+from server.store import absence_decisions, absence_kinds, absences, attachments, reported_absences
 from server.store.absences import Absence
 from server.store.engine import Connection, reading, writing
 
@@ -83,11 +83,11 @@ def _page(
     texts = absences.texts(connection, (found.reason_note_id, found.told_by_note_id, found.decided_note_id))
     files = attachments.of(connection, scope.institution_id, attachments.ABSENCE, [absence_id])
     refused = absence_decisions.may_decide(connection, scope, found)
-    decides = found.state == absences.OPEN and refused is None
+    decides = found.state == absence_kinds.OPEN and refused is None
     effects = leave.effects(
         connection, signed.desk.profiles, found, decider=_decider(connection, signed, found), now_ms=local.now_ms
     )
-    changes = found.state in (absences.OPEN, absences.APPROVED) and absence_decisions.may_change(
+    changes = found.state in (absence_kinds.OPEN, absence_kinds.APPROVED) and absence_decisions.may_change(
         connection, scope, found
     )
     return page(
@@ -108,11 +108,11 @@ def _page(
             for one in files
         ],
         effects=[_line(signed, one, local, is_own) for one in effects],
-        holds=found.state in (absences.OPEN, absences.APPROVED),
-        approved=found.state == absences.APPROVED,
+        holds=found.state in (absence_kinds.OPEN, absence_kinds.APPROVED),
+        approved=found.state == absence_kinds.APPROVED,
         decides=decides,
-        waits_for=refused if found.state == absences.OPEN and not decides and not is_own else None,
-        may_withdraw=changes and (found.state == absences.OPEN or found.to_ms > local.now_ms),
+        waits_for=refused if found.state == absence_kinds.OPEN and not decides and not is_own else None,
+        may_withdraw=changes and (found.state == absence_kinds.OPEN or found.to_ms > local.now_ms),
         may_shorten=changes
         and not found.session_ids
         and found.to_ms > local.now_ms
@@ -164,7 +164,7 @@ def decide(signed: Signed, absence: str, fields: Form) -> Response:
             now_ms = signed.now_ms()
             absence_decisions.decide(
                 connection, signed.scope, absence_id, approve=wanted == "approve",
-                comment=fields.get("comment", "")[: absences.REASON_MAX], now_ms=now_ms,
+                comment=fields.get("comment", "")[: reported_absences.REASON_MAX], now_ms=now_ms,
             )  # fmt: skip
             leave.fill_person(connection, signed.desk.profiles, absence_id, now_ms=now_ms)
     except StoreError as error:

@@ -17,7 +17,7 @@ from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.turns import Busy
 from server.scope import INSTITUTION, ROLE_NAMES
-from server.store import accounts, identities, logins, passwords, rights, tokens
+from server.store import account_changes, identities, logins, passwords, rights, tokens
 from server.store import passkeys as stored
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
@@ -177,7 +177,7 @@ def revoke_token(signed: Signed, token: str, fields: Form) -> Response:
     """Programs get nowhere with it any more."""
     check_csrf(fields, signed.login)
     with writing(signed.engine) as connection:
-        accounts.revoke_token(
+        account_changes.revoke_token(
             connection, signed.scope, signed.login.account_id, number(token, "token"), signed.now_ms()
         )
     return RedirectResponse("/account?said=token", status_code=303)

@@ -14,7 +14,7 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.rendering import page
 from server.scope import COURSE, DEPARTMENT, INSTITUTION, LECTURER, RESIDENCE_HOUSE, ROLE_NAMES
-from server.store import accounts, campus, tokens
+from server.store import account_changes, accounts, campus, held_roles, tokens
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
 
@@ -105,7 +105,7 @@ def _choices(typed: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _role(one: accounts.Held) -> str:
+def _role(one: held_roles.Held) -> str:
     return f"{ROLE_NAMES[one.role]}{f' – {one.where}' if one.where else ''}"
 
 
@@ -115,7 +115,7 @@ def add(signed: Signed, fields: Form) -> Response:
     """Make an account. What is wrong is said at its field, and nothing is made."""
     check_csrf(fields, signed.login)
     try:
-        made = accounts.add(
+        made = account_changes.add(
             signed.engine,
             signed.scope,
             signed.request.app.state.hasher,
@@ -190,7 +190,7 @@ def grant(signed: Signed, account: str, fields: Form) -> Response:
     account_id = number(account, "account")
     try:
         with writing(signed.engine) as connection:
-            accounts.grant(
+            account_changes.grant(
                 connection,
                 signed.scope,
                 account_id,
@@ -211,7 +211,7 @@ def revoke(signed: Signed, account: str, grant: str, fields: Form) -> Response:
     check_csrf(fields, signed.login)
     account_id = number(account, "account")
     with writing(signed.engine) as connection:
-        accounts.revoke(connection, signed.scope, account_id, number(grant, "role"), signed.now_ms())
+        account_changes.revoke(connection, signed.scope, account_id, number(grant, "role"), signed.now_ms())
     return _done(account_id, "revoked")
 
 
@@ -222,7 +222,7 @@ def password(signed: Signed, account: str, fields: Form) -> Response:
     check_csrf(fields, signed.login)
     account_id, state = number(account, "account"), signed.request.app.state
     try:
-        accounts.set_password(
+        account_changes.set_password(
             signed.engine, signed.scope, state.hasher, account_id, fields.get("password", ""), signed.now_ms()
         )
     except FieldRefused as error:
@@ -237,7 +237,7 @@ def revoke_token(signed: Signed, account: str, program: str, fields: Form) -> Re
     check_csrf(fields, signed.login)
     account_id = number(account, "account")
     with writing(signed.engine) as connection:
-        accounts.revoke_token(connection, signed.scope, account_id, number(program, "token"), signed.now_ms())
+        account_changes.revoke_token(connection, signed.scope, account_id, number(program, "token"), signed.now_ms())
     return _done(account_id, "token")
 
 
@@ -248,7 +248,7 @@ def disable(signed: Signed, account: str, fields: Form) -> Response:
     check_csrf(fields, signed.login)
     account_id = number(account, "account")
     with writing(signed.engine) as connection:
-        accounts.disable(connection, signed.scope, account_id, signed.now_ms())
+        account_changes.disable(connection, signed.scope, account_id, signed.now_ms())
     return _done(account_id, "disabled")
 
 
@@ -259,7 +259,7 @@ def enable(signed: Signed, account: str, fields: Form) -> Response:
     check_csrf(fields, signed.login)
     account_id = number(account, "account")
     with writing(signed.engine) as connection:
-        accounts.enable(connection, signed.scope, account_id, signed.now_ms())
+        account_changes.enable(connection, signed.scope, account_id, signed.now_ms())
     return _done(account_id, "enabled")
 
 

@@ -14,7 +14,7 @@ from server.declared import act
 from server.errors import NotFound
 from server.pages.desk import Signed
 from server.pages.guard import PageRoute, number
-from server.store import attachments, page_requests
+from server.store import attachments, request_files
 from server.store.engine import reading
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -31,7 +31,7 @@ def download(signed: Signed, attachment: str) -> Response:
     attachment_id, here = number(attachment, "file"), signed.scope.institution_id
     with reading(signed.engine) as connection:
         found = attachments.one(connection, here, attachment_id)
-        page_requests.need_file(connection, signed.scope, found)
+        request_files.need(connection, signed.scope, found)
     try:
         file = attachments.opened(attachments.folder_of(signed.request.app.state.settings.data_dir), found)
     except NotFound:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
+from fractions import Fraction
 from typing import Any
 
 from server.pages import words
 from server.pages.desk import Desk
 from server.pages.local import Local
-from server.policy import percentages
+from server.policy import days, percentages
 from server.policy.percentages import Counted, Percentage
 from server.policy.profile import Profile
-from server.policy.sections import ATTENDANCE, BURSARY
+from server.policy.sections import ATTENDANCE, ATTENDED, BURSARY, ENTITLEMENT, HALF, NOT_REQUIRED
 from server.store.attendance import Attended
 
 _LEDGERS = {ATTENDANCE: "Attendance", BURSARY: "Bursary"}
+#: what a programme's days pay (DDU-11)
+INCENTIVE = "To-and-fro"
 
 
 def modules(desk: Desk, rows: Iterable[Attended], local: Local) -> list[dict[str, Any]]:
@@ -34,7 +38,7 @@ def modules(desk: Desk, rows: Iterable[Attended], local: Local) -> list[dict[str
                 "code": code or "no course code",
                 "title": title,
                 "profile": desk.profile(name).title,
-                "ledgers": ledgers(desk, name, mine),
+                "ledgers": ledgers(desk, name, mine, local),
                 "rows": _rows(desk, name, mine, local),
                 "unmarked": sum(row.code is None and row.cancelled_ms is None for row in mine),
             }
@@ -42,8 +46,9 @@ def modules(desk: Desk, rows: Iterable[Attended], local: Local) -> list[dict[str
     return made
 
 
-def ledgers(desk: Desk, name: str, rows: list[Attended]) -> list[dict[str, Any]]:
-    """Each ledger's percentage over these sessions; for the bursary also the other reading (both are shown)."""
+def ledgers(desk: Desk, name: str, rows: list[Attended], local: Local) -> list[dict[str, Any]]:
+    """Each ledger's percentage over these sessions; for the bursary also the other reading (both are shown). Of a
+    programme also the days that pay the to-and-fro incentive (DDU-11)."""
     found = []
     for ledger, title in _LEDGERS.items():
         if ledger not in desk.profile(name).ledger_rules:
@@ -57,10 +62,37 @@ def ledgers(desk: Desk, name: str, rows: list[Attended]) -> list[dict[str, Any]]
                 "sum": here.sum,
                 "threshold": here.threshold,
                 "reached": here.reached,
+                "exact": True,
                 # Only where the two readings differ is there anything to say.
                 "other": other.sum if other is not None and other.fraction != here.fraction else None,
             }
         )
+    if desk.profile(name).programme is not None:
+        found.append(_incentive(_days(desk, name, rows, local)))
+    return found
+
+
+def _incentive(paid: dict[date, days.Pay]) -> dict[str, Any]:
+    many = sum(one.paid for one in paid.values())
+    text = f"{many} of {len(paid)} {'day' if len(paid) == 1 else 'days'}" if paid else "nothing counts yet"
+    return {"title": INCENTIVE, "text": text, "sum": text, "threshold": None, "reached": None, "exact": False,
+            "other": None}  # fmt: skip
+
+
+def _days(desk: Desk, name: str, rows: list[Attended], local: Local) -> dict[date, days.Pay]:
+    """Whether each day pays, by its date: what counts for the entitlements, by its own rules (DDU-10), of all its shifts.
+    Days of which nothing counts yet are left out."""
+    shifts: dict[date, list[Attended]] = {}
+    for row in rows:
+        if row.cancelled_ms is None:
+            shifts.setdefault(local.day(row.starts_ms), []).append(row)
+    found = {}
+    for day, mine in shifts.items():
+        profile = desk.profile(name, mine[0].starts_ms)
+        counted = percentages.percentage(profile, ENTITLEMENT, [_counted(profile, row) for row in mine]).rows
+        if any(one.effect != NOT_REQUIRED for one in counted):
+            codes = [one.code if one.effect in (ATTENDED, HALF) else None for one in counted]
+            found[day] = days.pays(profile, codes, swiped=any(row.tapped_ms is not None for row in mine))
     return found
 
 
@@ -69,13 +101,22 @@ def _versions(desk: Desk, name: str, rows: list[Attended]) -> list[tuple[Profile
     found: dict[int | None, tuple[Profile, list[Counted]]] = {}
     for row in rows:
         profile = desk.profile(name, row.starts_ms)
-        counted = Counted(key=row.session_id, code=_code(row), verified=row.verified, granted=row.granted)
-        found.setdefault(profile.from_ms, (profile, []))[1].append(counted)
+        found.setdefault(profile.from_ms, (profile, []))[1].append(_counted(profile, row))
     return list(found.values())
 
 
-def _code(row: Attended) -> str | None:
-    return row.code
+def _counted(profile: Profile, row: Attended) -> Counted:
+    weight = Fraction(1)
+    if profile.programme is not None:
+        weight = days.weight(profile, days.kind_of(profile, length_min=(row.ends_ms - row.starts_ms) // 60_000))
+    return Counted(
+        key=row.session_id,
+        code=row.code,
+        verified=row.verified,
+        granted=row.granted,
+        corrected=row.corrected,
+        weight=weight,
+    )
 
 
 def _percentage(desk: Desk, name: str, ledger: str, rows: list[Attended]) -> Percentage:
@@ -104,12 +145,16 @@ def _rows(desk: Desk, name: str, rows: list[Attended], local: Local) -> list[dic
     for ledger in (ATTENDANCE, BURSARY):
         if ledger in desk.profile(name).ledger_rules:
             whys[ledger] = {row.key: row.why for row in _percentage(desk, name, ledger, rows).rows}
+    paid = _days(desk, name, rows, local) if desk.profile(name).programme is not None else {}
     made = []
     for row in sorted(rows, key=lambda one: (-one.starts_ms, -one.session_id)):
         profile = desk.profile(name, row.starts_ms)
         cancelled = row.cancelled_ms is not None and row.code is None
         why = whys.get(ATTENDANCE, {}).get(row.session_id, "")
-        bursary = whys.get(BURSARY, {}).get(row.session_id)
+        second = _effect(whys[BURSARY][row.session_id]) if row.session_id in whys.get(BURSARY, {}) else None
+        pay = paid.get(local.day(row.starts_ms))
+        if pay is not None:
+            second = _plain(pay.text)
         made.append(
             {
                 "when": local.dated(row.starts_ms),
@@ -120,7 +165,7 @@ def _rows(desk: Desk, name: str, rows: list[Attended], local: Local) -> list[dic
                 "said": _said(profile, row),
                 "tapped": local.time(row.tapped_ms) if row.tapped_ms is not None else None,
                 "why": "the class was cancelled: does not count" if cancelled else _effect(why),
-                "bursary": _effect(bursary) if bursary is not None and not cancelled else None,
+                "second": second if not cancelled else None,
             }
         )
     return made
@@ -130,6 +175,11 @@ def _said(profile: Profile, row: Attended) -> str:
     if row.cancelled_ms is not None and row.code is None:
         return "cancelled"
     return words.mark_words(profile, row.code, row.late_min, row.early_min)
+
+
+def _plain(text: str) -> str:
+    """As a line of a table says it."""
+    return text[:1].lower() + text[1:].rstrip(".")
 
 
 def _effect(why: str) -> str:

@@ -12,9 +12,9 @@ from server.pages import about
 from server.pages.desk import Visit
 from server.pages.local import Local
 from server.pages.rendering import page
-from server.store import sessions
+from server.store import session_rows, sessions
 from server.store.engine import Connection
-from server.store.sessions import SessionRow
+from server.store.session_rows import SessionRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Beside:
 def find(signed: Visit, connection: Connection, session_id: int, act: str) -> Beside:
     """Raises NotFound(`session`) where this scope does not reach it with the act."""
     sessions.need(connection, signed.scope, session_id, act)
-    row = sessions.one(connection, signed.scope, session_id)
+    row = session_rows.one(connection, signed.scope, session_id)
     return Beside(signed=signed, row=row, local=signed.local(connection))
 
 

@@ -1,12 +1,10 @@
 """Pages of what the registry keeps beside people and sessions: rooms, terms, departments, courses, classes.
 
-One list, one form and one history for all of them; FORMS says what each one's form asks.
+One list, one form and one history for all of them; PAGES says what each one's form asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -15,142 +13,18 @@ from server.declared import act
 from server.pages import campus_words as words
 from server.pages import course_dates
 from server.pages.campus import session_line
-from server.pages.campus_form import Answers, Ask, Field, Form, Sent, done, sent, show, step
+from server.pages.campus_catalogue_forms import PAGES, Page
+from server.pages.campus_form import Ask, Field, Form, Sent, done, sent, show, step
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
-from server.store import campus, campus_catalogue, campus_classes, campus_timetable
+from server.store import campus, campus_catalogue, campus_enrolments, campus_timetable
 from server.store.campus_catalogue import Thing
 from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """A kind's pages. noun: the path parameter. fields: the form's; read: the values that it asks for."""
-
-    name: str
-    plural: str
-    noun: str
-    fields: Callable[[Visit, Connection, Thing | None, Local], tuple[Field, ...]]
-    read: Callable[[Answers, tuple[Field, ...]], dict[str, Any]]
-
-
-def _value(thing: Thing | None, column: str) -> str:
-    return "" if thing is None or thing.values[column] is None else str(thing.values[column])
-
-
-def _options(
-    signed: Visit, connection: Connection, kind: str, thing: Thing | None, column: str, none: str
-) -> tuple[tuple[str, str], ...]:
-    listed = campus_catalogue.listed(connection, signed.scope, kind, act="campus.change")
-    held = thing.values[column] if thing else None
-    return (("", none), *((str(one.id), f"{one.values['code']} – {one.values['title']}") for one in listed
-                          if one.ended_ms is None or one.id == held))  # fmt: skip
-
-
-def _id(answers: Answers, name: str, fields: tuple[Field, ...]) -> int | None:
-    options = next(one.options for one in fields if one.name == name)
-    found = answers.chosen(name, options)
-    return int(found) if found else None
-
-
-def _code(thing: Thing | None, hint: str = "") -> Field:
-    return Field(name="code", label="Code", value=_value(thing, "code"), needed=True, longest=64, hint=hint)
-
-
-def _title(thing: Thing | None, *, needed: bool = True) -> Field:
-    return Field(name="title", label="Title", value=_value(thing, "title"), needed=needed)
-
-
-def _room(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
-    sites = campus_catalogue.sites(connection, signed.scope.institution_id)
-    options = (("", "not said"), *((str(key), name) for key, name in sites.items()))
-    return (
-        _code(thing, "As the timetable writes it: with another code the next import makes a new room."),
-        _title(thing, needed=False),
-        Field(name="site_id", label="Building or site", kind="choice", options=options, value=_value(thing, "site_id")),
-    )
-
-
-def _term(_signed: Visit, _connection: Connection, thing: Thing | None, local: Local) -> tuple[Field, ...]:
-    first = local.iso(thing.values["from_ms"])[0] if thing else ""
-    last = local.iso(thing.values["to_ms"] - 1)[0] if thing else ""
-    return (
-        _title(thing),
-        Field(name="from_ms", label="First day", kind="date", value=first, needed=True),
-        Field(name="to_ms", label="Last day", kind="date", value=last, needed=True),
-    )
-
-
-def _read_term(answers: Answers, _fields: tuple[Field, ...]) -> dict[str, Any]:
-    found = {
-        "title": answers.text("title", "the title", needed=True),
-        "from_ms": answers.day_ms("from_ms"),
-        "to_ms": answers.day_ms("to_ms", after=True),
-    }
-    if not answers.problems and found["to_ms"] <= found["from_ms"]:
-        answers.wrong("to_ms", "The last day is not before the first: correct it.")
-    return found
-
-
-def _department(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
-    options = _options(signed, connection, "department", thing, "parent_id", "none: it stands by itself")
-    options = tuple(one for one in options if thing is None or one[0] != str(thing.id))
-    return (
-        _code(thing),
-        _title(thing),
-        Field(name="parent_id", label="Belongs to", kind="choice", options=options, value=_value(thing, "parent_id")),
-    )
-
-
-def _course(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
-    options = _options(signed, connection, "department", thing, "department_id", "none")
-    return (
-        _code(thing, "It stands on every register."),
-        _title(thing),
-        Field(name="department_id", label="Department", kind="choice", options=options,
-              value=_value(thing, "department_id"), hint="Its head sees the registers of this course."),
-        Field(name="lms_url", label="Its page in the LMS", kind="url", value=_value(thing, "lms_url"), longest=500),
-    )  # fmt: skip
-
-
-def _class(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
-    options = _options(signed, connection, "course", thing, "course_id", "none")
-    return (
-        _code(thing, "The timetable names the class by it."),
-        _title(thing),
-        Field(name="course_id", label="Course", kind="choice", options=options, value=_value(thing, "course_id")),
-    )
-
-
-def _coded(column: str, *, lms: bool = False, title_needed: bool = True) -> Callable[..., dict[str, Any]]:
-    def read(answers: Answers, fields: tuple[Field, ...]) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "code": answers.text("code", "the code", needed=True, longest=64),
-            "title": answers.text("title", "the title", needed=title_needed) or ("" if title_needed else None),
-            column: _id(answers, column, fields),
-        }
-        if lms:
-            found["lms_url"] = answers.link("lms_url") or None
-        return found
-
-    return read
-
-
-PAGES = {
-    one.name: one
-    for one in (
-        Page(name="room", plural="rooms", noun="room", fields=_room, read=_coded("site_id", title_needed=False)),
-        Page(name="term", plural="terms", noun="term", fields=_term, read=_read_term),
-        Page(name="department", plural="departments", noun="department", fields=_department, read=_coded("parent_id")),
-        Page(name="course", plural="courses", noun="course", fields=_course, read=_coded("department_id", lms=True)),
-        Page(name="class", plural="classes", noun="group", fields=_class, read=_coded("course_id")),
-    )
-}
 
 
 def _named(thing: Thing) -> str:
@@ -247,7 +121,7 @@ def _routes(kind: Page) -> None:
             rests = campus_catalogue.rests(connection, kind.name, thing.id, local.now_ms)
             steps = campus.history(connection, signed.scope, [f"{kind.name}/{thing.id}"])
             ask = _ask(signed, connection, kind, thing, local) if _may(signed, kind) else None
-            members = campus_classes.members(connection, thing.id) if kind.name == "class" else []
+            members = campus_enrolments.members(connection, thing.id) if kind.name == "class" else []
             coming = campus_timetable.of_class(connection, thing.id, local.now_ms) if kind.name == "class" else []
             runs = course_dates.shown(signed, connection, thing.id, local) if kind.name == "course" else []
         fields = ask.fields[:-1] if ask else ()
@@ -300,7 +174,7 @@ def _line(one: Thing, local: Local) -> dict[str, Any]:
             "source": words.source(one.source), "ended": one.ended_ms is not None}  # fmt: skip
 
 
-def _member(one: campus_classes.Member, local: Local) -> dict[str, Any]:
+def _member(one: campus_enrolments.Member, local: Local) -> dict[str, Any]:
     ends = f" to {local.dated(one.to_ms)}" if one.to_ms is not None else ""
     begins = local.dated(one.from_ms) if one.from_ms > 0 else "the beginning"
     return {"id": one.enrolment_id, "person_id": one.person_id, "name": one.full_name, "number": one.number,

@@ -13,9 +13,16 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, number
 from server.pages.local import Local
 from server.pages.words import Said
-from server.store import campus, campus_classes, campus_people, locked_lists
+from server.store import (
+    campus,
+    campus_classes,
+    campus_enrolment_effects,
+    campus_enrolments,
+    campus_people,
+    locked_lists,
+)
 from server.store.campus import FieldRefused
-from server.store.campus_classes import Place
+from server.store.campus_enrolments import Place
 from server.store.campus_people import Person
 from server.store.engine import Connection, reading, writing
 
@@ -55,14 +62,14 @@ def enrol(signed: Signed, person: str, fields: Form) -> Response:
             return step(signed, ask, came, list, lambda: done("/registry", "same"))
         try:
             group = campus_classes.by_code(connection, scope, code)
-            there = campus_classes.open_places(connection, group.id, found.id, role, from_ms)
+            there = campus_enrolments.open_places(connection, group.id, found.id, role, from_ms)
             if not any(row.source_id == came.once for row in there):
-                campus_classes.check(connection, group, found.id, there, from_ms)
+                campus_enrolments.check(connection, group, found.id, there, from_ms)
                 if role == campus_classes.STUDENT:
                     locked_lists.need_open(connection, scope, signed.desk.profiles, group.id, from_ms, None, now_ms)
         except FieldRefused as error:
             return refused(signed, ask, came, error)
-        touched = campus_classes.touched(connection, group.id, found.id, from_ms, now_ms, AHEAD_MS)
+        touched = campus_enrolment_effects.touched(connection, group.id, found.id, from_ms, now_ms, AHEAD_MS)
 
     def effects() -> list[Said]:
         said = [Said("calm", f"{found.full_name} is on the list of {group.code} as {role} for "
@@ -83,7 +90,7 @@ def enrol(signed: Signed, person: str, fields: Form) -> Response:
 
     def make() -> Response:
         with writing(signed.engine) as connection:
-            did = campus_classes.enrol(
+            did = campus_enrolments.enrol(
                 connection,
                 scope,
                 signed.desk.profiles,
@@ -121,7 +128,7 @@ def _ask_enrol(signed: Visit, connection: Connection, found: Person, local: Loca
 def ask_leave(signed: Signed, enrolment: str) -> Response:
     """From when on they are off the list."""
     with reading(signed.engine) as connection:
-        found = campus_classes.place(connection, signed.scope, number(enrolment, "enrolment"))
+        found = campus_enrolments.place(connection, signed.scope, number(enrolment, "enrolment"))
         return show(signed, _ask_leave(found, signed.local(connection)))
 
 
@@ -131,15 +138,15 @@ def leave(signed: Signed, enrolment: str, fields: Form) -> Response:
     """Take them off a class list from a day on."""
     scope, now_ms = signed.scope, signed.now_ms()
     with reading(signed.engine) as connection:
-        found = campus_classes.place(connection, scope, number(enrolment, "enrolment"))
+        found = campus_enrolments.place(connection, scope, number(enrolment, "enrolment"))
         local = signed.local(connection)
         came = sent(signed, fields, local)
         to_ms = came.answers.day_ms("day")
-        touched = campus_classes.touched(connection, found.class_id, found.person_id, to_ms, now_ms, AHEAD_MS)
+        touched = campus_enrolment_effects.touched(connection, found.class_id, found.person_id, to_ms, now_ms, AHEAD_MS)
     seen = came.seen or found.seen
 
     def work(connection: Connection, seen: str) -> bool:
-        return campus_classes.leave(
+        return campus_enrolments.leave(
             connection, scope, signed.desk.profiles, found.id, to_ms=to_ms, seen=seen, now_ms=now_ms
         )
 
@@ -156,7 +163,7 @@ def leave(signed: Signed, enrolment: str, fields: Form) -> Response:
     return step(signed, _ask_leave(found, local), came, effects, make)
 
 
-def _follows(found: Place, touched: campus_classes.Touched) -> list[Said]:
+def _follows(found: Place, touched: campus_enrolment_effects.Touched) -> list[Said]:
     said = [Said("calm", f"{found.full_name} is not expected in {words.many(touched.coming, 'coming session')} of "
                          f"{found.class_code} any more.")]  # fmt: skip
     if touched.past:

@@ -14,8 +14,9 @@ from server.pages.guard import PageRoute, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
-from server.store import campus, campus_catalogue, campus_people
-from server.store.campus_people import Person, Wanted
+from server.store import campus, campus_catalogue, campus_people, campus_person_changes
+from server.store.campus_people import Person
+from server.store.campus_person_changes import Wanted
 from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -50,7 +51,7 @@ def add(signed: Signed, fields: Form) -> Response:
 
     def make() -> Response:
         with writing(signed.engine) as connection:
-            made = campus_people.add(connection, signed.scope, wanted, once=came.once, now_ms=signed.now_ms())
+            made = campus_person_changes.add(connection, signed.scope, wanted, once=came.once, now_ms=signed.now_ms())
         return done(f"/registry/people/{made}", "added")
 
     return step(signed, ask, came, effects, make)
@@ -127,7 +128,7 @@ def change(signed: Signed, person: str, fields: Form) -> Response:
     def effects() -> list[Said]:
         changed = campus.tried(
             signed.engine,
-            lambda connection: campus_people.change(
+            lambda connection: campus_person_changes.change(
                 connection, signed.scope, found.id, wanted, seen=seen, now_ms=signed.now_ms()
             ),
         )
@@ -135,7 +136,7 @@ def change(signed: Signed, person: str, fields: Form) -> Response:
 
     def make() -> Response:
         with writing(signed.engine) as connection:
-            changed = campus_people.change(
+            changed = campus_person_changes.change(
                 connection, signed.scope, found.id, wanted, seen=came.seen, now_ms=signed.now_ms()
             )
         return done(f"/registry/people/{found.id}", "changed" if changed else "same")
@@ -175,7 +176,7 @@ def end(signed: Signed, person: str, fields: Form) -> Response:
         found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
         came = sent(signed, fields, signed.local(connection))
     back = found.ended_ms is not None
-    work = campus_people.come_back if back else campus_people.end
+    work = campus_person_changes.come_back if back else campus_person_changes.end
     seen = came.seen or found.seen
 
     def effects() -> list[Said]:

@@ -8,7 +8,7 @@ from server.declared import act
 from server.pages import campus_words as words
 from server.pages.campus_form import Ask, Field, Form, done, sent, show, step
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute
+from server.pages.guard import PageRoute, id_in
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
@@ -59,7 +59,7 @@ def ask_new(signed: Signed, scope: str = "institution", value: str = "") -> Resp
     campus.need_whole(signed.scope, "profiles.change")
     with reading(signed.engine) as connection:
         scope = scope if scope in SCOPES else "institution"
-        text = f"session:{value}" if scope == "session" and value.isdigit() else ""
+        text = f"session:{value}" if scope == "session" else ""
         return show(signed, _ask(signed, connection, signed.local(connection), chosen=text))
 
 
@@ -113,8 +113,10 @@ def _ask(signed: Visit, connection: Connection, local: Local, *, chosen: str) ->
     options = [("institution:", "the whole institution")]
     for scope, values in found.items():
         options += [(f"{scope}:{value}", f"{SCOPES[scope]}: {text}") for value, text in values.items()]
-    if chosen.startswith("session:") and chosen.removeprefix("session:").isdigit():
-        options.append((chosen, f"one session: number {chosen.removeprefix('session:')}"))
+    # Only as the store writes it: an assignment to another spelling of the number would hold for nothing.
+    session_id = id_in(chosen.removeprefix("session:"))
+    if chosen == f"session:{session_id}":
+        options.append((chosen, f"one session: number {session_id}"))
     profiles = tuple((name, f"{name} – {one.title}") for name, one in signed.desk.profiles.items())
     return Ask(
         title="Give a profile",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.pages import absence_reports, absences, erasing, paper, privacy, student, trips
+from server.pages import absence_reports, absences, erasing, paper, privacy, student, trip_form, trips
 
 router = APIRouter()
-for _part in (student, absence_reports, absences, trips, paper, erasing, privacy):
+for _part in (student, absence_reports, absences, trip_form, trips, paper, erasing, privacy):
     router.include_router(_part.router)

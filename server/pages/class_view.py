@@ -30,7 +30,7 @@ def _shown(signed: Visit, session_id: int) -> dict[str, Any]:
     here = [
         one["full_name"]
         for one in shown.snapshot.rows.values()
-        if one["code"] is not None and one["code"] in (profile.present, profile.late)
+        if one["code"] is not None and one["code"] in (profile.present, profile.late, profile.half)
     ]
     open_now = row.cancelled_ms is None and row.opens_ms <= shown.local.now_ms <= row.closes_ms
     return {

@@ -19,9 +19,10 @@ from server.pages.local import words as day_words
 from server.pages.rendering import page
 from server.pages.words import Said
 from server.policy import deadlines
-from server.store import compliance, report_inbox
-from server.store.compliance import Compliance, Count, Judged
+from server.store import compliance, judged_registers, report_inbox
+from server.store.compliance import Compliance, Count
 from server.store.engine import reading, writing
+from server.store.judged_registers import Judged
 from server.store.report_inbox import Report
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -74,7 +75,7 @@ def _departments(found: Compliance, local: Local) -> list[dict[str, Any]]:
         made.append(
             {
                 **_count(count),
-                "name": count.name or compliance.NO_DEPARTMENT,
+                "name": count.name or judged_registers.NO_DEPARTMENT,
                 "staff": [
                     {"name": who, "lines": [_line(one, local) for one in staff[who]]}
                     for who in sorted(staff, key=str.casefold)

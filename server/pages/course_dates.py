@@ -8,7 +8,8 @@ from fastapi import APIRouter, Response
 
 from server.declared import act
 from server.pages import campus_words as words
-from server.pages.campus_form import Answers, Ask, Field, Form, done, sent, show, step
+from server.pages.campus_answers import Answers
+from server.pages.campus_form import Ask, Field, Form, done, sent, show, step
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, number
 from server.pages.local import Local

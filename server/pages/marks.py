@@ -148,6 +148,9 @@ def set_marks(signed: Signed, session: str, sent: Many) -> Response:
         try:
             seen, fields = _who(shown, sent, fields)
             wanted = _read(profile, fields)
+            if "all" in fields and wanted.code is None:
+                # It would change nothing that is seen, and keep each card tapped later from marking anybody.
+                raise ValueError("Who is not marked has no mark to take away: choose a mark.")
             said = _several(signed, connection, shown, seen, wanted)
         except (ValueError, StoreError) as error:
             if isinstance(error, StoreError) and not error.mendable:
@@ -319,8 +322,8 @@ def _read(profile: Profile, fields: dict[str, str]) -> _Ask:
         raise ValueError("Choose the mark first.")
     if code is not None and code not in profile.codes:
         raise ValueError("Choose one of the marks in the list.")
-    # Minutes belong to late; the fields may still hold those of the mark before.
-    late = code is not None and profile.codes[code].minutes
+    # Minutes belong to late (and to a shift); the fields may still hold those of the mark before.
+    late = profile.takes_minutes(code)
     late_min, early_min = (_minutes(fields.get(name, "")) if late else None for name in ("late_min", "early_min"))
     return _Ask(code=code, late_min=late_min, early_min=early_min, note=fields.get("note", "").strip()[:NOTE_LIMIT])
 

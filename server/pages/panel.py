@@ -18,7 +18,7 @@ from server.pages.rendering import page, piece
 from server.pages.upload import FILES_MOST
 from server.policy.profile import Profile
 from server.policy.sections import EVIDENCE
-from server.store import attachments, mark_evidence, page_register, people, sessions
+from server.store import attachments, mark_evidence, page_register, people, session_rows
 from server.store.engine import Connection
 
 
@@ -58,7 +58,7 @@ def answer(
         files_most=FILES_MOST,
         megabytes=attachments.SIZE_MOST >> 20,
         chosen=fields.get("code", (row["code"] or profile.present)),
-        minutes=profile.late is not None,
+        minutes=any(profile.takes_minutes(code) for code in profile.codes),
         late_min=fields.get("late_min", late_min),
         early_min=fields.get("early_min", now.early_min if now and now.early_min is not None else ""),
         note=fields.get("note", ""),
@@ -115,7 +115,7 @@ def _steps(
     ]
 
 
-def missed(session: sessions.SessionRow, at_ms: int | None, now_ms: int) -> int | None:
+def missed(session: session_rows.SessionRow, at_ms: int | None, now_ms: int) -> int | None:
     """The whole minutes that somebody missed: until their tap, or until now while the session runs (LOUGH-14)."""
     if at_ms is None:
         at_ms = now_ms if session.starts_ms <= now_ms <= session.ends_ms else 0

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from server.declared import act, signed_in
 from server.errors import NotFound, StoreError, TooMuch
@@ -99,15 +100,22 @@ def _file(signed: Visit, person_id: int, *, own: bool) -> Response:
         raise
     pieces = person_export.stream(signed.engine, signed.scope.institution_id, person_id, signed.now_ms())
     headers = {"content-disposition": f'attachment; filename="muster-person-{person_id}.json"'}
-    return StreamingResponse(_freeing(pieces, account_id), media_type="application/json", headers=headers)
+    return _File(pieces, account_id, headers)
 
 
-def _freeing(pieces: Iterator[str], account_id: int) -> Iterator[bytes]:
-    try:
-        for piece in pieces:
-            yield piece.encode()
-    finally:
-        _free(account_id)
+class _File(StreamingResponse):
+    """The file as it is made. However it ends, also before its first piece, the account may have the next one."""
+
+    def __init__(self, pieces: Iterator[str], account_id: int, headers: dict[str, str]) -> None:
+        super().__init__(pieces, media_type="application/json", headers=headers)
+        self._account_id = account_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _free(self._account_id)
 
 
 def _free(account_id: int) -> None:
@@ -136,7 +144,9 @@ def erase(signed: Signed, person: str, fields: Form) -> Response:
     folder = attachments.folder_of(signed.request.app.state.settings.data_dir)
 
     def work(connection: Connection) -> Erased:
-        return person_erasure.erase(connection, folder, signed.scope, person_id, reason=reason, now_ms=signed.now_ms())
+        return person_erasure.erase(
+            connection, folder, signed.scope, signed.desk.profiles, person_id, reason=reason, now_ms=signed.now_ms()
+        )
 
     try:
         if fields.get("do") == DO:

@@ -22,7 +22,7 @@ from server.pages.guard import PageRoute, check_csrf, clean, form, is_htmx, numb
 from server.pages.local import Local
 from server.pages.rendering import TEMPLATES, page, piece
 from server.pages.snapshots import LASTS_MS, Snapshot
-from server.store import colleagues, page_register, registers, sessions, verifying, walk_ins
+from server.store import colleagues, occasions, page_register, registers, sessions, verifying, walk_ins
 from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -87,6 +87,7 @@ def look(signed: Visit, connection: Connection, session_id: int, *, fresh: bool)
         "notes": [
             *words.evidence(snapshot.register, doors, local),
             *words.outages(snapshot.register.outages, local),
+            *snapshot.shifts,
         ],
         "unmatched": words.unmatched(taps),
         "verify": words.verification(
@@ -109,6 +110,10 @@ def _read(signed: Visit, connection: Connection, session_id: int, local: Local) 
     ended = local.now_ms > register.session.closes_ms
     # Who was added by hand is on no list: mostly there is nobody to ask about.
     guests = walk_ins.persons(connection, session_id) if not all(row.listed for row in register.rows) else set()
+    shifts = ()
+    if profile.programme is not None:
+        used = occasions.used(connection, profile, register.session, local.zone)
+        shifts = tuple(words.shifts(profile, register.session, register.rows, used))
     rows = words.rows_of(profile, register.rows, local, ended=ended, guests=guests)
     return Snapshot(
         version=register.version,
@@ -117,6 +122,7 @@ def _read(signed: Visit, connection: Connection, session_id: int, local: Local) 
         rows=rows,
         numbers=words.counts(profile, register.rows),
         about=about.extras(connection, profile, register.session, local),
+        shifts=shifts,
     )
 
 
@@ -221,7 +227,7 @@ def whole(
         columns=3 if quick(signed, shown) is None else 4,
         keys=words.keys(profile),
         codes=[code for code in profile.codes.values() if code.code != profile.cancels_to],
-        minutes=profile.late is not None,
+        minutes=any(profile.takes_minutes(code) for code in profile.codes),
         verifies=profile.verification_needed,
         fields=fields or {},
         about=shown.snapshot.about,
@@ -266,7 +272,11 @@ def verify(signed: Signed, session: str, fields: Form) -> Response:
         now_ms = signed.now_ms()
         sessions.need(connection, signed.scope, session_id, "register.verify")
         found = registers.register_of(connection, signed.scope, session_id, signed.desk.profiles)
-        if found.verified_ms is None or any(row.code is not None and not row.verified for row in found.rows):
+        profile = signed.desk.profile(found.session.profile, found.session.starts_ms)
+        if found.verified_ms is None or any(
+            row.listed if row.code is None and profile.shown else row.code is not None and not row.verified
+            for row in found.rows
+        ):
             registers.verify(connection, signed.scope, session_id, now_ms, signed.desk.profiles)
     if is_htmx(signed.request):
         with reading(signed.engine) as connection:

@@ -28,6 +28,8 @@ class Snapshot:
     numbers: dict[str, int | None]
     #: what stands beside the marks: deadlines' facts, remarks, reports
     about: dict[str, Any]
+    #: what the rules of a programme say otherwise of its marks
+    shifts: tuple[Any, ...] = ()
 
     @property
     def digest(self) -> str:

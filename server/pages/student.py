@@ -15,7 +15,8 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local
 from server.pages.rendering import page
-from server.store import absences, attendance, lost_cards, messages, residence_reach
+from server.policy.leave import LEAVE, REPORTED
+from server.store import absence_kinds, absences, attendance, lost_cards, messages, residence_reach
 from server.store.absences import Absence
 from server.store.attendance import Coming, Term
 from server.store.engine import Connection, reading, writing
@@ -120,14 +121,18 @@ def _coming(signed: Visit, one: Coming, local: Local, mine: list[Absence]) -> di
         "cancelled": one.cancelled_ms is not None,
         "mark": f"{one.code} – {known.meaning}" if known is not None else one.code,
         "told": _is_told(one, mine),
-        "reportable": one.cancelled_ms is None and one.code is None and not _is_told(one, mine),
+        # Where the rules want no report of one class the form would only say so (PORT-12).
+        "reportable": one.cancelled_ms is None
+        and one.code is None
+        and not _is_told(one, mine)
+        and any(kind in profile.absences for kind in (REPORTED, LEAVE)),
     }
 
 
 def _is_told(one: Coming, mine: list[Absence]) -> bool:
     """Whether an absence from it waits for a decision already."""
     return any(
-        found.state == absences.OPEN
+        found.state == absence_kinds.OPEN
         and (
             one.session_id in found.session_ids
             if found.session_ids

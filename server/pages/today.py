@@ -19,9 +19,9 @@ from server.pages.local import FIRST_DAY, LAST_DAY, Local, parse_day
 from server.pages.local import words as day_words
 from server.pages.rendering import page
 from server.policy import moments
-from server.store import course_reminders, course_times, page_day, page_today, sessions
+from server.store import course_reminders, course_times, page_day, page_today, parts, session_rows
 from server.store.engine import Connection, reading
-from server.store.sessions import SessionRow
+from server.store.session_rows import SessionRow
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -47,7 +47,7 @@ def today(signed: Signed, day: str = "", show: str = "", page_nr: str = "", foun
         if wide:
             part = _part(signed, connection, local, shown_day, show, page_nr, sought.opened(signed, found))
         else:
-            part = _Part(rows=sessions.today(connection, scope, *local.bounds(shown_day)))
+            part = _Part(rows=session_rows.today(connection, scope, *local.bounds(shown_day)))
         known = _known(signed, connection, part.rows)
         reminders = course_reminders.of(connection, scope, signed.desk.profiles, local.now_ms)
     is_today, mine = shown_day == local.today(), not wide or part.which == page_day.MINE
@@ -150,7 +150,7 @@ def _nothing(part: _Part, wide: bool) -> str:
 
 
 #: what somebody is in a session, where they are not its own staff
-_PARTS = {sessions.COVER: "cover", sessions.AWAY: "handed over"}
+_PARTS = {parts.COVER: "cover", parts.AWAY: "handed over"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +189,7 @@ def _line(desk: Desk, row: SessionRow, known: _Known, local: Local, others: bool
     """others: shown among sessions of others."""
     profile = desk.profile(row.profile, row.starts_ms)
     codes, part = known.codes.get(row.id, {}), known.parts.get(row.id)
-    present = sum(many for code, (many, _) in codes.items() if words.effect(profile, code) == "attended")
+    present = sum(many for code, (many, _) in codes.items() if words.is_there(profile, code))
     tags = [words.session_state(row, local.now_ms, local)]
     times = known.times[row.id].by(profile, local.zone)
     facts = {"mode": known.modes[row.id], "deadline_ms": times.marking_deadline_ms}
@@ -207,7 +207,7 @@ def _line(desk: Desk, row: SessionRow, known: _Known, local: Local, others: bool
         "rooms": ", ".join(row.rooms),
         # Whoever looks at others' sessions, and whoever teaches it with others, wants to know who does.
         "staff": ", ".join(row.staff)
-        if others or (part is not None and (part.staff > 1 or part.role == sessions.AWAY))
+        if others or (part is not None and (part.staff > 1 or part.role == parts.AWAY))
         else "",
         "part": None if others else said,
         "starts": local.time(row.starts_ms),

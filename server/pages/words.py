@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from server.pages.local import Local
-from server.policy import deadlines
+from server.policy import days, deadlines
 from server.policy.allowed import Answer
 from server.policy.profile import Profile
+from server.policy.sections import ATTENDANCE, ATTENDED, DID_NOT, HALF, LEAVE, NOT_REQUIRED
 from server.store.page_register import DoorSeen, Step
 from server.store.registers import Outage, Register, Row
-from server.store.sessions import SessionRow
+from server.store.session_rows import SessionRow
 
 #: a reader says something each minute; after this it counts as not heard
 QUIET_MS = 150_000
@@ -28,7 +30,7 @@ class Said(NamedTuple):
 def effect(profile: Profile, code: str) -> str:
     """What a code does in the attendance ledger; a code of an older profile does nothing."""
     known = profile.codes.get(code)
-    return known.effects.get("attendance", "not-required") if known else "not-required"
+    return known.effects.get(ATTENDANCE, NOT_REQUIRED) if known else NOT_REQUIRED
 
 
 def kind_of(profile: Profile, code: str | None) -> str:
@@ -37,22 +39,26 @@ def kind_of(profile: Profile, code: str | None) -> str:
         return ""
     if code == profile.late:
         return "late"
-    return {"attended": "good", "did-not-attend": "bad"}.get(effect(profile, code), "calm")
+    return {ATTENDED: "good", HALF: "late", DID_NOT: "bad"}.get(effect(profile, code), "calm")
+
+
+def is_there(profile: Profile, code: str) -> bool:
+    """Whether a code says that somebody was there; half a day is being there."""
+    return effect(profile, code) in (ATTENDED, HALF)
 
 
 def counts(profile: Profile, rows: Sequence[Row]) -> dict[str, int | None]:
     """The numbers above a register. Not required leaves nothing to wait for; `late` is None where nobody can be."""
-    found = {"attended": 0, "did-not-attend": 0, "not-required": 0}
-    for row in rows:
-        if row.code is not None:
-            found[effect(profile, row.code)] += 1
+    found = Counter(effect(profile, row.code) for row in rows if row.code is not None)
     return {
         "expected": sum(row.listed for row in rows),
-        "present": found["attended"],
+        "present": found[ATTENDED] + found[HALF],
         "late": sum(row.code == profile.late for row in rows) if profile.late else None,
-        "absent": found["did-not-attend"],
-        "other": found["not-required"],
+        "absent": found[DID_NOT],
+        "other": found[NOT_REQUIRED] + found[LEAVE],
         "unseen": sum(row.code is None for row in rows),
+        #: whom the profile shows with a mark that is nobody's yet
+        "shown": sum(row.code is None and row.listed for row in rows) if profile.shown else 0,
         "unverified": sum(row.code is not None and not row.verified for row in rows),
     }
 
@@ -63,11 +69,35 @@ def mark_words(profile: Profile, code: str | None, late_min: int | None, early_m
         return "not marked"
     known = profile.codes.get(code)
     said = known.meaning if known else "a mark of an older profile"
-    if code == profile.late and (late_min is not None or early_min is not None):
+    if late_min is None and early_min is None:
+        return said
+    if code == profile.late:
         parts = [f"late, {late_min} min"] if late_min is not None else []
         parts += [f"left {early_min} min early"] if early_min is not None else []
         return "; ".join(parts)
-    return said
+    return f"{said}; {missed(late_min, early_min)}" if profile.takes_minutes(code) else said
+
+
+#: more students than this of whom the rules say otherwise are only counted
+_MOST_OTHERWISE = 10
+
+
+def shifts(profile: Profile, row: SessionRow, rows: Sequence[Row], used: Mapping[int, int]) -> list[Said]:
+    """Whose full, half or absent is not what the rules make of the minutes and of the occasions used: for whoever submits
+    the day (DDU-3, DDU-4). used: person id -> occasions."""
+    kind = days.kind_of(profile, length_min=(row.ends_ms - row.starts_ms) // 60_000)
+    said = []
+    for one in rows:
+        if one.late_min is None and one.early_min is None:
+            continue
+        shift = days.Shift(
+            kind=kind, late_min=one.late_min or 0, early_min=one.early_min or 0, occasions=used.get(one.person_id, 0)
+        )
+        if (found := days.otherwise(profile, shift, one.code)) is not None:
+            said.append(f"{one.full_name} has {one.code}, and {profile.shifts[kind].rule} says {found.decision.code}. "
+                        f"{found.text}")  # fmt: skip
+    more = [f"And {len(said) - _MOST_OTHERWISE} more."] if len(said) > _MOST_OTHERWISE else []
+    return [Said("late", text) for text in (*said[:_MOST_OTHERWISE], *more)]
 
 
 def missed(late_min: int | None, early_min: int | None) -> str:
@@ -103,6 +133,8 @@ def _row_of(profile: Profile, row: Row, local: Local, *, ended: bool, kind: str)
     words = mark_words(profile, row.code, row.late_min, row.early_min)
     if row.code is None and row.flag is None:
         words = "not seen" if ended else "not seen yet"
+        if profile.shown and row.listed:
+            words = f"{words}: {mark_words(profile, profile.shown, None, None)}, unless you mark otherwise"
     return {
         "person_id": row.person_id,
         "at_ms": row.at_ms,
@@ -241,6 +273,7 @@ _WHY = {
     "chip": "had lost its card chip",
     "full": "had a full journal",
     "lost": "recorded taps that nobody has any more, perhaps",
+    "restored": "was replaced, and the store put back from a backup: taps may be missing",
 }
 
 
@@ -292,7 +325,8 @@ def verification(
     """What the verification line says, where the profile wants one (STEP-18). answer: whether whoever looks may verify."""
     if not profile.verification_needed or register.session.cancelled_ms is not None:
         return None
-    waiting = numbers["unverified"] or 0
+    shown = numbers["shown"] or 0
+    waiting = (numbers["unverified"] or 0) + shown
     open_ = waiting or (register.verified_ms is None and profile.programme is not None)
     if local.now_ms >= register.session.starts_ms and open_ and not answer.allowed:
         return {"text": answer.text, "button": None, "seen": waiting, "late": answer.by_request}
@@ -301,7 +335,8 @@ def verification(
                 "button": None, "seen": waiting}  # fmt: skip
     if waiting:
         return {
-            "text": f"{waiting} {'mark does' if waiting == 1 else 'marks do'} not count yet: look through them, then verify.",
+            "text": f"{waiting} {'mark does' if waiting == 1 else 'marks do'} not count yet: look through them, then verify."
+            + (f" {shown} of them {'is' if shown == 1 else 'are'} {profile.shown} without a card." if shown else ""),
             "button": f"Verify {waiting} {'mark' if waiting == 1 else 'marks'}",
             "seen": waiting,
         }

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from server.policy.decision import Decision
 from server.policy.profile import Profile
-from server.policy.sections import ShiftRule
+from server.policy.programme_rule import ShiftRule
 
 ONE, DOUBLE = "one", "double"
 
@@ -78,6 +78,24 @@ def judge(profile: Profile, shift: Shift) -> Judged:
 def missed_min(rule: ShiftRule, *, late_min: int, early_min: int) -> int:
     """The minutes that count as missed."""
     return sum(side for side in (late_min, early_min) if side > rule.free_min)
+
+
+def spends_occasion(
+    profile: Profile, kind: str, code: str | None, *, late_min: int | None, early_min: int | None
+) -> bool:
+    """Whether a mark that stands has used up an occasion: it is full, though more was missed than counts as nothing."""
+    missed = missed_min(profile.shifts[kind], late_min=late_min or 0, early_min=early_min or 0)
+    return code == profile.present and missed > 0
+
+
+def otherwise(profile: Profile, shift: Shift, code: str | None) -> Judged | None:
+    """What the rules make of a shift that stands with this mark, where that is another; None: they agree, or it is not
+    theirs to say (another mark than full, half, absent; no minutes known)."""
+    if shift.late_min is None or shift.early_min is None:
+        return None
+    found = judge(profile, shift)
+    own = (profile.present, profile.half, profile.absent)
+    return found if code in own and found.decision.code != code else None
 
 
 def block(profile: Profile, day: date, batch_starts: date) -> tuple[int, int]:

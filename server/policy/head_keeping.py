@@ -67,7 +67,7 @@ def judge(
 
 def alive(heads: Iterable[Stated]) -> set[int]:
     """Ids of those, in the order of their times, without which it would be told otherwise when the reader was alive and
-    able (derive/doors.py): a head says nothing that the next one of the same boot does not, both able. The first and the
+    able (policy/outages.py): a head says nothing that the next one of the same boot does not, both able. The first and the
     last of them stay."""
     timed = [one for one in heads if one.timed]
     stay = {one.id for one in (*timed[:1], *timed[-1:])}

@@ -19,7 +19,7 @@ def wrong(
     """
     given = [one for one in (late_min, early_min) if one is not None]
     about = profile.codes.get(code) if code is not None else None
-    if about is None or not about.minutes:
+    if about is None or not profile.takes_minutes(code):
         return (
             f"Minutes belong to {profile.late} only."
             if given and profile.late
@@ -28,9 +28,12 @@ def wrong(
             else None
         )
     if not given:
-        return f"{code} needs the minutes missed: late, early, or both."
+        return f"{code} needs the minutes missed: late, early, or both." if about.minutes else None
     if min(given) < 0 or sum(given) > length_min:
         return f"The minutes missed are between 1 and the session's {length_min}."
+    if not about.minutes:
+        # Of a shift: what they make of it policy/days.py says.
+        return None
     late_from, early_over = profile.late_from_min, profile.early_over_min
     is_late = late_min is not None and late_from is not None and late_min >= late_from
     is_early = early_min is not None and early_over is not None and early_min > early_over

@@ -16,10 +16,6 @@ from server.policy.residence_rule import Oddity
 FINGERS, ONE_CARD, ELSEWHERE = "many-fingers", "one-card", "elsewhere"
 OPENED, MOVED, SENSOR, PIN_LOCKED = "opened", "moved", "sensor", "pin-locked"
 OUTSIDE, NO_FIX, NO_WITNESS, WITNESS_ONLY = "outside", "no-fix", "no-witness", "witness-only"
-KINDS = (
-    *(FINGERS, ONE_CARD, ELSEWHERE, OPENED, MOVED, SENSOR, PIN_LOCKED, OUTSIDE, NO_FIX, NO_WITNESS),
-    WITNESS_ONLY,
-)
 WORDS = {
     FINGERS: "Many fingers were refused at this kiosk within a few minutes",
     ONE_CARD: "Fingers were refused several times with this card on one evening",

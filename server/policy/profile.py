@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from server.policy import residence_rule, sections
+from server.policy import programme_rule, residence_rule, sections
 from server.policy.moments import WEEKDAYS, Span
 from server.policy.parameters import Parameter, Table
 
@@ -45,6 +45,8 @@ class Profile:
     absent: str
     #: half of a day (DDU-3)
     half: str | None = None
+    #: whoever has no mark is shown with this one, and has it once the register is verified (STEP-18); None: with none
+    shown: str | None = None
     #: what cancelling sets for the whole class (LOUGH-11)
     cancels_to: str | None = None
     #: who may cancel a class; a lecturer only their own
@@ -74,8 +76,8 @@ class Profile:
     absences: Mapping[str, sections.AbsenceRule] = field(default_factory=dict, repr=False)
     guidance: tuple[sections.Guidance, ...] = field(default=(), repr=False)
     #: one, double
-    shifts: Mapping[str, sections.ShiftRule] = field(default_factory=dict, repr=False)
-    programme: sections.Programme | None = field(default=None, repr=False)
+    shifts: Mapping[str, programme_rule.ShiftRule] = field(default_factory=dict, repr=False)
+    programme: programme_rule.Programme | None = field(default=None, repr=False)
     #: None: this profile says nothing of a residence
     residence: residence_rule.ResidenceRule | None = field(default=None, repr=False)
     #: every parameter with its unit and where it comes from
@@ -84,6 +86,13 @@ class Profile:
     def window(self, starts_ms: int, ends_ms: int) -> tuple[int, int]:
         """When the door takes swipes for a session: opens, closes."""
         return starts_ms - self.opens_before_min * 60_000, ends_ms + self.closes_after_min * 60_000
+
+    def takes_minutes(self, code: str | None) -> bool:
+        """Whether minutes missed, late or early, may stand with a mark: they belong to it, or make it full or half of a
+        shift (DDU-3)."""
+        if code is None or code not in self.codes:
+            return False
+        return self.codes[code].minutes or (self.programme is not None and code in (self.present, self.half))
 
     def ledgers(self, code: str | None) -> str:
         """The ledgers that a mark counts for, joined by commas."""
@@ -154,6 +163,7 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
         late=derive.word("late", "mark", known) if "late" in derive else None,
         absent=derive.word("absent", "mark", known),
         half=derive.word("half", "mark", known) if "half" in derive else None,
+        shown=derive.word("shown", "mark", known) if "shown" in derive else None,
         cancels_to=cancel.word("mark", "mark", known) if "mark" in cancel else None,
         cancelled_by=cancel.words("roles", "roles", sections.ROLES),
         absent_by_itself=derive.switch("absent_by_itself"),
@@ -178,8 +188,8 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
             {kind: sections.read_absence(kind, inner, known) for kind, inner in top.tables("absence")}
         ),
         guidance=tuple(sections.read_guidance(inner, known) for _, inner in top.tables("guidance")),
-        shifts=MappingProxyType({one: sections.read_shift(one, inner) for one, inner in top.tables("shifts")}),
-        programme=sections.read_programme(programme, known) if "pays" in programme else None,
+        shifts=MappingProxyType({one: programme_rule.read_shift(one, inner) for one, inner in top.tables("shifts")}),
+        programme=programme_rule.read_programme(programme, known) if "pays" in programme else None,
         residence=residence_rule.read(residence) if "opens" in residence else None,
         parameters=tuple(found),
     )
@@ -190,6 +200,10 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
 
 def _whole(top: Table, made: Profile) -> None:
     """Raises BadSetting for what each field allows and the whole does not."""
+    if made.shown is not None and not made.verification_needed:
+        raise top.wrong(
+            "derive.shown", "wants derive.verification_needed: what is shown counts only once it is verified"
+        )
     if made.late_from_min is not None and made.late is None:
         raise top.wrong(
             "derive.late", "is missing: lateness.late_from says when somebody is late, and not by which mark"
@@ -220,6 +234,8 @@ def _whole(top: Table, made: Profile) -> None:
     unknown = set(made.absences) - set(sections.ABSENCES)
     if unknown:
         raise top.wrong(f"absence.{sorted(unknown)[0]}", f"must be one of: {', '.join(sections.ABSENCES)}")
+    if made.programme is not None and sections.ENTITLEMENT not in made.ledger_rules:
+        raise top.wrong(f"ledgers.{sections.ENTITLEMENT}", "is missing: a programme's days pay by it")
     if made.programme is not None and set(made.shifts) != {"one", "double"}:
         raise top.wrong("shifts", "must be one and double")
 

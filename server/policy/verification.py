@@ -13,6 +13,11 @@ def counts(profile: Profile, *, verified: bool) -> bool:
     return verified or not profile.verification_needed
 
 
+def saved(profile: Profile, code: str | None) -> str | None:
+    """What a student has once the register is verified: their mark, or where there is none what was shown (STEP-18)."""
+    return code if code is not None else profile.shown
+
+
 def may_verify(profile: Profile, facts: Facts) -> Answer:
     """Whether the register may be verified now: by its lecturer, from the start on, while marks are changed directly."""
     name, cites = profile.name, profile.cites("derive.verification_needed")

@@ -9,17 +9,9 @@ from sqlalchemy import Connection, select, update
 from server.errors import NotAllowed, Refused, StoreError
 from server.scope import Scope
 from server.store import campus, faculties, messages, notes
-from server.store.absences import (
-    APPROVED,
-    OPEN,
-    REJECTED,
-    REPORTED,
-    WITHDRAWN,
-    Absence,
-    granted,
-    need,
-    staffed,
-)
+from server.store.absence_kinds import APPROVED, OPEN, REJECTED, REPORTED, WITHDRAWN
+from server.store.absence_reach import granted, staffed
+from server.store.absences import Absence, need
 from server.store.schema_work import absence
 
 

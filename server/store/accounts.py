@@ -1,62 +1,22 @@
-"""Accounts as those who look after them see them: found, made, changed, given roles and disabled.
-
-Whatever changes what an account may do ends its logins (server/store/rights.py), and stands in the audit.
-"""
+"""Accounts: made, found, and shown to those who look after them."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from argon2 import PasswordHasher
-from sqlalchemy import Connection, Engine, and_, func, or_, select, update
+from sqlalchemy import Connection, func, or_, select
 
 from server.errors import NotFound, Refused
-from server.scope import (
-    ADMIN,
-    COURSE,
-    DEPARTMENT,
-    INSTITUTION,
-    RESIDENCE,
-    RESIDENCE_HOUSE,
-    ROLES,
-    SCOPES,
-    STUDENT,
-    TECHNICIAN,
-    Grant,
-    Scope,
-)
-from server.store import campus, logins, passkeys, passwords, rights, tokens
-from server.store.campus import FieldRefused
-from server.store.engine import reading, writing
-from server.store.schema import account, course, person_external_id
-from server.store.schema_residence import house
-from server.store.schema_rights import account_role, department
+from server.scope import ADMIN, INSTITUTION, TECHNICIAN, Grant, Scope
+from server.store import held_roles, rights
+from server.store.held_roles import Held
+from server.store.schema import account
+from server.store.upsert import new_id
 
 ACT = "accounts.change"
-#: in which scopes a role makes sense; what is not listed is for the institution alone
-SCOPES_OF = {
-    STUDENT: (INSTITUTION,),
-    RESIDENCE: (INSTITUTION, RESIDENCE_HOUSE),
-    TECHNICIAN: (INSTITUTION,),
-    ADMIN: (INSTITUTION,),
-}
-_STAFF_SCOPES = (INSTITUTION, DEPARTMENT, COURSE)
 LISTED = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """A role that an account holds now."""
-
-    id: int
-    role: str
-    scope: str
-    #: the department's, course's or residence's code and title; '' for the institution
-    where: str
-    from_ms: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +35,52 @@ class Account:
     roles: tuple[Held, ...]
 
 
+def make(
+    connection: Connection,
+    institution_id: int,
+    *,
+    login_name: str,
+    shown_name: str,
+    password_hash: str,
+    role: str,
+    person_id: int | None,
+    now_ms: int,
+    scope: str = INSTITUTION,
+    scope_id: int | None = None,
+    by_account_id: int | None = None,
+) -> int:
+    """Make an account with its first role.
+
+    password_hash: as server/store/password_hashes.py makes it; '': none is right, it signs in through a provider.
+    Raises StoreError(`role`, `role-scope`), Refused(`login-exists`).
+    """
+    if connection.execute(select(account.c.id).where(account.c.login == login_name)).first() is not None:
+        raise Refused("login-exists", f"there is an account {login_name} already: choose another login")
+    made = connection.execute(
+        account.insert().values(
+            institution_id=institution_id,
+            person_id=person_id,
+            login=login_name,
+            shown_name=shown_name,
+            password_hash=password_hash,
+            role=role,
+            created_ms=now_ms,
+        )
+    )
+    account_id = new_id(made)
+    rights.grant(
+        connection,
+        institution_id,
+        account_id,
+        role,
+        scope=scope,
+        scope_id=scope_id,
+        by_account_id=by_account_id,
+        now_ms=now_ms,
+    )
+    return account_id
+
+
 def search(connection: Connection, scope: Scope, words: str = "", *, limit: int = LISTED) -> list[Account]:
     """Accounts whose login or shown name has all these words, by login; disabled ones last."""
     scope.need(ACT)
@@ -87,7 +93,7 @@ def search(connection: Connection, scope: Scope, words: str = "", *, limit: int 
             )
         )
     rows = connection.execute(query.order_by(account.c.disabled_ms.is_not(None), account.c.login).limit(limit)).all()
-    held = _held(connection, [row.id for row in rows])
+    held = held_roles.of_accounts(connection, [row.id for row in rows])
     return [_shown(row, held.get(row.id, ())) for row in rows]
 
 
@@ -98,7 +104,7 @@ def one(connection: Connection, scope: Scope, account_id: int) -> Account:
     row = connection.execute(query).first()
     if row is None:
         raise NotFound("account", "there is no such account")
-    return _shown(row, _held(connection, [row.id]).get(row.id, ()))
+    return _shown(row, held_roles.of_accounts(connection, [row.id]).get(row.id, ()))
 
 
 def at_the_console(institution_id: int) -> Scope:
@@ -115,24 +121,6 @@ def by_login(connection: Connection, scope: Scope, login_name: str) -> int:
     return found
 
 
-def held_as(connection: Connection, account_id: int, role: str, kind: str, scope_id: int | None) -> int:
-    """The grant of this role there, that the account holds. Raises NotFound(`role`)."""
-    found = connection.execute(select(account_role.c.id).where(_is(account_id, role, kind, scope_id))).scalar()
-    if found is None:
-        raise NotFound("role", "the account does not hold this role there")
-    return found
-
-
-def _is(account_id: int, role: str, kind: str, scope_id: int | None) -> Any:
-    return and_(
-        account_role.c.account_id == account_id,
-        account_role.c.role == role,
-        account_role.c.scope == kind,
-        account_role.c.scope_id.is_(None) if scope_id is None else account_role.c.scope_id == scope_id,
-        account_role.c.to_ms.is_(None),
-    )
-
-
 def _shown(row: Any, roles: tuple[Held, ...]) -> Account:
     return Account(
         id=row.id,
@@ -147,254 +135,20 @@ def _shown(row: Any, roles: tuple[Held, ...]) -> Account:
     )
 
 
-def _held(connection: Connection, ids: list[int]) -> dict[int, tuple[Held, ...]]:
-    titles = {
-        (kind, row.id): f"{row.code} {row.title}"
-        for kind, table in ((DEPARTMENT, department), (COURSE, course))
-        for row in connection.execute(
-            select(table.c.id, table.c.code, table.c.title).where(table.c.id.in_(_wanted(ids, kind)))
-        )
-    }
-    titles |= {
-        (RESIDENCE_HOUSE, row.id): f"{row.code} {row.name}"
-        for row in connection.execute(
-            select(house.c.id, house.c.code, house.c.name).where(house.c.id.in_(_wanted(ids, RESIDENCE_HOUSE)))
-        )
-    }
-    query = (
-        select(account_role)
-        .where(account_role.c.account_id.in_(ids), account_role.c.to_ms.is_(None))
-        .order_by(account_role.c.id)
-    )
-    found: dict[int, list[Held]] = {}
-    for row in connection.execute(query):
-        where = titles.get((row.scope, row.scope_id), "") if row.scope_id is not None else ""
-        held = Held(id=row.id, role=row.role, scope=row.scope, where=where, from_ms=row.from_ms)
-        found.setdefault(row.account_id, []).append(held)
-    return {account_id: tuple(roles) for account_id, roles in found.items()}
-
-
-def _wanted(ids: list[int], kind: str) -> Any:
-    return select(account_role.c.scope_id).where(account_role.c.account_id.in_(ids), account_role.c.scope == kind)
-
-
-def add(
-    engine: Engine,
-    scope: Scope,
-    hasher: PasswordHasher,
-    *,
-    login_name: str,
-    shown_name: str,
-    password: str,
-    role: str,
-    scope_kind: str,
-    scope_code: str,
-    person: str,
-    now_ms: int,
-) -> int:
-    """Make an account with its first role. password '': it signs in through a provider. person: an external id, or ''.
-    The slow work holds no transaction.
-
-    Raises FieldRefused naming the field; then nothing is made.
-    """
-    scope.need(ACT)
-    name = login_name.strip()
-    if not name or len(name) > 64 or any(unicodedata.category(one)[0] in "CZ" for one in name):
-        raise FieldRefused("login", "login", "a login has 1 to 64 letters, digits and signs, without blanks")
-    if not shown_name.strip():
-        raise FieldRefused("shown-name", "shown_name", "say what other staff know this person by")
-    if password:
-        passwords.need_good_password(password, name, "password")
-    password_hash = logins.hashed(hasher, password) if password else ""
-    with writing(engine) as connection:
-        kind, scope_id = where(connection, scope, role, scope_kind, scope_code)
-        person_id = _person(connection, scope, person)
-        if role == STUDENT and person_id is None:
-            raise FieldRefused("person", "person", "a student's account is a student's: give the person's external id")
-        try:
-            account_id = logins.add_account(
-                connection,
-                scope.institution_id,
-                login_name=name,
-                shown_name=shown_name.strip()[:200],
-                password_hash=password_hash,
-                role=role,
-                person_id=person_id,
-                now_ms=now_ms,
-                scope=kind,
-                scope_id=scope_id,
-                by_account_id=scope.account_id or None,
-            )
-        except Refused as error:
-            raise FieldRefused(error.code, "login", str(error)) from None
-        campus.write_down(
-            connection, scope, "account.add", f"account:{account_id}", now_ms, role=role, where=kind, where_id=scope_id
-        )
-    return account_id
-
-
-def _person(connection: Connection, scope: Scope, external_id: str) -> int | None:
-    if not external_id.strip():
-        return None
-    query = select(person_external_id.c.person_id).where(
-        person_external_id.c.institution_id == scope.institution_id,
-        person_external_id.c.external_id == external_id.strip(),
-    )
-    found = set(connection.execute(query).scalars())
-    if len(found) != 1:
-        told = "no person has" if not found else "several persons have"
-        raise FieldRefused("person", "person", f"{told} this external id: look at the person's page for another")
-    return found.pop()
-
-
-def where(connection: Connection, scope: Scope, role: str, scope_kind: str, scope_code: str) -> tuple[str, int | None]:
-    """Where a role is to hold: the scope's kind, and its id. Raises FieldRefused(`role`, `role-scope`, `scope-code`)."""
-    if role not in ROLES:
-        raise FieldRefused("role", "role", "choose one of the roles")
-    if scope_kind not in SCOPES or scope_kind not in SCOPES_OF.get(role, _STAFF_SCOPES):
-        raise FieldRefused("role-scope", "scope", "this role does not hold there: choose another place")
-    kind, wanted = scope_kind, scope_code.strip()
-    if kind == INSTITUTION:
-        if wanted:
-            raise FieldRefused("scope-code", "code", "leave this empty, or choose a department or course")
-        return kind, None
-    if not wanted:
-        raise FieldRefused("scope-code", "code", f"say which {kind} by its code")
-    table = {DEPARTMENT: department, RESIDENCE_HOUSE: house}.get(kind, course)
-    query = select(table.c.id).where(table.c.institution_id == scope.institution_id, table.c.code == wanted)
-    found = connection.execute(query.limit(2)).scalars().all()
-    if len(found) != 1:
-        told = "there is no" if not found else "there are several"
-        raise FieldRefused("scope-code", "code", f"{told} {kind} with the code {wanted[:40]!r}")
-    return kind, found[0]
-
-
-def grant(
-    connection: Connection, scope: Scope, account_id: int, *, role: str, scope_kind: str, scope_code: str, now_ms: int
-) -> None:
-    """Give an account a role. Its logins end. Raises NotFound, FieldRefused naming the field."""
-    found = one(connection, scope, account_id)
-    kind, scope_id = where(connection, scope, role, scope_kind, scope_code)
-    if role == STUDENT and found.person_id is None:
-        raise FieldRefused("role", "role", "this account is no person's: it cannot be a student's")
-    _lock(connection, account_id)
-    same = _is(account_id, role, kind, scope_id)
-    if connection.execute(select(account_role.c.id).where(same)).first() is not None:
-        raise FieldRefused("role", "role", "the account has this role there already")
-    rights.grant(
-        connection,
-        scope.institution_id,
-        account_id,
-        role,
-        scope=kind,
-        scope_id=scope_id,
-        by_account_id=scope.account_id or None,
-        now_ms=now_ms,
-    )
-    campus.write_down(
-        connection, scope, "account.grant", f"account:{account_id}", now_ms, role=role, where=kind, where_id=scope_id
-    )
-
-
-def revoke(connection: Connection, scope: Scope, account_id: int, grant_id: int, now_ms: int) -> None:
-    """Take a role away. Its logins end. Raises NotFound(`role`), Refused(`last-administrator`)."""
-    _lock(connection, account_id)
-    found = one(connection, scope, account_id)
-    held = next((role for role in found.roles if role.id == grant_id), None)
-    if held is None:
-        raise NotFound("role", "this account does not hold that role any more")
-    if held.role == ADMIN:
-        _need_another_admin(connection, scope, found.id)
-    rights.revoke(connection, scope.institution_id, grant_id, now_ms)
-    campus.write_down(
-        connection, scope, "account.revoke", f"account:{account_id}", now_ms, role=held.role, where=held.scope
-    )
-
-
-def disable(connection: Connection, scope: Scope, account_id: int, now_ms: int) -> None:
-    """Nobody signs in with it any more; its logins, API tokens and passkeys end. Raises NotFound, Refused."""
-    _lock(connection, account_id)
-    found = one(connection, scope, account_id)
-    if found.disabled_ms is not None:
-        return
-    if found.id == scope.account_id:
-        raise Refused("own-account", "you cannot disable your own account: ask another administrator")
-    if any(role.role == ADMIN for role in found.roles):
-        _need_another_admin(connection, scope, found.id)
-    connection.execute(update(account).where(account.c.id == account_id).values(disabled_ms=now_ms))
-    rights.end_logins(connection, account_id, now_ms)
-    # Enabled again, nothing of before opens it by itself.
-    tokens.revoke_all(connection, account_id, now_ms)
-    passkeys.revoke_all(connection, account_id, now_ms)
-    campus.write_down(connection, scope, "account.disable", f"account:{account_id}", now_ms)
-
-
-def enable(connection: Connection, scope: Scope, account_id: int, now_ms: int) -> None:
-    """It may sign in again. Raises NotFound."""
-    if one(connection, scope, account_id).disabled_ms is None:
-        return
-    connection.execute(update(account).where(account.c.id == account_id).values(disabled_ms=None))
-    campus.write_down(connection, scope, "account.enable", f"account:{account_id}", now_ms)
-
-
-def set_password(
-    engine: Engine, scope: Scope, hasher: PasswordHasher, account_id: int, password: str, now_ms: int
-) -> None:
-    """Give somebody else's account a new password. Its logins, API tokens and passkeys end: whoever had got into it may
-    have made them. The slow work holds no transaction. Raises NotFound, FieldRefused."""
-    with reading(engine) as connection:
-        found = one(connection, scope, account_id)
-    passwords.need_good_password(password, found.login, "password")
-    password_hash = logins.hashed(hasher, password)
-    with writing(engine) as connection:
-        one(connection, scope, account_id)
-        passwords.put(connection, account_id, password_hash, now_ms)
-        passkeys.revoke_all(connection, account_id, now_ms)
-        campus.write_down(connection, scope, "account.password", f"account:{account_id}", now_ms)
-
-
-def _lock(connection: Connection, account_id: int) -> None:
-    """Whoever else changes what this account may do waits: a role is given once, and taken away whole. Rows that only
-    name the account, such as the audit's, wait for nothing."""
-    connection.execute(select(account.c.id).where(account.c.id == account_id).with_for_update(key_share=True))
-
-
-def _need_another_admin(connection: Connection, scope: Scope, account_id: int) -> None:
-    """Raises Refused(`last-administrator`) where nobody else could look after the accounts."""
-    # Two administrators who end one another's role at once: the second one waits here, and sees what the first did.
-    held = select(account_role.c.id).where(
-        account_role.c.institution_id == scope.institution_id,
-        account_role.c.role == ADMIN,
-        account_role.c.to_ms.is_(None),
-    )
-    connection.execute(held.order_by(account_role.c.id).with_for_update(key_share=True))
-    query = (
-        select(account.c.id)
-        .join(account_role, account_role.c.account_id == account.c.id)
-        .where(
-            account.c.institution_id == scope.institution_id,
-            account.c.id != account_id,
-            account.c.disabled_ms.is_(None),
-            account_role.c.role == ADMIN,
-            account_role.c.to_ms.is_(None),
-        )
-    )
-    if connection.execute(query).first() is None:
-        raise Refused("last-administrator", "this is the last administrator: make somebody else one first")
-
-
-def revoke_token(connection: Connection, scope: Scope, account_id: int, token_id: int, now_ms: int) -> None:
-    """An API token of an account works no more: one's own, or anybody's for whoever looks after accounts.
-
-    Raises NotFound(`token`), NotAllowed.
-    """
-    if account_id != scope.account_id:
-        one(connection, scope, account_id)
-    if not tokens.revoke(connection, account_id, token_id, now_ms):
-        raise NotFound("token", "there is no such token of this account, or it was revoked")
-    campus.write_down(connection, scope, "token.revoke", f"account:{account_id}", now_ms, token=token_id)
-
-
 def subjects(account_id: int) -> Iterable[str]:
     """What the audit calls this account."""
     return (f"account:{account_id}",)
+
+
+def may_declare_lost(connection: Connection, institution_id: int, login_name: str, now_ms: int) -> int:
+    """The account that takes it on itself to say that records are lost. Raises Refused(`not-a-technician`)."""
+    query = select(account.c.id).where(
+        account.c.institution_id == institution_id,
+        account.c.login == login_name,
+        account.c.disabled_ms.is_(None),
+    )
+    found = connection.execute(query).scalar()
+    held = () if found is None else rights.grants_of(connection, found, now_ms)
+    if found is None or not {one.role for one in held} & {TECHNICIAN, ADMIN}:
+        raise Refused("not-a-technician", "only a named technician or administrator may declare records lost")
+    return found

@@ -15,6 +15,7 @@ from server.scope import Scope
 from server.store import people, sessions
 from server.store.schema import (
     class_group,
+    correction,
     course,
     credit,
     enrolment,
@@ -65,6 +66,8 @@ class Attended:
     evidence: str | None
     #: bursary was granted for it without changing its mark (LOUGH-35)
     granted: bool
+    #: the mark is that of a request that was applied (DDU-8, DDU-10)
+    corrected: bool
 
 
 def _mine() -> Any:
@@ -117,6 +120,12 @@ def _statement() -> Select:
         .correlate(mine)
         .exists()
     )
+    corrected = (
+        select(literal(1))
+        .where(correction.c.person_id == bindparam("person"), correction.c.mark_id == mark.c.id)
+        .correlate(mark)
+        .exists()
+    )
     return (
         select(
             session.c.id.label("session_id"),
@@ -140,6 +149,7 @@ def _statement() -> Select:
             credit.c.at_ms.label("tapped_ms"),
             register.c.evidence,
             granted.label("granted"),
+            corrected.label("corrected"),
         )
         .select_from(mine)
         .join(session, session.c.id == mine.c.session_id)
@@ -150,7 +160,15 @@ def _statement() -> Select:
             and_(mark_current.c.session_id == session.c.id, mark_current.c.person_id == bindparam("person")),
         )
         .outerjoin(mark, mark.c.id == mark_current.c.mark_id)
-        .outerjoin(credit, credit.c.id == mark.c.credit_id)
+        # Also where a hand set another mark since: they were there (DDU-11).
+        .outerjoin(
+            credit,
+            and_(
+                credit.c.session_id == session.c.id,
+                credit.c.person_id == bindparam("person"),
+                credit.c.superseded_ms.is_(None),
+            ),
+        )
         .outerjoin(register, register.c.session_id == session.c.id)
         .order_by(session.c.starts_ms, session.c.id)
         .limit(ROWS_MAX)
@@ -179,7 +197,7 @@ def _inside(scope: Scope) -> Select:
 
 def _as_said(row: Any) -> dict[str, Any]:
     values = dict(row._mapping)
-    return values | {"verified": bool(values["verified"]), "granted": bool(values["granted"])}
+    return values | {name: bool(values[name]) for name in ("verified", "granted", "corrected")}
 
 
 def _whole(connection: Connection, scope: Scope, person_id: int) -> bool:

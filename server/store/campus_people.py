@@ -1,17 +1,15 @@
-"""People as the registry keeps them: found, added, changed, ended. Dated rows end; nobody is deleted."""
+"""People as the registry keeps them: found by name or number, and all that is kept of one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select
 
 from server.errors import NotFound
 from server.scope import Scope
-from server.store import campus, campus_classes, cards, institutions, people
-from server.store.campus import FieldRefused
-from server.store.imported_registers import touch_registers
+from server.store import campus, people
 from server.store.schema import (
     card_assignment,
     class_group,
@@ -22,7 +20,6 @@ from server.store.schema import (
     person_name,
 )
 from server.store.schema_rights import department, person_department
-from server.store.upsert import new_id, over
 
 FOUND = 25
 NUMBER = "identifier"
@@ -88,22 +85,6 @@ class Person:
     def seen(self) -> str:
         """Stands for everything here."""
         return campus.digest(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """A person as a form wants them."""
-
-    given_name: str
-    family_name: str
-    number: str
-    email: str
-    department_id: int | None
-
-    @property
-    def full_name(self) -> str:
-        """As a register shows it (LOUGH-6)."""
-        return f"{self.given_name} {self.family_name}".strip()
 
 
 def search(connection: Connection, scope: Scope, text: str, *, limit: int = FOUND) -> list[Found]:
@@ -234,146 +215,3 @@ def one(connection: Connection, scope: Scope, person_id: int, act: str = "campus
         enrolments=enrolments,
         cards=held,
     )
-
-
-def made_by(connection: Connection, scope: Scope, once: str) -> int | None:
-    """The person whom this form has made already: it was sent twice."""
-    return connection.execute(
-        select(person_external_id.c.person_id).where(
-            person_external_id.c.institution_id == scope.institution_id,
-            person_external_id.c.source == campus.SOURCE,
-            person_external_id.c.external_id == once,
-        )
-    ).scalar()
-
-
-def add(connection: Connection, scope: Scope, wanted: Wanted, *, once: str, now_ms: int) -> int:
-    """Make a person by hand. once: the form's own number, so that it makes one. Raises FieldRefused(`number-taken`)."""
-    campus.need_whole(scope, "campus.change")
-    campus.begin(connection, scope)
-    if (there := made_by(connection, scope, once)) is not None:
-        return there
-    person_id = new_id(
-        connection.execute(person.insert().values(institution_id=scope.institution_id, created_ms=now_ms))
-    )
-    connection.execute(
-        person_external_id.insert().values(
-            institution_id=scope.institution_id,
-            person_id=person_id,
-            source=campus.SOURCE,
-            external_id=once,
-            from_ms=now_ms,
-        )
-    )
-    _set(connection, scope, person_id, wanted, now_ms)
-    campus.write_down(connection, scope, "person.add", f"person/{person_id}", now_ms)
-    return person_id
-
-
-def change(
-    connection: Connection, scope: Scope, person_id: int, wanted: Wanted, *, seen: str, now_ms: int
-) -> list[str]:
-    """Make the person so. Returns what changed. Raises NotFound, ChangedMeanwhile, FieldRefused(`number-taken`)."""
-    campus.begin(connection, scope)
-    now = one(connection, scope, person_id, "campus.change")
-    changed = differs(now, wanted)
-    if not changed:
-        return []
-    campus.need_seen(seen, now.seen)
-    _set(connection, scope, person_id, wanted, now_ms)
-    if "name" in changed:
-        touch_registers(connection, person_ids=[person_id])
-    campus.write_down(connection, scope, "person.change", f"person/{person_id}", now_ms, changed=changed)
-    return changed
-
-
-def differs(now: Person, wanted: Wanted) -> list[str]:
-    """What would change, by the words that the pages use."""
-    pairs = {
-        "name": ((now.given_name, now.family_name), (wanted.given_name, wanted.family_name)),
-        "number": (now.number, wanted.number),
-        "e-mail address": (now.email, wanted.email),
-        "department": (now.department_id, wanted.department_id),
-    }
-    return [word for word, (before, after) in pairs.items() if before != after]
-
-
-def _set(connection: Connection, scope: Scope, person_id: int, wanted: Wanted, now_ms: int) -> None:
-    own = {"institution_id": scope.institution_id, "person_id": person_id}
-    names = {
-        "full_name": wanted.full_name,
-        "given_name": wanted.given_name,
-        "family_name": wanted.family_name,
-        "sort_name": f"{wanted.family_name} {wanted.given_name}".strip().casefold(),
-    }
-    connection.execute(over(connection, person_name, ("person_id",), tuple(names)), [{**own, **names}])
-    _set_number(connection, own, wanted.number, now_ms)
-    table = person_contact
-    mine = and_(table.c.person_id == person_id, table.c.kind == "email", table.c.to_ms.is_(None))
-    if connection.execute(select(table.c.value).where(mine)).scalar() != (wanted.email or None):
-        connection.execute(update(table).where(mine).values(to_ms=now_ms))
-        if wanted.email:
-            connection.execute(table.insert().values(**own, kind="email", value=wanted.email, from_ms=now_ms))
-    table = person_department
-    mine = and_(table.c.person_id == person_id, table.c.to_ms.is_(None))
-    if connection.execute(select(table.c.department_id).where(mine)).scalar() != wanted.department_id:
-        connection.execute(update(table).where(mine).values(to_ms=now_ms))
-        if wanted.department_id is not None:
-            connection.execute(table.insert().values(**own, department_id=wanted.department_id, from_ms=now_ms))
-
-
-def _set_number(connection: Connection, own: dict[str, int], number: str, now_ms: int) -> None:
-    table = person_external_id
-    mine = and_(table.c.person_id == own["person_id"], table.c.source == NUMBER, table.c.to_ms.is_(None))
-    before = connection.execute(select(table.c.external_id).where(mine)).scalar()
-    if before == (number or None):
-        return
-    taken = connection.execute(
-        select(table.c.id, table.c.person_id, table.c.to_ms).where(
-            table.c.institution_id == own["institution_id"], table.c.source == NUMBER, table.c.external_id == number
-        )
-    ).first()
-    if taken is not None and taken.person_id != own["person_id"]:
-        raise FieldRefused(
-            "number-taken", "number", "somebody else has or had this number: look them up by it, or correct it"
-        )
-    connection.execute(update(table).where(mine).values(to_ms=now_ms))
-    if taken is not None:
-        # They had it before.
-        connection.execute(update(table).where(table.c.id == taken.id).values(to_ms=None))
-    elif number:
-        connection.execute(table.insert().values(**own, source=NUMBER, external_id=number, from_ms=now_ms))
-
-
-def end(connection: Connection, scope: Scope, person_id: int, *, seen: str, now_ms: int) -> bool:
-    """They have left: off every class list, their cards stop. What was before stays. False: they had left already.
-
-    Raises NotFound(`person`), ChangedMeanwhile.
-    """
-    campus.begin(connection, scope)
-    now = one(connection, scope, person_id, "campus.change")
-    if now.ended_ms is not None:
-        return False
-    campus.need_seen(seen, now.seen)
-    for held in now.cards:
-        if held.to_ms is None:
-            cards.end(connection, scope.institution_id, held.id, now_ms, "returned")
-    for place in now.enrolments:
-        if place.to_ms is None or place.to_ms > now_ms:
-            campus_classes.end_place(connection, scope, place.id, place.class_id, place.role, now_ms, now_ms)
-    connection.execute(update(person).where(person.c.id == person_id).values(ended_ms=now_ms))
-    institutions.campus_changed(connection, scope.institution_id)
-    campus.write_down(connection, scope, "person.end", f"person/{person_id}", now_ms)
-    return True
-
-
-def come_back(connection: Connection, scope: Scope, person_id: int, *, seen: str, now_ms: int) -> bool:
-    """They are here again; classes and cards are given anew. False: they were here. Raises NotFound, ChangedMeanwhile."""
-    campus.begin(connection, scope)
-    now = one(connection, scope, person_id, "campus.change")
-    if now.ended_ms is None:
-        return False
-    campus.need_seen(seen, now.seen)
-    connection.execute(update(person).where(person.c.id == person_id).values(ended_ms=None))
-    campus.write_down(connection, scope, "person.back", f"person/{person_id}", now_ms)
-    return True

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, or_, select
 from server.errors import NotFound
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus, due, institutions, sessions
+from server.store import campus, due, institutions, session_profiles, sessions
 from server.store.campus import FieldRefused
 from server.store.imported_registers import chunks, touch_registers
 from server.store.schema import (
@@ -135,8 +135,8 @@ def assign(
             raise FieldRefused("profile-past", "value", "this session has begun: its profile stays")
     before = _concerned(connection, scope, where, value, from_ms)
     due.sessions(connection, scope.institution_id, before, now_ms)
-    sessions.assign_profile(connection, scope.institution_id, where, value, name, from_ms)
-    sessions.plan(connection, scope.institution_id, before, now_ms, profiles)
+    session_profiles.assign(connection, scope.institution_id, where, value, name, from_ms)
+    session_profiles.plan(connection, scope.institution_id, before, now_ms, profiles)
     after = _concerned(connection, scope, where, value, from_ms)
     changed = [key for key in before if before[key] != after[key]]
     touch_registers(connection, session_ids=changed)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from server.errors import NotAllowed, Refused
-from server.policy import allowed
+from server.policy import allowed, cancellation
 from server.policy.profile import Profile, Profiles
 from server.scope import Scope
 from server.store import campus, derivations, due, history, institutions, notes, sessions, standing
@@ -182,9 +182,9 @@ def may(connection: Connection, scope: Scope, profile: Profile, session_id: int,
 def _answer(connection: Connection, scope: Scope, profile: Profile, found: Any, now_ms: int) -> allowed.Answer:
     about = standing.facts(connection, scope, found, "register.cancel", profile=profile, now_ms=now_ms)
     if found.cancelled_ms is None:
-        return allowed.may_cancel(profile, about)
+        return cancellation.may_cancel(profile, about)
     by_person = found.cancelled_by_account_id is not None
-    return allowed.may_restore(profile, about, cancelled_ms=found.cancelled_ms, by_person=by_person)
+    return cancellation.may_restore(profile, about, cancelled_ms=found.cancelled_ms, by_person=by_person)
 
 
 def _locked(connection: Connection, scope: Scope, session_id: int) -> Any:

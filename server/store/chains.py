@@ -7,18 +7,15 @@ anew from some entry on with fitting hashes, only the heads show that were kept 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, func, select
 
-from server.store import history, history_start, notes
-from server.store.schema import mark, mark_current, note, register, session
+from server.store import chained_registers, history, history_start, notes
+from server.store.chained_registers import Register, Said
 from server.store.schema_work import history as history_table
-
-CHUNK = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +66,8 @@ def walk(connection: Connection, kept: Mapping[int, Iterable[Kept]] | None = Non
             said = "one of them was altered" if marks == start.marks else f"they were {start.marks} and are {marks}"
             text = f"of the marks up to {start.mark_id}, from before there was a history: {said}"
             found.breaks.append(Break(session_id=None, seq=None, code="before-altered", text=text))
-    for ids in _sessions(connection):
-        for one in _loaded(connection, ids):
+    for ids in chained_registers.every(connection):
+        for one in chained_registers.loaded(connection, ids):
             _check(found, one, wanted.pop(one.session_id, []), starts)
     for session_id, heads in sorted(wanted.items()):
         text = f"{heads[0].source} names its entry {heads[0].seq}, and there is no such register"
@@ -101,81 +98,7 @@ def heads(connection: Connection, institution_id: int, since_ms: int | None = No
         yield row.session_id, row.seq, bytes(row.hash)
 
 
-@dataclass(kw_only=True)
-class _Register:
-    """Everything that is compared of one session."""
-
-    session_id: int
-    entries: list[Any] = field(default_factory=list)
-    marks: dict[int, Any] = field(default_factory=dict)
-    #: person -> mark id
-    current: dict[int, int] = field(default_factory=dict)
-    state: Any = None
-    session: Any = None
-    notes: dict[int, Any] = field(default_factory=dict)
-
-
-def _sessions(connection: Connection) -> Iterator[list[int]]:
-    every = union(
-        select(history_table.c.session_id), select(mark.c.session_id), select(register.c.session_id)
-    ).subquery()
-    ids = sorted(connection.execute(select(every.c.session_id)).scalars())
-    for start in range(0, len(ids), CHUNK):
-        yield ids[start : start + CHUNK]
-
-
-def _loaded(connection: Connection, ids: list[int]) -> list[_Register]:
-    made = {one: _Register(session_id=one) for one in ids}
-    query = select(history_table).where(history_table.c.session_id.in_(ids))
-    for row in connection.execute(query.order_by(history_table.c.session_id, history_table.c.seq, history_table.c.id)):
-        made[row.session_id].entries.append(row)
-    for row in connection.execute(select(mark).where(mark.c.session_id.in_(ids)).order_by(mark.c.id)):
-        made[row.session_id].marks[row.id] = row
-    for row in connection.execute(select(mark_current).where(mark_current.c.session_id.in_(ids))):
-        made[row.session_id].current[row.person_id] = row.mark_id
-    for row in connection.execute(select(register).where(register.c.session_id.in_(ids))):
-        made[row.session_id].state = row
-    for row in connection.execute(select(session).where(session.c.id.in_(ids))):
-        made[row.id].session = row
-    texts = select(note).where(
-        note.c.id.in_(select(mark.c.note_id).where(mark.c.session_id.in_(ids), mark.c.note_id.is_not(None)))
-    )
-    held = {row.id: row for row in connection.execute(texts)}
-    cited = {number for one in made.values() for number in _cited(one.entries)} - held.keys()
-    for number in sorted(cited):
-        row = connection.execute(select(note).where(note.c.id == number)).first()
-        if row is not None:
-            held[number] = row
-    for one in made.values():
-        one.notes = held
-    return list(made.values())
-
-
-def _cited(entries: Iterable[Any]) -> Iterator[int]:
-    for row in entries:
-        for number, _ in _notes_in(_body(row)):
-            yield number
-
-
-def _body(row: Any) -> dict[str, Any]:
-    """An entry's body; empty where it is no JSON object any more (its hash shows that)."""
-    try:
-        found = json.loads(row.body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _notes_in(body: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    """(note id, digest) of every note that a body cites."""
-    marks = body.get("marks")
-    for one in [body, *(marks if isinstance(marks, list) else [])]:
-        cited = one.get("note") if isinstance(one, dict) else None
-        if isinstance(cited, list) and len(cited) == 2 and isinstance(cited[0], int):
-            yield cited[0], str(cited[1])
-
-
-def _check(found: Found, one: _Register, kept: list[Kept], starts: Mapping[int, history_start.Start]) -> None:
+def _check(found: Found, one: Register, kept: list[Kept], starts: Mapping[int, history_start.Start]) -> None:
     found.registers += 1
     found.entries += len(one.entries)
     found.marks += len(one.marks)
@@ -194,9 +117,9 @@ def _check(found: Found, one: _Register, kept: list[Kept], starts: Mapping[int, 
         _check_bare(one, 0 if start is None else start.at_ms, broken)
         return
     _check_chain(one, broken)
-    said = _Said()
+    said = Said()
     for row in one.entries:
-        body = _body(row)
+        body = chained_registers.body_of(row)
         said.take(row, body)
         if row.kind == history.BEGIN:
             marks = body.get("marks")
@@ -208,7 +131,7 @@ def _check(found: Found, one: _Register, kept: list[Kept], starts: Mapping[int, 
     _check_state(one, said, broken)
 
 
-def _check_bare(one: _Register, start_ms: int, broken: Any) -> None:
+def _check_bare(one: Register, start_ms: int, broken: Any) -> None:
     """A register without a chain was neither verified nor released since there is a history."""
     state = one.state
     if state is None:
@@ -219,7 +142,7 @@ def _check_bare(one: _Register, start_ms: int, broken: Any) -> None:
         broken("register-altered", f"evidence is {state.evidence}, and there is no history of it")
 
 
-def _check_kept(one: _Register, kept: Iterable[Kept], broken: Any) -> None:
+def _check_kept(one: Register, kept: Iterable[Kept], broken: Any) -> None:
     hashes = {row.seq: bytes(row.hash) for row in one.entries}
     last = max(hashes, default=0)
     for head in kept:
@@ -229,7 +152,7 @@ def _check_kept(one: _Register, kept: Iterable[Kept], broken: Any) -> None:
             broken("chain-rewritten", f"entry {head.seq} is not the one that {head.source} names", head.seq)
 
 
-def _check_chain(one: _Register, broken: Any) -> None:
+def _check_chain(one: Register, broken: Any) -> None:
     """Says the first entry that does not follow from the one before."""
     before = history.NOTHING
     for place, row in enumerate(one.entries, 1):
@@ -252,42 +175,7 @@ def _check_chain(one: _Register, broken: Any) -> None:
         before = made
 
 
-class _Said:
-    """What the entries say, taken one after another."""
-
-    def __init__(self) -> None:
-        #: mark id -> (its facts, when, by whom, the entry's seq)
-        self.marks: dict[int, tuple[dict[str, Any], int, int | None, int]] = {}
-        #: person -> the mark that holds
-        self.current: dict[int, int] = {}
-        #: note id -> (digest, the entry's seq)
-        self.notes: dict[int, tuple[str, int]] = {}
-        self.evidence = "pending"
-        self.verified: tuple[int | None, int | None] = (None, None)
-        self.cancelled_by: int | None = None
-
-    def take(self, row: Any, body: dict[str, Any]) -> None:
-        marks = body.get("marks")
-        for facts in marks if isinstance(marks, list) else []:
-            if not isinstance(facts, dict) or not isinstance(facts.get("id"), int):
-                continue
-            at_ms, by = facts.pop("at", row.at_ms), facts.pop("by", row.by_account_id)
-            self.marks[facts["id"]] = (facts, at_ms, by, row.seq)
-            self.current[facts.get("person", 0)] = facts["id"]
-        for number, digest in _notes_in(body):
-            self.notes[number] = (digest, row.seq)
-        if row.kind == history.BEGIN:
-            self.evidence = body.get("evidence", self.evidence)
-            self.verified = (body.get("verified"), body.get("verified_by"))
-        elif row.kind == history.RELEASE:
-            self.evidence = body.get("evidence", self.evidence)
-        elif row.kind == history.VERIFY:
-            self.verified = (row.at_ms, row.by_account_id)
-        elif row.kind in (history.CANCEL, history.RESTORE):
-            self.cancelled_by = row.by_account_id if row.kind == history.CANCEL else None
-
-
-def _check_marks(one: _Register, said: _Said, broken: Any) -> None:
+def _check_marks(one: Register, said: Said, broken: Any) -> None:
     for mark_id, (facts, at_ms, by, seq) in said.marks.items():
         row = one.marks.get(mark_id)
         if row is None:
@@ -319,7 +207,7 @@ def _check_marks(one: _Register, said: _Said, broken: Any) -> None:
             broken("note-altered", f"note {number} was erased, and says something again", seq)
 
 
-def _check_state(one: _Register, said: _Said, broken: Any) -> None:
+def _check_state(one: Register, said: Said, broken: Any) -> None:
     if one.state is None:
         broken("register-altered", "the register's own row is gone")
         return

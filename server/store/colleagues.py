@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, exists, or_, select
 
 from server.scope import Scope
-from server.store import cover, sessions
+from server.store import cover, parts, sessions
 from server.store.schema import account, person_name, session_staff
 from server.store.schema_rights import account_role
 
@@ -50,17 +50,17 @@ def free(connection: Connection, scope: Scope, session_id: int, now_ms: int) -> 
 
 def covering(connection: Connection, session_id: int) -> list[Colleague]:
     """Who covers it now."""
-    return _with_part(connection, session_id, sessions.COVER)
+    return _with_part(connection, session_id, parts.COVER)
 
 
 def teaching(connection: Connection, session_id: int) -> list[Colleague]:
     """Its own staff, but those who handed it over."""
-    return _with_part(connection, session_id, sessions.TEACHES)
+    return _with_part(connection, session_id, parts.TEACHES)
 
 
 def handed_over(connection: Connection, scope: Scope, session_id: int) -> list[Colleague] | None:
     """Who covers the session, where whoever looks handed it over; None: they did not."""
-    away = {one.person_id for one in _with_part(connection, session_id, sessions.AWAY)}
+    away = {one.person_id for one in _with_part(connection, session_id, parts.AWAY)}
     return covering(connection, session_id) if scope.person_id in away else None
 
 

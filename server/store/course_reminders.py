@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import course_times, sessions, standing
+from server.store import course_times, parts, standing
 from server.store.schema import class_group, course, register, session, session_class, session_staff
 
 #: how far back unverified registers of a lecturer are looked for
@@ -43,7 +43,7 @@ def of(connection: Connection, scope: Scope, profiles: Profiles, now_ms: int) ->
         .where(
             session.c.institution_id == scope.institution_id,
             session_staff.c.person_id == scope.person_id,
-            sessions.part_of("register.verify"),
+            parts.part_of("register.verify"),
             session.c.profile.in_(names),
             session.c.cancelled_ms.is_(None),
             session.c.starts_ms <= now_ms,

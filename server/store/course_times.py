@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Select, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, exists, func, or_, select
 
 from server.policy import deadlines
 from server.policy.profile import Profile
@@ -72,6 +72,21 @@ def of(connection: Connection, session_ids: Iterable[int]) -> dict[int, Dates]:
         for row in connection.execute(_statement(), {"ids": wanted[start : start + CHUNK]}):
             found[row.id] = Dates(**{name: getattr(row, name) for name in Dates.__dataclass_fields__})
     return {one: found.get(one, Dates()) for one in wanted}
+
+
+def of_batch(batch_id: int) -> ColumnElement[bool]:
+    """The condition that a session belongs to this batch, by itself or by a class of its."""
+    of_class = (
+        exists()
+        .where(
+            session_class.c.session_id == session.c.id,
+            session_class.c.to_ms.is_(None),
+            class_group.c.id == session_class.c.class_id,
+            class_group.c.batch_id == batch_id,
+        )
+        .correlate(session)
+    )
+    return or_(session.c.batch_id == batch_id, of_class)
 
 
 @cache

@@ -16,7 +16,6 @@ from server.store.schema import (
     journal,
     mark,
     mark_current,
-    placement,
     proposal,
     reading,
     register,
@@ -154,39 +153,6 @@ def wide_taps_of(connection: Connection, person_ids: list[int], from_ms: int, to
     reach = {"from_ms": from_ms - swipes.UNSURE_MAX_MS, "to_ms": to_ms + swipes.UNSURE_MAX_MS}
     rows = _WIDE_TAPS_OF.all(connection, {"persons": person_ids, "over_ms": over_ms, **reach})
     return sorted(rows, key=lambda row: (row.at_ms, row.reader_id, row.journal, row.seq))
-
-
-_LONELY = Prepared(
-    select(reading.c.person_id, reading.c.reader_id, swipe.c.received_ms)
-    .join(swipe, swipe.c.id == reading.c.swipe_id)
-    .where(reading.c.person_id.in_(_PERSONS), reading.c.at_ms.is_(None))
-)
-_AT_READERS = Prepared(
-    select(session.c.id, session.c.opens_ms, placement.c.reader_id)
-    .join(session_room, session_room.c.session_id == session.c.id)
-    .join(placement, placement.c.room_id == session_room.c.room_id)
-    .where(
-        session.c.id.in_(_IDS),
-        placement.c.reader_id.in_(bindparam("readers", expanding=True)),
-        placement.c.from_ms <= session.c.closes_ms,
-        or_(placement.c.to_ms.is_(None), placement.c.to_ms > session.c.opens_ms),
-    )
-)
-
-
-def unplaced_at(connection: Connection, person_ids: list[int], session_ids: list[int]) -> set[tuple[int, int]]:
-    """(person, session) where a swipe of the person, at a reader placed at a room of the session and arrived after the
-    session opened, has no time yet: it may have been in its window."""
-    lonely = _LONELY.all(connection, {"persons": person_ids})
-    if not lonely:
-        return set()
-    found = set()
-    readers = sorted({row.reader_id for row in lonely})
-    for row in _AT_READERS.all(connection, {"ids": session_ids, "readers": readers}):
-        for one in lonely:
-            if one.reader_id == row.reader_id and one.received_ms >= row.opens_ms:
-                found.add((one.person_id, row.id))
-    return found
 
 
 _CREDITS_OF = Prepared(

@@ -6,22 +6,25 @@ erased before: the rule is policy/quotas.py's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from server.errors import Refused
 from server.policy import moments, quotas
 from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import course_times, standing
-from server.store.request_terms import MARKS, SUBMISSION
+from server.store.request_kinds import MARKS, SUBMISSION
 from server.store.schema import batch, class_group, session
 from server.store.schema_work import change_request
 from server.store.texts import Kept
 
 #: what a text or a file of a request is called (server/store/texts.py)
 _WHERE = ("request", "evidence")
+#: requests that name footage, while they are
+KINDS, STATES = (MARKS, SUBMISSION), ("open", "applied")
 
 
 def until(
@@ -35,8 +38,8 @@ def until(
         .where(
             session.c.id.in_(sorted(set(session_ids))),
             session.c.institution_id == scope.institution_id,
-            change_request.c.kind.in_((MARKS, SUBMISSION)),
-            change_request.c.state.in_(("open", "applied")),
+            change_request.c.kind.in_(KINDS),
+            change_request.c.state.in_(STATES),
         )
         .distinct()
     )
@@ -80,14 +83,34 @@ def need_past(connection: Connection, profiles: Profiles, scope: Scope, chosen: 
         for place in one.places
         if place.what in _WHERE and place.session_id is not None and place.absence_id is None
     }
-    kept = until(connection, profiles, scope, wanted)
-    waiting = [at_ms for at_ms in kept.values() if at_ms is None or now_ms < at_ms]
-    if not waiting:
+    last = until_when(connection, scope, until(connection, profiles, scope, wanted), now_ms)
+    if last is None:
         return
-    zone = standing.zone_of(connection, scope.institution_id)
-    last = "the batch is completed" if None in waiting else moments.said(max(at for at in waiting if at), zone)
     raise Refused(
         "footage-kept",
         f"a reference to footage is among them, and a correction rests on it: it is kept until {last} (DDU-9): "
         "leave it out",
     )
+
+
+def until_when(connection: Connection, scope: Scope, kept: Mapping[int, int | None], now_ms: int) -> str | None:
+    """Until when the last of these (of `until`) is kept, as a sentence ends; None: none is any more."""
+    waiting = [at_ms for at_ms in kept.values() if at_ms is None or now_ms < at_ms]
+    if not waiting:
+        return None
+    zone = standing.zone_of(connection, scope.institution_id)
+    return "the batch is completed" if None in waiting else moments.said(max(at for at in waiting if at), zone)
+
+
+def rested_on(
+    connection: Connection, profiles: Profiles, scope: Scope, request_ids: Select, now_ms: int
+) -> tuple[list[Any], str | None]:
+    """Of these requests (a query of ids) the rows on whose footage a correction rests still (DDU-9), and until when."""
+    asked = change_request.c
+    query = select(change_request).where(
+        asked.id.in_(request_ids), asked.kind.in_(KINDS), asked.state.in_(STATES), asked.session_id.is_not(None)
+    )
+    rows = connection.execute(query).all()
+    kept = until(connection, profiles, scope, {row.session_id for row in rows})
+    waits = {one: at_ms for one, at_ms in kept.items() if at_ms is None or now_ms < at_ms}
+    return [row for row in rows if row.session_id in waits], until_when(connection, scope, waits, now_ms)

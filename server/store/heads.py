@@ -71,6 +71,9 @@ def settle(
     for each time it was started. held: (reader id, journal) -> journals of which it is known already; while a backlog
     drains they tell that most heads are not covered yet.
 
+    A journal that a head does not name is held as far as anything said: a hello, a head, or the journal after it. Of a
+    restored store, whose readers have made room for what it lost, this is all that keeps a door unknown.
+
     Returns (reader id, journal) where a reader does not name a journal any more of which it once stated what is missing
     here.
     """
@@ -84,26 +87,26 @@ def settle(
         return set()
     named = {part.partition(":")[0] for row in waiting for part in filter(None, row.journals.split(","))}
     up_to = journals.held_of(connection, {row.reader_id for row in waiting}, named)
-    covered = [row for row in waiting if is_covered(row.journals, up_to.get(row.reader_id, {}))]
-    for start in range(0, len(covered), 500):
-        ids = [row.id for row in covered[start : start + 500]]
-        _COVERED.run(connection, {"ids": ids, "now_ms": now_ms})
-    done = {row.id for row in covered}
+    whole = [row for row in waiting if is_covered(row.journals, up_to.get(row.reader_id, {}))]
+    done = {row.id for row in whole}
+    waits, later, gone = _lacking(connection, whole)
+    ids = sorted(done - later)
+    for start in range(0, len(ids), 500):
+        _COVERED.run(connection, {"ids": ids[start : start + 500], "now_ms": now_ms})
     missing: dict[int, list[Any]] = {}
     for row in rows:
         if row.id not in done and _is_timed(row):
             missing.setdefault(row.reader_id, []).append(row)
     first = {one: min(_sure(row) for row in mine) for one, mine in missing.items()}
     known: dict[int, int] = {}
-    gone: set[tuple[int, str]] = set()
-    for row in covered:
+    for row in whole:
         if not _is_timed(row):
             continue
         sure_ms = min(_sure(row), row.received_ms)
         if first.get(row.reader_id, sure_ms + 1) <= sure_ms:
             before = [one for one in missing[row.reader_id] if _sure(one) <= sure_ms]
             gone |= {(row.reader_id, name) for one in before for name in _named(one) - _named(row)}
-        else:
+        elif row.id not in waits:
             known[row.reader_id] = max(sure_ms, known.get(row.reader_id, sure_ms))
     if known:
         # What was known stays known: a look at all of a reader's heads would be one at a year of them.
@@ -125,6 +128,29 @@ _KNOWN = Prepared(
     )
     .values(known_until_ms=bindparam("until"))
 )
+
+
+def _lacking(connection: Connection, whole: list[Any]) -> tuple[set[int], set[int], set[tuple[int, str]]]:
+    """Of heads whose journals are held: the ids of those of whose readers something else is missing; of these, the last
+    one of each reader, which is looked at again when that has come; and (reader id, journal) that a reader does not name
+    any more, though it was there already."""
+    missing: dict[int, list[Any]] = {}
+    for one in journals.behind(connection, {row.reader_id for row in whole}):
+        missing.setdefault(one.reader_id, []).append(one)
+    waits: set[int] = set()
+    last: dict[int, Any] = {}
+    gone: set[tuple[int, str]] = set()
+    for row in whole if missing else ():
+        named = _named(row)
+        # What it does name is held as far as it went then.
+        unnamed = [one for one in missing.get(row.reader_id, ()) if one.journal not in named]
+        if not unnamed or not _is_timed(row):
+            continue
+        waits.add(row.id)
+        gone |= {(row.reader_id, one.journal) for one in unnamed if one.opened_ms <= _sure(row)}
+        if row.reader_id not in last or _sure(last[row.reader_id]) < _sure(row):
+            last[row.reader_id] = row
+    return waits, {row.id for row in last.values()}, gone
 
 
 def is_behind(connection: Connection, reader_id: int, name: str) -> bool:

@@ -29,6 +29,8 @@ from server.store.schema import (
     person_contact,
     person_external_id,
     person_name,
+    session,
+    session_class,
 )
 
 #: called before each part of the work, with a word for it
@@ -215,7 +217,7 @@ def apply(
         ],
     )
     step("courses and classes")
-    classes = _write_classes(connection, own, source, before, changes)
+    classes = _write_classes(connection, own, source, before, changes, now_ms)
     step("class lists")
     add_many(
         connection,
@@ -244,7 +246,9 @@ def apply(
     due.classes(connection, institution_id, lists, now_ms)
 
 
-def _write_classes(connection: Connection, own: Values, source: str, before: Held, changes: Changes) -> dict[str, int]:
+def _write_classes(
+    connection: Connection, own: Values, source: str, before: Held, changes: Changes, now_ms: int
+) -> dict[str, int]:
     def rows(values: Iterable[Values], *columns: str) -> list[Values]:
         return [{**own, "source": source, "source_id": v["sid"], **{c: v[c] for c in columns}} for v in values]
 
@@ -271,8 +275,24 @@ def _write_classes(connection: Connection, own: Values, source: str, before: Hel
     made = insert_many(connection, class_group, new)
     classes |= {v["sid"]: made_id for v, made_id in zip(changes.new_classes, made, strict=True)}
     changed = [{**v, **about(v)} for v in changes.classes]
+    _keep_runs(connection, before, changed, now_ms)
     update_many(connection, class_group, "id", changed, ("code", "title", "ended_ms", "course_id", "course_run_id"))
     return classes
+
+
+def _keep_runs(connection: Connection, before: Held, changed: list[Values], now_ms: int) -> None:
+    """What a class held in one run stays that run's, with its deadline and lock, when the class goes on in another: final
+    registers do not open again (STEP-3)."""
+    was = {row["id"]: row["course_run_id"] for row in before.classes.values()}
+    for row in changed:
+        if was[row["id"]] is None or was[row["id"]] == row["course_run_id"]:
+            continue
+        mine = select(session_class.c.session_id).where(session_class.c.class_id == row["id"])
+        connection.execute(
+            update(session)
+            .where(session.c.id.in_(mine), session.c.course_run_id.is_(None), session.c.starts_ms <= now_ms)
+            .values(course_run_id=was[row["id"]])
+        )
 
 
 def finish(

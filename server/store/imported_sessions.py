@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Table, select, update
 
 from server.policy.profile import Profiles
-from server.store import due, sessions
+from server.store import due, session_profiles
 from server.store.imported import Step, Values, add_many, insert_many, update_many
 from server.store.imported_registers import chunks, touch_registers
 from server.store.imported_staff import staff_sessions
@@ -149,7 +149,7 @@ def apply_sessions(
     wanted = dict(zip(new_ids, changes.new, strict=True)) | {row["id"]: row for row in changes.changed}
     # Classes first: a profile may be given to a course.
     _set_many(connection, own, "classes", {key: set(row["classes"]) for key, row in wanted.items()}, now_ms)
-    sessions.plan(connection, institution_id, wanted, now_ms, profiles)
+    session_profiles.plan(connection, institution_id, wanted, now_ms, profiles)
     step("rooms of sessions")
     by_code = {key: {rooms[code] for code in row["rooms"]} for key, row in wanted.items()}
     _set_many(connection, own, "rooms", by_code, now_ms)

@@ -111,6 +111,20 @@ def held_of(connection: Connection, reader_ids: Iterable[int], names: Iterable[s
     return found
 
 
+_BEHIND = Prepared(
+    select(journal.c.reader_id, journal.c.journal, journal.c.opened_ms).where(
+        journal.c.reader_id.in_(bindparam("ids", expanding=True)), journal.c.head > journal.c.up_to
+    )
+)
+
+
+def behind(connection: Connection, reader_ids: Iterable[int]) -> list[Any]:
+    """Rows (reader_id, journal, opened_ms) of these readers' journals of which records are said to exist that are not
+    held."""
+    wanted = sorted(set(reader_ids))
+    return _BEHIND.all(connection, {"ids": wanted}) if wanted else []
+
+
 def add(connection: Connection, rows: list[dict[str, Any]]) -> dict[tuple[int, int], int]:
     """Insert records whose (journal, seq) is not taken; the ids of those inserted, by (journal id, seq).
 

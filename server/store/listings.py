@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from server.scope import Scope
+from server.store import people
 from server.store.schema import journal, person_external_id, reader, reading, session, swipe
 
 PAGE_MAX = 1000
@@ -58,17 +59,7 @@ def swipes(
 ) -> list[Swipe]:
     """Swipes by their number above `after`, at most `limit` (1,000). Raises NotAllowed."""
     scope.need_all()
-    identifier = (
-        select(
-            person_external_id.c.person_id,
-            func.coalesce(
-                func.max(person_external_id.c.external_id).filter(person_external_id.c.source == "identifier"),
-                func.min(person_external_id.c.external_id),
-            ).label("external_id"),
-        )
-        .where(person_external_id.c.institution_id == scope.institution_id)
-        .group_by(person_external_id.c.person_id)
-    )
+    identifier = people.known_by(scope.institution_id)
     query = (
         select(
             swipe.c.id,

@@ -24,9 +24,31 @@ def need_open(
     """A student is on this list, or is not any more, between the two times (None: for good): the registers of that time
     would have one more or fewer. Raises FieldRefused(`list-locked`) where one is final, naming the last of its days."""
     from_ms, *until = sorted(at for at in (one_ms, other_ms) if at is not None)
+    final = finals(connection, scope.institution_id, profiles, class_id, from_ms, until[0] if until else None, now_ms)
+    if final:
+        zone = standing.zone_of(connection, scope.institution_id)
+        last = moments.day_of(final[-1], zone)
+        many = f"{len(final)} registers of this class are" if len(final) > 1 else "a register of this class is"
+        raise FieldRefused(
+            "list-locked",
+            "day",
+            f"{many} final since the course's lock date, and would change: choose a day after {last.isoformat()} (STEP-3)",
+        )
+
+
+def finals(
+    connection: Connection,
+    institution_id: int,
+    profiles: Profiles,
+    class_id: int,
+    from_ms: int,
+    to_ms: int | None,
+    now_ms: int,
+) -> list[int]:
+    """When the sessions of this class start whose registers are final, in [from, to) (None: no end); in order."""
     names = [name for name in profiles if any(deadlines.locks(one) for one in profiles.versions(name))]
     if not names:
-        return
+        return []
     query = (
         select(session.c.id, session.c.profile, session.c.starts_ms)
         .join(session_class, session_class.c.session_id == session.c.id)
@@ -37,18 +59,11 @@ def need_open(
             session.c.profile.in_(names),
             session.c.cancelled_ms.is_(None),
             session.c.starts_ms >= from_ms,
-            *(session.c.starts_ms < at for at in until),
+            *(() if to_ms is None else (session.c.starts_ms < to_ms,)),
         )
         .distinct()
     )
     rows = connection.execute(query).all()
-    zone = standing.zone_of(connection, scope.institution_id)
+    zone = standing.zone_of(connection, institution_id)
     final = standing.final(connection, profiles, zone, rows, now_ms)
-    if final:
-        last = moments.day_of(max(row.starts_ms for row in rows if row.id in final), zone)
-        many = f"{len(final)} registers of this class are" if len(final) > 1 else "a register of this class is"
-        raise FieldRefused(
-            "list-locked",
-            "day",
-            f"{many} final since the course's lock date, and would change: choose a day after {last.isoformat()} (STEP-3)",
-        )
+    return sorted(row.starts_ms for row in rows if row.id in final)

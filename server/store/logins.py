@@ -1,27 +1,24 @@
-"""Accounts, logins on the web, API tokens, and gateways' tokens. Only hashes of tokens and passwords are kept."""
+"""Logins: who is signed in, on the web or by an API token, since when and until when. Only hashes of tokens are kept."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import secrets
 from dataclasses import dataclass
 from typing import Any
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Engine, bindparam, or_, select, update
 
 from server.csrf import Token
-from server.errors import NotSignedIn, Refused, StoreError, Unwritable
-from server.scope import ADMIN, INSTITUTION, TECHNICIAN, Grant, Scope
-from server.store import rights
+from server.errors import NotSignedIn, Unwritable
+from server.scope import Grant, Scope
+from server.store import password_hashes, rights
 from server.store.engine import reading, writing
-from server.store.schema import account, api_token, gateway, login
+from server.store.schema import account, api_token, login
 from server.store.upsert import new_id
 
-PASSWORD_MIN = 10
 #: without a request of their own for so long a login ends: a double lecture. settings.login_idle_min sets it
 IDLE_MS = 120 * 60_000
 #: a login's last use is written down at most this often
@@ -73,58 +70,6 @@ def hash_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
-def hashed(hasher: PasswordHasher, password: str) -> str:
-    """The password's hash. Slow on purpose, so whoever calls holds no transaction. Raises StoreError(`password-short`)."""
-    if len(password) < PASSWORD_MIN:
-        raise StoreError("password-short", f"a password has at least {PASSWORD_MIN} characters")
-    return hasher.hash(password)
-
-
-def add_account(
-    connection: Connection,
-    institution_id: int,
-    *,
-    login_name: str,
-    shown_name: str,
-    password_hash: str,
-    role: str,
-    person_id: int | None,
-    now_ms: int,
-    scope: str = INSTITUTION,
-    scope_id: int | None = None,
-    by_account_id: int | None = None,
-) -> int:
-    """Make an account with its first role. password_hash: of `hashed`; '': none is right, it signs in through a provider.
-
-    Raises StoreError(`role`, `role-scope`), Refused(`login-exists`).
-    """
-    if connection.execute(select(account.c.id).where(account.c.login == login_name)).first() is not None:
-        raise Refused("login-exists", f"there is an account {login_name} already: choose another login")
-    made = connection.execute(
-        account.insert().values(
-            institution_id=institution_id,
-            person_id=person_id,
-            login=login_name,
-            shown_name=shown_name,
-            password_hash=password_hash,
-            role=role,
-            created_ms=now_ms,
-        )
-    )
-    account_id = new_id(made)
-    rights.grant(
-        connection,
-        institution_id,
-        account_id,
-        role,
-        scope=scope,
-        scope_id=scope_id,
-        by_account_id=by_account_id,
-        now_ms=now_ms,
-    )
-    return account_id
-
-
 def sign_in(
     engine: Engine,
     hasher: PasswordHasher,
@@ -143,8 +88,8 @@ def sign_in(
     with reading(engine) as connection:
         row = connection.execute(select(account).where(account.c.login == login_name)).first()
     # The same work for a login that does not exist, or has no password: time must not tell.
-    hashed = row.password_hash if row is not None and row.password_hash else _nobody(hasher)
-    right = is_right(hasher, hashed, password)
+    hashed = row.password_hash if row is not None and row.password_hash else password_hashes.of_nobody(hasher)
+    right = password_hashes.is_right(hasher, hashed, password)
     if row is None or row.disabled_ms is not None or not row.password_hash or not right:
         raise _wrong()
     with writing(engine) as connection:
@@ -190,20 +135,6 @@ def begin(
 
 def _wrong() -> NotSignedIn:
     return NotSignedIn("sign-in", "the login or the password is wrong")
-
-
-@functools.cache
-def _nobody(hasher: PasswordHasher) -> str:
-    # Made once: hashing it at each try would double the time, and time would tell that there is no such login.
-    return hasher.hash("nobody has this password")
-
-
-def is_right(hasher: PasswordHasher, hashed: str, password: str) -> bool:
-    """Whether this is the password. Slow, as it must be."""
-    try:
-        return hasher.verify(hashed, password)
-    except (VerificationError, InvalidHashError):
-        return False
 
 
 def failed(engine: Engine, login_name: str) -> None:
@@ -342,59 +273,3 @@ def sign_out(connection: Connection, token: str, now_ms: int) -> None:
     connection.execute(
         update(login).where(login.c.token_hash == hash_of(token), login.c.ended_ms.is_(None)).values(ended_ms=now_ms)
     )
-
-
-def add_token(connection: Connection, login_name: str, name: str, now_ms: int) -> str:
-    """Make a bearer token of an account, for programs. Raises StoreError(`login-unknown`)."""
-    row = connection.execute(select(account).where(account.c.login == login_name)).first()
-    if row is None:
-        raise StoreError("login-unknown", f"there is no account {login_name}: `muster staff add` makes one")
-    token = secrets.token_urlsafe(32)
-    connection.execute(
-        api_token.insert().values(
-            institution_id=row.institution_id,
-            account_id=row.id,
-            name=name,
-            token_hash=hash_of(token),
-            created_ms=now_ms,
-        )
-    )
-    return token
-
-
-def add_gateway(connection: Connection, institution_id: int, name: str, now_ms: int) -> str:
-    """Make a gateway's token. Raises Refused(`gateway-exists`)."""
-    if connection.execute(select(gateway.c.id).where(gateway.c.name == name)).first() is not None:
-        raise Refused("gateway-exists", f"there is a gateway {name} already: choose another name")
-    token = secrets.token_urlsafe(32)
-    connection.execute(
-        gateway.insert().values(institution_id=institution_id, name=name, token_hash=hash_of(token), created_ms=now_ms)
-    )
-    return token
-
-
-def may_declare_lost(connection: Connection, institution_id: int, login_name: str, now_ms: int) -> int:
-    """The account that takes it on itself to say that records are lost. Raises Refused(`not-a-technician`)."""
-    query = select(account.c.id).where(
-        account.c.institution_id == institution_id,
-        account.c.login == login_name,
-        account.c.disabled_ms.is_(None),
-    )
-    found = connection.execute(query).scalar()
-    held = () if found is None else rights.grants_of(connection, found, now_ms)
-    if found is None or not {one.role for one in held} & {TECHNICIAN, ADMIN}:
-        raise Refused("not-a-technician", "only a named technician or administrator may declare records lost")
-    return found
-
-
-def find_gateway(connection: Connection, token: str) -> Any | None:
-    """The gateway's row (id, institution_id, name, seen_ms) for this token; None: no gateway's, or revoked."""
-    query = select(gateway.c.id, gateway.c.institution_id, gateway.c.name, gateway.c.seen_ms).where(
-        gateway.c.token_hash == hash_of(token), gateway.c.revoked_ms.is_(None)
-    )
-    return connection.execute(query).first()
-
-
-def gateway_seen(connection: Connection, gateway_id: int, now_ms: int) -> None:
-    """A gateway asked for rosters: it is there."""
-    connection.execute(update(gateway).where(gateway.c.id == gateway_id).values(seen_ms=now_ms))

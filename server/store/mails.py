@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, case, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, select, update
 
 from server.store.notices import Letter
 from server.store.schema_work import mail, message
@@ -150,24 +150,31 @@ def counts(connection: Connection) -> dict[tuple[str, str], int]:
     return {(row.state, row.code): row.mails for row in connection.execute(query)}
 
 
-def by_institution(connection: Connection) -> dict[tuple[int, str], int]:
-    """(institution id, state) -> messages: by SMTP or as files of the outbox, one that was erased before it went is
-    counted nowhere."""
-    state = case(
-        (message.c.sent_ms.is_not(None), SENT), (message.c.failed_why.is_not(None), FAILED), else_=WAITING
-    ).label("state")
-    query = (
-        select(message.c.institution_id, state, func.count().label("mails"))
-        .where(or_(message.c.erased_ms.is_(None), message.c.sent_ms.is_not(None)))
-        .group_by(message.c.institution_id, state)
-    )
-    return {(row.institution_id, row.state): row.mails for row in connection.execute(query)}
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """An institution's messages, by SMTP or as files of the outbox; one that was erased before it went is none of them."""
+
+    #: state -> messages
+    by_state: dict[str, int]
+    #: when the oldest that waits was written; None: none waits
+    oldest_ms: int | None
 
 
-def oldest_waiting(connection: Connection) -> int | None:
-    """When the oldest message that waits was written; None: none waits."""
-    waits = (message.c.sent_ms.is_(None), message.c.failed_why.is_(None), message.c.erased_ms.is_(None))
-    return connection.execute(select(func.min(message.c.created_ms)).where(*waits)).scalar()
+_SENT = select(func.count()).where(message.c.institution_id == bindparam("here"), message.c.sent_ms.is_not(None))
+_UNSENT = select(
+    func.count().filter(message.c.failed_why.is_(None)).label(WAITING),
+    func.count(message.c.failed_why).label(FAILED),
+    func.min(case((message.c.failed_why.is_(None), message.c.created_ms))).label("oldest_ms"),
+).where(message.c.institution_id == bindparam("here"), message.c.sent_ms.is_(None), message.c.erased_ms.is_(None))
+
+
+def counted(connection: Connection, institution_id: int) -> Counted:
+    """How many there are of each state. Asked at each scrape: what was sent, all that piles up, is counted in the index
+    alone, and rows are read only of what was not."""
+    here = {"here": institution_id}
+    sent = connection.execute(_SENT, here).scalar_one()
+    row = connection.execute(_UNSENT, here).one()
+    return Counted(by_state={WAITING: row.waiting, SENT: sent, FAILED: row.failed}, oldest_ms=row.oldest_ms)
 
 
 @dataclass(frozen=True, kw_only=True)

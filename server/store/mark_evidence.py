@@ -15,9 +15,9 @@ from server.policy.profile import Profiles
 from server.scope import LECTURER, Scope
 from server.store import attachments, registers, sessions, standing
 from server.store.attachments import Attached, Ready
-from server.store.hands import Wanted
 from server.store.schema import mark, mark_current, session
 from server.store.schema_work import attachment
+from server.store.wanted_marks import Wanted
 
 #: the subject's id while its mark is not made yet; never beyond the transaction
 _NONE = 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from server.scope import Scope
-from server.store import sessions
+from server.store import parts, session_rows, sessions
 from server.store.schema import (
     class_group,
     course,
@@ -21,7 +21,7 @@ from server.store.schema import (
     session_room,
     session_staff,
 )
-from server.store.sessions import SessionRow
+from server.store.session_rows import SessionRow
 
 #: sessions on one page
 PAGE = 100
@@ -66,7 +66,7 @@ def listed(
         .limit(PAGE)
         .offset(nth * PAGE)
     )
-    return sessions.shown(connection, connection.execute(query).all())
+    return session_rows.shown(connection, connection.execute(query).all())
 
 
 def _inside(scope: Scope, from_ms: int, to_ms: int, words: str) -> ColumnElement[bool]:
@@ -111,7 +111,7 @@ def _mine(scope: Scope) -> ColumnElement[bool]:
     return exists().where(
         session_staff.c.session_id == session.c.id,
         session_staff.c.person_id == scope.person_id,
-        sessions.part_of("register.read"),
+        parts.part_of("register.read"),
     )
 
 

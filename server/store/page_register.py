@@ -30,7 +30,7 @@ from server.store.schema import (
     session_room,
 )
 from server.store.schema_work import swipe_resolution
-from server.store.sessions import SessionRow
+from server.store.session_rows import SessionRow
 
 #: what the verdict of a swipe is that marked nobody
 UNMATCHED = ("unknown_card", "red", "unsure")

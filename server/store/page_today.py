@@ -8,7 +8,8 @@ from functools import cache
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
-from server.store import sessions
+from server.store import chunks, sessions
+from server.store.parts import AWAY
 from server.store.schema import (
     enrolment,
     mark,
@@ -19,9 +20,6 @@ from server.store.schema import (
     session_room,
     session_staff,
 )
-
-CHUNK = 500
-
 
 _IDS = bindparam("ids", expanding=True)
 _CODES = (
@@ -35,7 +33,7 @@ _CODES = (
 def codes(connection: Connection, session_ids: Iterable[int]) -> dict[int, dict[str, tuple[int, int]]]:
     """session id -> code -> (marks that hold, of them verified)."""
     found: dict[int, dict[str, tuple[int, int]]] = {}
-    for ids in _chunks(session_ids):
+    for ids in chunks.of(session_ids):
         for row in connection.execute(_CODES, {"ids": ids}):
             mine = found.setdefault(row.session_id, {})
             all_, verified = mine.get(row.code, (0, 0))
@@ -49,7 +47,7 @@ def marked(connection: Connection, session_ids: Iterable[int], *, verified: bool
     verified: a mark counts only once it is verified. A correction later on does not make a register late.
     """
     found: dict[int, int] = {}
-    for ids in _chunks(session_ids):
+    for ids in chunks.of(session_ids):
         for row in connection.execute(_marked(verified), {"ids": ids}):
             if row.done == row.listed and row.at_ms is not None:
                 found[row.session_id] = row.at_ms
@@ -105,21 +103,21 @@ class Part:
 def parts(connection: Connection, person_id: int | None, session_ids: Iterable[int]) -> dict[int, Part]:
     """session id -> the person's part in it now (LOUGH-9, LOUGH-10)."""
     found: dict[int, Part] = {}
-    for ids in _chunks(session_ids):
+    for ids in chunks.of(session_ids):
         query = select(session_staff.c.session_id, session_staff.c.person_id, session_staff.c.role).where(
             session_staff.c.session_id.in_(ids), session_staff.c.to_ms.is_(None)
         )
         for row in connection.execute(query):
             there = found.get(row.session_id, Part(role=None, staff=0))
             mine = row.role if person_id is not None and row.person_id == person_id else there.role
-            found[row.session_id] = Part(role=mine, staff=there.staff + (row.role != sessions.AWAY))
+            found[row.session_id] = Part(role=mine, staff=there.staff + (row.role != AWAY))
     return found
 
 
 def modes(connection: Connection, session_ids: Iterable[int]) -> dict[int, str]:
     """session id -> how it is held: classroom, school-link, off-site, online ..."""
     found: dict[int, str] = {}
-    for ids in _chunks(session_ids):
+    for ids in chunks.of(session_ids):
         query = select(session.c.id, session.c.mode).where(session.c.id.in_(ids))
         found |= dict(connection.execute(query).all())
     return found
@@ -128,7 +126,7 @@ def modes(connection: Connection, session_ids: Iterable[int]) -> dict[int, str]:
 def with_reader(connection: Connection, session_ids: Iterable[int]) -> set[int]:
     """Those of the sessions that had a reader at a door of theirs in their window."""
     found: set[int] = set()
-    for ids in _chunks(session_ids):
+    for ids in chunks.of(session_ids):
         query = (
             select(session.c.id)
             .join(session_room, session_room.c.session_id == session.c.id)
@@ -142,9 +140,3 @@ def with_reader(connection: Connection, session_ids: Iterable[int]) -> set[int]:
         )
         found.update(connection.execute(query).scalars())
     return found
-
-
-def _chunks(ids: Iterable[int]) -> Iterable[list[int]]:
-    wanted = sorted(set(ids))
-    for start in range(0, len(wanted), CHUNK):
-        yield wanted[start : start + CHUNK]

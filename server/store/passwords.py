@@ -11,7 +11,8 @@ from server.scope import Scope
 from server.store import campus, rights, tokens
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
-from server.store.logins import PASSWORD_MIN, hash_of, is_right
+from server.store.logins import hash_of
+from server.store.password_hashes import PASSWORD_MIN, is_right
 from server.store.schema import account
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, false, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, false, func, or_, select
 
 from server.errors import NotFound
 from server.scope import Scope
@@ -35,6 +36,21 @@ def by_external_id(connection: Connection, institution_id: int, external_id: str
     if len(found) != 1:
         raise NotFound("person", f"there are {len(found)} persons with the external id {external_id}: give another")
     return found.pop()
+
+
+def known_by(institution_id: int) -> Select[Any, Any]:
+    """person_id, external_id of everybody: their identifier, else any other external id of theirs."""
+    return (
+        select(
+            person_external_id.c.person_id,
+            func.coalesce(
+                func.max(person_external_id.c.external_id).filter(person_external_id.c.source == "identifier"),
+                func.min(person_external_id.c.external_id),
+            ).label("external_id"),
+        )
+        .where(person_external_id.c.institution_id == institution_id)
+        .group_by(person_external_id.c.person_id)
+    )
 
 
 def visible(scope: Scope, act: str) -> ColumnElement[bool]:

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from server.errors import Refused, StoreError
+from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import attachments, campus, derivations, emptying, erasure, institutions, notes, people
+from server.store import attachments, campus, derivations, emptying, erasure, footage, institutions, notes, people
 from server.store import residence_templates as templates
 from server.store import texts as texts_
 from server.store.inventory import Me
@@ -74,8 +75,17 @@ class Erased:
     kept: list[str] = field(default_factory=list)
 
 
-def erase(connection: Connection, folder: Path, scope: Scope, person_id: int, *, reason: str, now_ms: int) -> Erased:
-    """Erase a person. To look at it first, do it within `campus.tried`.
+def erase(
+    connection: Connection,
+    folder: Path,
+    scope: Scope,
+    profiles: Profiles,
+    person_id: int,
+    *,
+    reason: str,
+    now_ms: int,
+) -> Erased:
+    """Erase a person. To look at it first, do it within `campus.tried`. profiles: how long footage is kept (DDU-9).
 
     Raises NotFound(`person`), Refused(`person-here`, `person-oneself`, `person-erased`), StoreError(`erase-reason`).
     """
@@ -94,13 +104,16 @@ def erase(connection: Connection, folder: Path, scope: Scope, person_id: int, *,
     name = connection.execute(select(person_name.c.full_name).where(person_name.c.person_id == person_id)).scalar()
     if name == CALLED.format(person_id):
         raise Refused("person-erased", "they are erased already")
-    return _Erasing(connection, folder, scope, person_id, now_ms).all(reason.strip()[:REASON_MAX])
+    return _Erasing(connection, folder, scope, profiles, person_id, now_ms).all(reason.strip()[:REASON_MAX])
 
 
 class _Erasing:
     """One erasure, step by step."""
 
-    def __init__(self, connection: Connection, folder: Path, scope: Scope, person_id: int, now_ms: int) -> None:
+    def __init__(
+        self, connection: Connection, folder: Path, scope: Scope, profiles: Profiles, person_id: int, now_ms: int
+    ) -> None:
+        self.profiles = profiles
         self.connection, self.folder, self.scope, self.now_ms = connection, folder, scope, now_ms
         self.me = Me(person_id, scope.institution_id)
         self.done = Erased()
@@ -178,7 +191,7 @@ class _Erasing:
         asked = change_request.c
         for where, why in (
             (and_(asked.id.in_(self.me.requests), asked.state == "open"),
-             "A change request is open: its reason and files stay until it is decided. Erase again then."),
+             "A change request is open: its reason and files stay until it is decided. Erase them then on the register's page."),
             (and_(asked.id.in_(self.me.requests), asked.id.not_in(self.me.sole_requests)),
              "A change request names other students too: its reason and files stay. Erase them on the register's page."),
         ):  # fmt: skip
@@ -188,6 +201,16 @@ class _Erasing:
             found |= self._keys("change_request", [row.id for row in rows])
             found |= {f"note-{one}" for row in rows for one in row[1:] if one is not None}
             self.done.kept += [why] if rows else []
+        rests, until = footage.rested_on(self.connection, self.profiles, self.scope, self.me.requests, self.now_ms)
+        found |= self._keys("change_request", [row.id for row in rests])
+        found |= {
+            f"note-{one}" for row in rests for one in (row.reason_note_id, row.decided_note_id) if one is not None
+        }
+        if until is not None:
+            self.done.kept.append(
+                f"A correction rests on footage: the reference to it is kept until {until} (DDU-9). Erase it "
+                "then, among the register's reasons and notes."
+            )
         for table, subject, columns, waits in (
             (absence, "absence", ("reason_note_id", "told_by_note_id", "decided_note_id"), "open"),
             (residence_leave, "", ("note_id", "answer_note_id"), "asked"),

@@ -16,7 +16,7 @@ from server.errors import BadSetting, Unwritable
 from server.policy import versions
 from server.policy.profile import Profiles, of_settings
 from server.policy.versions import Own
-from server.store import due, institutions, sessions, upsert
+from server.store import due, institutions, session_profiles, upsert
 from server.store.engine import Engine, reading, writing
 from server.store.imported_registers import touch_registers
 from server.store.schema import session
@@ -174,6 +174,6 @@ def _plan_coming(
     if not ids:
         return
     due.sessions(connection, institution_id, ids, now_ms)
-    sessions.plan(connection, institution_id, ids, now_ms, profiles)
+    session_profiles.plan(connection, institution_id, ids, now_ms, profiles)
     touch_registers(connection, session_ids=ids)
     institutions.campus_changed(connection, institution_id)

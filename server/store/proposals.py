@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from server.errors import NotFound, Refused
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus, derivations, hands, history, sessions
+from server.store import campus, derivations, hands, history, sessions, wanted_marks
 from server.store.schema import proposal
 
 
@@ -20,7 +20,7 @@ def accept(connection: Connection, scope: Scope, profiles: Profiles, proposal_id
     Raises NotFound(`proposal`), Refused(`proposal-closed`), MarksRefused as `hands.set_marks`.
     """
     row = _open(connection, scope, proposal_id)
-    wanted = hands.Wanted(
+    wanted = wanted_marks.Wanted(
         person_id=row.person_id, code=row.code, late_min=row.late_min, seen_mark_id=row.mark_id, remark=""
     )
     made = hands.set_marks(connection, scope, profiles, row.session_id, [wanted], now_ms=now_ms)

@@ -10,10 +10,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, literal, or_, 
 from server.errors import NotFound
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import sessions
-from server.store.hands import MarksRefused as MarksRefused
-from server.store.hands import Problem as Problem
-from server.store.hands import Wanted as Wanted
+from server.store import session_rows, sessions
 from server.store.hands import record as record
 from server.store.hands import set_marks as set_marks
 from server.store.schema import (
@@ -31,10 +28,13 @@ from server.store.schema import (
     session_class,
 )
 from server.store.schema import register as register_table
-from server.store.sessions import SessionRow
+from server.store.session_rows import SessionRow
 from server.store.standing import members as members
 from server.store.standing import profile_of
 from server.store.verifying import verify as verify
+from server.store.wanted_marks import MarksRefused as MarksRefused
+from server.store.wanted_marks import Problem as Problem
+from server.store.wanted_marks import Wanted as Wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ def _version(scope: Scope) -> Select:
 
 def register_of(connection: Connection, scope: Scope, session_id: int, profiles: Profiles) -> Register:
     """The register as it is now. Raises NotFound(`session`)."""
-    shown = sessions.one(connection, scope, session_id)
+    shown = session_rows.one(connection, scope, session_id)
     of = {"session": session_id}
     state = connection.execute(_STATE, of).first()
     outages = connection.execute(_OUTAGES, of)

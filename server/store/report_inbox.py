@@ -8,7 +8,8 @@ from sqlalchemy import Connection, select, update
 
 from server.errors import NotFound
 from server.scope import Scope
-from server.store import campus, derivations, history, notes, sessions
+from server.store import alarms, campus, derivations, history, notes, sessions
+from server.store.reports import HELPDESK, IT_FAULT, helpdesk_subject
 from server.store.schema import account, note, session
 from server.store.schema_work import register_report
 
@@ -96,5 +97,12 @@ def close(connection: Connection, scope: Scope, report_id: int, now_ms: int) -> 
             by_account_id=scope.account_id,
             now_ms=now_ms,
         )
+        still = select(register_report.c.id).where(
+            register_report.c.session_id == row.session_id,
+            register_report.c.kind == IT_FAULT,
+            register_report.c.closed_ms.is_(None),
+        )
+        if row.kind == IT_FAULT and connection.execute(still).first() is None:
+            alarms.over(connection, row.institution_id, HELPDESK, helpdesk_subject(row.session_id), now_ms)
         campus.write_down(connection, scope, "report.close", f"report/{report_id}", now_ms)
     return bool(done.rowcount)

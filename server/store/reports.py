@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
 from server.errors import StoreError
 from server.scope import Scope
-from server.store import derivations, history, notes, sessions
-from server.store.schema import account, note
+from server.store import alarms, derivations, history, notes, sessions
+from server.store.schema import account, note, room, session_room
 from server.store.schema_work import register_report, remark
 
 #: not the marker's own; cannot be marked for a fault of IT; anything else
 NOT_MINE, IT_FAULT, PROBLEM = KINDS = ("not-mine", "it-fault", "problem")
+#: the alarm that tells those who tend the doors
+HELPDESK = "it-fault"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,7 @@ class Remark:
 
 
 def report(connection: Connection, scope: Scope, session_id: int, kind: str, *, text: str = "", now_ms: int) -> bool:
-    """Tell the registers team. Returns False where this account has told the same already, and it is still open.
+    """Tell the registers team, of an IT fault also those who tend the doors (LOUGH-5). Returns False where this account has told the same already, and it is still open.
 
     Raises NotFound(`session`), StoreError(`report-kind`).
     """
@@ -73,8 +76,34 @@ def report(connection: Connection, scope: Scope, session_id: int, kind: str, *, 
             created_ms=now_ms,
         )
     )
+    if kind == IT_FAULT:
+        _tell_helpdesk(connection, found, now_ms)
     derivations.touch(connection, [session_id])
     return True
+
+
+def _tell_helpdesk(connection: Connection, found: Any, now_ms: int) -> None:
+    """An IT fault goes also to those who tend the doors, the same day (LOUGH-5); nobody is named to them."""
+    query = (
+        select(room.c.code)
+        .join(session_room, session_room.c.room_id == room.c.id)
+        .where(session_room.c.session_id == found.id, session_room.c.to_ms.is_(None))
+        .order_by(room.c.code)
+    )
+    rooms = ", ".join(connection.execute(query).scalars())
+    alarms.raise_(
+        connection,
+        found.institution_id,
+        HELPDESK,
+        helpdesk_subject(found.id),
+        f"a register{f' at {rooms}' if rooms else ''} cannot be marked: whoever marks it tells of an IT fault",
+        now_ms,
+    )
+
+
+def helpdesk_subject(session_id: int) -> str:
+    """What the alarm about an IT fault is about."""
+    return f"session {session_id}"
 
 
 def open_reports(connection: Connection, session_id: int) -> list[Report]:

@@ -13,16 +13,19 @@ from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import (
     bursary,
-    campus_classes,
+    campus_enrolments,
     cancellations,
     hands,
     history,
     page_requests,
+    request_lines,
     request_quotas,
     request_terms,
     verifying,
+    wanted_marks,
 )
-from server.store.request_terms import BURSARY, CANCELLATION, MARKS, RESTORATION, SUBMISSION, TRANSFER, Situation
+from server.store.request_kinds import BURSARY, CANCELLATION, MARKS, RESTORATION, SUBMISSION, TRANSFER
+from server.store.request_situations import Situation
 from server.store.schema import correction
 
 #: what an entry of the history is called
@@ -32,7 +35,7 @@ BURSARY_GRANTED, LIST_CHANGED = "bursary", "list"
 def apply_lines(connection: Connection, scope: Scope, profiles: Profiles, row: Any, now: Situation) -> None:
     """Apply every line of a request; the register is locked. Raises MarksRefused(`mark-changed`) where a mark is not the
     one that held when it was asked, Refused(`session-cancelled`, `not-cancelled`, `request-list`, `request-quota`)."""
-    lines = page_requests.lines(connection, row.id)
+    lines = request_lines.of(connection, row.id)
     request_quotas.lock(connection, now, row.kind, [line.person_id for line in lines])
     request_quotas.need_left(connection, now, row.kind, [line.person_id for line in lines])
     authority = f"request/{row.id}:{row.rule}"
@@ -41,7 +44,7 @@ def apply_lines(connection: Connection, scope: Scope, profiles: Profiles, row: A
         note_id = row.reason_note_id
         work(connection, scope, profiles, row.session_id, note_id, authority=authority, now_ms=now.now_ms)
     elif row.kind == SUBMISSION:
-        verifying.submit(connection, scope, row.session_id, authority=authority, now_ms=now.now_ms)
+        verifying.submit(connection, scope, now.profile, row.session_id, authority=authority, now_ms=now.now_ms)
     elif row.kind == MARKS:
         _marks(connection, scope, profiles, row, now, lines)
     elif row.kind == BURSARY:
@@ -59,7 +62,7 @@ def _marks(
     lines: Sequence[Any],
 ) -> None:
     wanted = [
-        hands.Wanted(
+        wanted_marks.Wanted(
             person_id=line.person_id,
             code=line.code,
             late_min=line.late_min,
@@ -123,15 +126,15 @@ def _list(
     for line in lines:
         ended = 0
         for class_id in classes:
-            for place in campus_classes.open_places(connection, class_id, line.person_id, "student", from_ms):
+            for place in campus_enrolments.open_places(connection, class_id, line.person_id, "student", from_ms):
                 ended += 1
-                campus_classes.end_place(connection, scope, place.id, class_id, "student", from_ms, now.now_ms)
+                campus_enrolments.end_place(connection, scope, place.id, class_id, "student", from_ms, now.now_ms)
         if not ended:
             name = page_requests.person_names(connection, [line.person_id])[line.person_id]
             raise Refused("request-list", f"{name} is off this list already: reject the request")
         if row.kind == TRANSFER:
             assert row.to_class_id is not None
-            campus_classes.enrol(
+            campus_enrolments.enrol(
                 connection,
                 scope,
                 profiles,

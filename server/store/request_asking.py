@@ -12,20 +12,23 @@ from sqlalchemy import Connection, select
 from server.errors import NotAllowed, NotFound, Refused, StoreError
 from server.policy.profile import Profile, Profiles
 from server.scope import Scope
-from server.store import attachments, campus, derivations, holders, notes, page_requests, request_quotas, request_terms
-from server.store.attachments import Ready
-from server.store.request_terms import (
-    BURSARY,
-    CANCELLATION,
-    KINDS,
-    MARKS,
-    RESTORATION,
-    SUBMISSION,
-    TRANSFER,
-    WHOLE,
-    Situation,
-    Terms,
+from server.store import (
+    attachments,
+    campus,
+    derivations,
+    holders,
+    notes,
+    page_requests,
+    request_lines,
+    request_quotas,
+    request_situations,
+    request_terms,
+    transfer_classes,
 )
+from server.store.attachments import Ready
+from server.store.request_kinds import BURSARY, CANCELLATION, KINDS, MARKS, RESTORATION, SUBMISSION, TRANSFER, WHOLE
+from server.store.request_situations import Situation
+from server.store.request_terms import Terms
 from server.store.requests import ASKED, OPEN, REASON_MOST, send, tell
 from server.store.schema_work import change_request, change_request_line
 from server.store.upsert import new_id
@@ -71,7 +74,7 @@ def ask(
     `mark-changed`),
     StoreError(`request-lines`, `request-reason`, `request-evidence`, `request-class`, `mark-*`, `file-*`).
     """
-    now = request_terms.situation(connection, scope, profiles, session_id, now_ms)
+    now = request_situations.of(connection, scope, profiles, session_id, now_ms)
     derivations.lock_registers(connection, scope.institution_id, [session_id])
     if wish.kind in WHOLE:
         wish = replace(wish, lines=_everybody(connection, now))
@@ -166,7 +169,7 @@ def _to_class(connection: Connection, scope: Scope, now: Situation, wish: Wish) 
     if not wish.to_class.strip():
         raise StoreError("request-class", "write the code of the class to which the learner goes")
     try:
-        found = page_requests.class_by_code(connection, scope.institution_id, wish.to_class.strip())
+        found = transfer_classes.by_code(connection, scope.institution_id, wish.to_class.strip())
     except NotFound as error:
         raise StoreError("request-class", str(error)) from error
     if found in request_terms.classes_of(connection, now.session.id):
@@ -195,8 +198,7 @@ def _asked_before(
     wanted = {(line.person_id, line.code, line.late_min, line.early_min) for line in lines}
     for row in mine:
         there = {
-            (line.person_id, line.code, line.late_min, line.early_min)
-            for line in page_requests.lines(connection, row.id)
+            (line.person_id, line.code, line.late_min, line.early_min) for line in request_lines.of(connection, row.id)
         }
         if there != wanted or row.to_class_id != to_class_id:
             continue

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, exists, or_, select
+from sqlalchemy import Connection, select
 
 from server.errors import Refused
 from server.policy import moments, quotas
 from server.policy.quotas import Correction, Quota
-from server.store.request_terms import MARKS, SUBMISSION, Situation
-from server.store.schema import batch, class_group, correction, mark, person, person_name, session, session_class
+from server.store import course_times
+from server.store.request_kinds import MARKS, SUBMISSION
+from server.store.request_situations import Situation
+from server.store.schema import batch, correction, mark, person, person_name, session
 from server.store.schema_work import change_request
 
 _APPLIED = "applied"
@@ -103,16 +105,6 @@ def late_submissions(connection: Connection, now: Situation) -> Quota | None:
     batch_id = now.times.batch_id
     if batch_id is None:
         return None
-    of_class = (
-        exists()
-        .where(
-            session_class.c.session_id == session.c.id,
-            session_class.c.to_ms.is_(None),
-            class_group.c.id == session_class.c.class_id,
-            class_group.c.batch_id == batch_id,
-        )
-        .correlate(session)
-    )
     query = (
         select(session.c.starts_ms, change_request.c.decided_ms)
         .join(session, session.c.id == change_request.c.session_id)
@@ -121,7 +113,7 @@ def late_submissions(connection: Connection, now: Situation) -> Quota | None:
             change_request.c.kind == SUBMISSION,
             change_request.c.state == _APPLIED,
             change_request.c.session_id != now.session.id,
-            or_(session.c.batch_id == batch_id, of_class),
+            course_times.of_batch(batch_id),
         )
     )
     days: dict[object, int] = {}

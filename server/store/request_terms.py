@@ -1,92 +1,19 @@
-"""By which tier a change may be asked for now, who may ask, what is needed, and who decides (LOUGH-31 to 35, STEP-2 to 22).
-
-Facts are gathered here and the profile judges them (server/policy/). Nothing is written.
-"""
+"""By which tier a change may be asked for now, who may ask, and what is needed (LOUGH-31 to 35, STEP-2 to 22)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
 from server.errors import NotAllowed, Refused, StoreError
-from server.policy import allowed, deadlines, moments, tiers
+from server.policy import allowed, cancellation, deadlines, moments, tiers
 from server.policy import requests as rules
-from server.policy.profile import Profile, Profiles
-from server.policy.sections import TierRule
-from server.scope import ACTS, Scope
-from server.store import derivations, sessions, standing
+from server.store import request_situations
+from server.store.request_kinds import LATE_TIER, LIST_TIER, RESTORATION, TRANSFER
+from server.store.request_situations import Situation
 from server.store.schema import session_class
-from server.store.schema_work import walk_in
-
-MARKS, BURSARY, REMOVAL, TRANSFER, CANCELLATION, RESTORATION, SUBMISSION = KINDS = (
-    "marks",
-    "bursary",
-    "removal",
-    "transfer",
-    #: the class is cancelled, where that goes by request only (LOUGH-11 with LOUGH-32 to 34)
-    "cancellation",
-    #: it takes place after all, where that goes by request only
-    "restoration",
-    #: a programme's day is submitted after its deadline (DDU-6)
-    "submission",
-)
-#: these are about the whole register: nobody is chosen
-WHOLE = (CANCELLATION, RESTORATION, SUBMISSION)
-#: who takes learners off lists and puts them on others, and by which rule
-_LIST = TierRule(
-    name="list",
-    until=None,
-    roles=("lecturer", "head", "registry", "admin"),
-    by_request=True,
-    needs=("reason",),
-    copies=(),
-    approvers=("registry", "admin"),
-    evidence_later=True,
-    rule="LOUGH-18",
-)
-#: who submits a programme's day late: the state body approves, with proofs; its decision is entered by the approvers
-_LATE = TierRule(
-    name="late-submission",
-    until=None,
-    roles=("lecturer", "head", "registry", "admin"),
-    by_request=True,
-    needs=("reason", "evidence"),
-    copies=(),
-    approvers=("registry", "admin"),
-    evidence_later=False,
-    rule="DDU-6",
-)
-#: the act by which a role decides, where it is not `request.decide`
-_DECIDES = {"finance": "bursary.grant", "curriculum": "unknown.approve"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """A session as somebody who asks for a change stands to it now."""
-
-    session: Any
-    profile: Profile
-    zone: ZoneInfo
-    times: standing.CourseTimes
-    stands: standing.Standing
-    now_ms: int
-    #: of marks
-    tier: tiers.Tier
-    #: of bursary alone (LOUGH-35); None: not at this age, or not in this profile
-    bursary: tiers.Tier | None
-    #: on the list at its start, or walked in
-    members: tuple[int, ...]
-    #: the day was submitted (DDU-5); False too where the profile asks for no such thing
-    submitted: bool = False
-
-    @property
-    def final(self) -> bool:
-        """Nothing changes any more (STEP-3)."""
-        return not self.tier.roles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,99 +29,6 @@ class Terms:
     approvals: tuple[str, ...] = ()
 
 
-def situation(connection: Connection, scope: Scope, profiles: Profiles, session_id: int, now_ms: int) -> Situation:
-    """How things stand. Raises NotFound(`session`) where this scope may not ask for anything there."""
-    found = sessions.need(connection, scope, session_id, "request.make")
-    stands = standing.of(connection, scope, session_id, "request.make")
-    return at(connection, profiles, found, stands, now_ms)
-
-
-def at(
-    connection: Connection,
-    profiles: Profiles,
-    found: Any,
-    stands: standing.Standing,
-    now_ms: int,
-) -> Situation:
-    """The same for a session's row, whoever asks."""
-    profile = standing.profile_of(profiles, found)
-    zone = standing.zone_of(connection, found.institution_id)
-    times = standing.times_of(connection, profile, found)
-    return Situation(
-        session=found,
-        profile=profile,
-        zone=zone,
-        times=times,
-        stands=stands,
-        now_ms=now_ms,
-        tier=tiers.tier(
-            profile,
-            ends_ms=found.ends_ms,
-            now_ms=now_ms,
-            zone=zone,
-            marking_deadline_ms=times.marking_deadline_ms,
-            lock_ms=times.lock_ms,
-            batch_starts_ms=times.batch_starts_ms,
-        ),
-        bursary=tiers.bursary(profile, ends_ms=found.ends_ms, now_ms=now_ms, zone=zone),
-        members=tuple(sorted({*standing.members(connection, found.id), *_walked_in(connection, found.id)})),
-        submitted=standing.submitted(connection, profile, found.id),
-    )
-
-
-def _walked_in(connection: Connection, session_id: int) -> list[int]:
-    query = select(walk_in.c.person_id).where(walk_in.c.session_id == session_id, walk_in.c.ended_ms.is_(None))
-    return list(connection.execute(query).scalars())
-
-
-def facts(
-    connection: Connection, now: Situation, wanted: Mapping[int, str | None], *, reason: bool, evidence: bool
-) -> dict[int, tuple[str | None, allowed.Facts]]:
-    """person -> (mark, what the rules ask about it)."""
-    found = now.session
-    rows = derivations.marks_of(connection, [found.id], {*now.members, *wanted})
-    there = {person: row.code for (_, person), row in rows.items()}
-    after = there | dict(wanted)
-    came = standing.came_along(connection, found, wanted)
-    about = _about(now, reason=reason, evidence=evidence)
-    return {
-        person_id: (
-            code,
-            replace(
-                about,
-                current=there.get(person_id),
-                students_set=sum(after.get(one) == code for one in now.members),
-                trip_confirmed=person_id in came,
-            ),
-        )
-        for person_id, code in wanted.items()
-    }
-
-
-def _about(now: Situation, *, reason: bool, evidence: bool) -> allowed.Facts:
-    """What the rules ask about the register; what is to be known of one student is left open."""
-    found = now.session
-    return allowed.Facts(
-        roles=now.stands.roles,
-        staffs=now.stands.staffs,
-        starts_ms=found.starts_ms,
-        ends_ms=found.ends_ms,
-        now_ms=now.now_ms,
-        zone=now.zone,
-        current=None,
-        cancelled=found.cancelled_ms is not None,
-        students_set=0,
-        students_all=len(now.members),
-        marking_deadline_ms=now.times.marking_deadline_ms,
-        lock_ms=now.times.lock_ms,
-        batch_starts_ms=now.times.batch_starts_ms,
-        mode=found.mode,
-        submitted=now.submitted,
-        has_reason=reason,
-        has_evidence=evidence,
-    )
-
-
 def of_marks(connection: Connection, now: Situation, wanted: Mapping[int, str | None], *, evidence: bool) -> Terms:
     """The terms of a request for these marks (person -> code), the reason taken as given.
 
@@ -203,7 +37,7 @@ def of_marks(connection: Connection, now: Situation, wanted: Mapping[int, str | 
     for code in wanted.values():
         if code is not None and code not in now.profile.codes:
             raise StoreError("mark-code", f"choose one of the marks {', '.join(now.profile.codes)}")
-    asked = facts(connection, now, wanted, reason=True, evidence=evidence)
+    asked = request_situations.facts(connection, now, wanted, reason=True, evidence=evidence)
     answer = rules.may_ask(now.profile, asked)
     if answer.allowed:
         return Terms(
@@ -255,7 +89,9 @@ def of_bursary(now: Situation) -> Terms:
             "bursary alone is granted from a month after the session on: until then ask for the mark. "
             f"The rule that applies now is {now.tier.cites}: {_small(now.tier.text)}",
         )
-    if not rules.may_ask_bursary(now.profile, _about(now, reason=True, evidence=True)).allowed:
+    if not rules.may_ask_bursary(
+        now.profile, request_situations.about_register(now, reason=True, evidence=True)
+    ).allowed:
         raise NotAllowed("request-tier", f"the rule that applies is {found.cites}: {_small(found.text)}")
     return Terms(tier=found.name, rule=found.cites, needs=found.needs | {"reason"}, copies=found.copies)
 
@@ -269,7 +105,7 @@ def of_list(now: Situation, kind: str) -> Terms:
         raise Refused("request-tier", f"the rule that applies now is {now.tier.cites}: {_small(now.tier.text)}")
     # The transfer form comes with it (the table of marks, T).
     needs = {"reason", "evidence"} if kind == TRANSFER else {"reason"}
-    return Terms(tier=_LIST.name, rule=_LIST.rule, needs=frozenset(needs))
+    return Terms(tier=LIST_TIER.name, rule=LIST_TIER.rule, needs=frozenset(needs))
 
 
 def of_cancellation(now: Situation) -> Terms:
@@ -277,7 +113,7 @@ def of_cancellation(now: Situation) -> Terms:
 
     Raises Refused or NotAllowed(`request-tier`).
     """
-    answer = allowed.may_cancel(now.profile, _about(now, reason=True, evidence=True))
+    answer = cancellation.may_cancel(now.profile, request_situations.about_register(now, reason=True, evidence=True))
     if answer.allowed:
         raise Refused("request-tier", "no request is needed: the class may be cancelled now, on its register")
     if now.session.cancelled_ms is not None:
@@ -292,9 +128,9 @@ def restoring(now: Situation) -> allowed.Answer | None:
     found = now.session
     if found.cancelled_ms is None:
         return None
-    about = _about(now, reason=True, evidence=True)
+    about = request_situations.about_register(now, reason=True, evidence=True)
     by_person = found.cancelled_by_account_id is not None
-    return allowed.may_restore(now.profile, about, cancelled_ms=found.cancelled_ms, by_person=by_person)
+    return cancellation.may_restore(now.profile, about, cancelled_ms=found.cancelled_ms, by_person=by_person)
 
 
 def of_restoration(now: Situation) -> Terms:
@@ -334,39 +170,7 @@ def of_submission(now: Situation) -> Terms:
         raise Refused("request-tier", f"the rules of {now.profile.name} know no late submission: ask for marks")
     if not is_late(now):
         raise Refused("request-tier", "no request is needed: the register is submitted, or may still be (DDU-5)")
-    return Terms(tier=_LATE.name, rule=_LATE.rule, needs=frozenset(_LATE.needs))
-
-
-def tier_of(now: Situation, kind: str, name: str) -> tiers.Tier:
-    """The tier by which a request was asked, as the profile has it now: its approvers are configurable (STEP-22).
-
-    One without approvers is decided by whoever gives the approvals that it needs.
-    """
-    if kind in (REMOVAL, TRANSFER):
-        return tiers.made(now.profile, _LIST, None, now.zone)
-    if kind == SUBMISSION:
-        return tiers.made(now.profile, _LATE, None, now.zone)
-    known = [*now.profile.tiers, *([now.profile.bursary_tier] if now.profile.bursary_tier else [])]
-    found = next((one for one in known if one.name == name), None)
-    # A tier that the profile has no more: whoever takes learners off lists decides.
-    return tiers.made(now.profile, found or _LIST, None, now.zone)
-
-
-def deciding_act(role: str) -> str:
-    """The act by which a role decides a request. What ACTS gives nobody to decide, the profile may (STEP-22): then it
-    reaches as far as what they read."""
-    act = _DECIDES.get(role, "request.decide")
-    return act if role in ACTS[act] else "request.read"
-
-
-def deciding(connection: Connection, scope: Scope, session_id: int, roles: Iterable[str]) -> frozenset[str]:
-    """Which of these roles this scope holds over the session, to decide."""
-    wanted = scope.roles & set(roles)
-    found: set[str] = set()
-    for act in {deciding_act(role) for role in wanted}:
-        held = standing.of(connection, scope, session_id, act).roles
-        found |= {role for role in wanted & held if deciding_act(role) == act}
-    return frozenset(found)
+    return Terms(tier=LATE_TIER.name, rule=LATE_TIER.rule, needs=frozenset(LATE_TIER.needs))
 
 
 def list_from_ms(now: Situation, asked_ms: int) -> int:

@@ -18,10 +18,21 @@ from server.policy import requests as rules
 from server.policy.profile import Profiles
 from server.policy.tiers import Tier, people
 from server.scope import Scope
-from server.store import attachments, campus, derivations, history, notes, page_requests, request_terms
+from server.store import (
+    attachments,
+    campus,
+    derivations,
+    history,
+    notes,
+    page_requests,
+    request_deciders,
+    request_lines,
+    request_situations,
+    standing,
+)
 from server.store.attachments import Ready
 from server.store.request_apply import apply_lines
-from server.store.request_terms import Situation
+from server.store.request_situations import Situation
 from server.store.schema import account
 from server.store.schema_work import change_request, message, request_approval
 
@@ -108,10 +119,10 @@ def _deciding(
 
     Raises NotAllowed(`request-decide`, `request-own`).
     """
-    tier = request_terms.tier_of(now, row.kind, row.tier)
+    tier = request_deciders.tier_of(now, row.kind, row.tier)
     wanted = frozenset(role for role in row.approvals.split(",") if role)
     roles = [*tier.approvers, *sorted(wanted - set(tier.approvers))]
-    mine = request_terms.deciding(connection, scope, row.session_id, roles)
+    mine = request_deciders.deciding(connection, scope, row.session_id, roles)
     if not mine:
         raise NotAllowed("request-decide", f"it is decided by {people(roles)}")
     need_anothers(connection, scope, row)
@@ -126,8 +137,8 @@ def _locked(
     derivations.lock_registers(connection, scope.institution_id, [row.session_id])
     row = page_requests.need(connection, scope, request_id)
     found = page_requests.session_of(connection, row.session_id)
-    stands = request_terms.standing.of(connection, scope, row.session_id, "request.read")
-    return row, request_terms.at(connection, profiles, found, stands, now_ms)
+    stands = standing.of(connection, scope, row.session_id, "request.read")
+    return row, request_situations.at(connection, profiles, found, stands, now_ms)
 
 
 def need_anothers(connection: Connection, scope: Scope, row: Any) -> None:
@@ -135,7 +146,7 @@ def need_anothers(connection: Connection, scope: Scope, row: Any) -> None:
     NotAllowed(`request-own`)."""
     asker = connection.execute(select(account.c.person_id).where(account.c.id == row.asked_by_account_id)).scalar()
     same = scope.person_id is not None and asker == scope.person_id
-    about = any(line.person_id == scope.person_id for line in page_requests.lines(connection, row.id))
+    about = any(line.person_id == scope.person_id for line in request_lines.of(connection, row.id))
     if row.asked_by_account_id == scope.account_id or same or (scope.person_id is not None and about):
         raise NotAllowed("request-own", "nobody decides their own request: somebody else must")
 

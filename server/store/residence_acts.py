@@ -11,9 +11,9 @@ from sqlalchemy import Connection, select, update
 from server.errors import NotFound, Refused
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus, notes, residence_evenings, residence_reach
+from server.store import campus, notes, residence_reach
 from server.store.campus import FieldRefused
-from server.store.residence_evenings import CALL, ENTRY, EXCUSE, KINDS, NOTE, Act
+from server.store.residence_evenings import CALL, ENTRY, EXCUSE, KINDS, NOTE
 from server.store.residence_rules import Calendar
 from server.store.schema import account, note
 from server.store.schema_residence import duty_note, evening_act, residency
@@ -23,6 +23,8 @@ TEND = "residence.tend"
 #: why somebody is entered or excused; in words beside it
 REASONS = ("guest-visit", "injury", "leave", "work", "family", "kiosk-out-of-order", "no-card", "other")
 TEXT_MAX = 2_000
+#: the same again from the same account within this time is a form that was sent twice, ms
+TWICE_MS = 60_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,7 @@ def act(
     now_ms: int,
 ) -> int:
     """Do something about a resident on an evening: entry (counts as a check-in), excuse, call, note. Returns its id.
+    Sent twice it is done once.
 
     Raises NotFound(`resident`), FieldRefused(`kind`, `reason`, `text`), Refused(`not-resident`, `own`, `evening-not-yet`).
     """
@@ -62,6 +65,9 @@ def act(
     elif reason and reason not in REASONS:
         raise FieldRefused("reason", "reason", f"choose one of {', '.join(REASONS)}, or none")
     text = _text(text, needed=kind in (CALL, NOTE) or reason == "other")
+    campus.begin(connection, scope)
+    if (before := _sent_before(connection, scope, person_id, day, (kind, reason, text), now_ms)) is not None:
+        return before
     note_id = notes.add(connection, scope.institution_id, text, scope.account_id or None, now_ms) if text else None
     made = connection.execute(
         evening_act.insert().values(
@@ -114,18 +120,30 @@ def withdraw(connection: Connection, scope: Scope, act_id: int, now_ms: int) -> 
         )
 
 
-def of_person(connection: Connection, scope: Scope, person_id: int, first: date, last: date) -> list[tuple[date, Act]]:
-    """What staff did about somebody on these evenings. Raises NotFound(`resident`)."""
-    residence_reach.need_own_or(connection, scope, person_id, "residence.read")
-    found = residence_evenings.acts_of(connection, [person_id], first, last)
-    return [(date.fromisoformat(day), one) for (_, day), acts in sorted(found.items()) for one in acts]
-
-
 def hand_over(connection: Connection, scope: Scope, house_id: int, day: date, text: str, now_ms: int) -> int:
-    """Leave a note for the next shift. Returns its id. Raises NotFound(`house`), FieldRefused(`text`)."""
+    """Leave a note for the next shift. Returns its id. Sent twice it is left once.
+
+    Raises NotFound(`house`), FieldRefused(`text`).
+    """
     scope.need(TEND)
     residence_reach.need_house(connection, scope, house_id, TEND)
-    note_id = notes.add(connection, scope.institution_id, _text(text, needed=True), scope.account_id or None, now_ms)
+    text = _text(text, needed=True)
+    campus.begin(connection, scope)
+    last = connection.execute(
+        select(duty_note.c.id, note.c.text)
+        .join(note, note.c.id == duty_note.c.note_id)
+        .where(
+            duty_note.c.house_id == house_id,
+            duty_note.c.evening == day.isoformat(),
+            duty_note.c.by_account_id == scope.account_id,
+            duty_note.c.at_ms > now_ms - TWICE_MS,
+        )
+        .order_by(duty_note.c.id.desc())
+        .limit(1)
+    ).first()
+    if last is not None and last.text == text:
+        return last.id
+    note_id = notes.add(connection, scope.institution_id, text, scope.account_id or None, now_ms)
     made = connection.execute(
         duty_note.insert().values(
             institution_id=scope.institution_id,
@@ -180,6 +198,26 @@ def _lived(connection: Connection, scope: Scope, profiles: Profiles, person_id: 
     if day > Calendar(connection, scope.institution_id, profiles).at(now_ms).tonight(now_ms):
         raise Refused("evening-not-yet", "that evening has not come: for days to come there is leave")
     return house_id
+
+
+def _sent_before(
+    connection: Connection, scope: Scope, person_id: int, day: date, said: tuple[str, str, str], now_ms: int
+) -> int | None:
+    """The account's last act about them on that evening, if it is this one and just now. said: kind, reason, text."""
+    last = connection.execute(
+        select(evening_act.c.id, evening_act.c.kind, evening_act.c.reason, note.c.text)
+        .outerjoin(note, note.c.id == evening_act.c.note_id)
+        .where(
+            evening_act.c.person_id == person_id,
+            evening_act.c.evening == day.isoformat(),
+            evening_act.c.by_account_id == scope.account_id,
+            evening_act.c.withdrawn_ms.is_(None),
+            evening_act.c.at_ms > now_ms - TWICE_MS,
+        )
+        .order_by(evening_act.c.id.desc())
+        .limit(1)
+    ).first()
+    return last.id if last is not None and (last.kind, last.reason, last.text or "") == said else None
 
 
 def _text(text: str, *, needed: bool) -> str:

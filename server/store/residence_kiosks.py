@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, false, func, null, or_, select, true
 
-from server.derive.doors import outages
 from server.policy import downtime
 from server.policy.evenings import Evening
+from server.policy.outages import outages
 from server.store import alarms, heads, journals, lost_ranges
 from server.store.schema import alarm, reader, reader_state
 from server.store.schema_residence import check_in, check_in_reading, kiosk

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from server.scope import Scope
-from server.store.schema import journal, person_external_id, reader
+from server.store import people
+from server.store.schema import journal, reader
 from server.store.schema_residence import check_in, check_in_reading, house
 
 PAGE_MAX = 1000
@@ -45,18 +46,7 @@ class Listed:
 def check_ins(connection: Connection, scope: Scope, *, after: int = 0, limit: int = 200) -> list[Listed]:
     """Check-ins by their number above `after`, at most `limit` (1,000). Raises NotAllowed."""
     scope.need_all()
-    number = (
-        select(
-            person_external_id.c.person_id,
-            func.coalesce(
-                func.max(person_external_id.c.external_id).filter(person_external_id.c.source == "identifier"),
-                func.min(person_external_id.c.external_id),
-            ).label("external_id"),
-        )
-        .where(person_external_id.c.institution_id == scope.institution_id)
-        .group_by(person_external_id.c.person_id)
-        .cte("number")
-    )
+    number = people.known_by(scope.institution_id).cte("number")
     theirs, by = number.alias("theirs"), number.alias("by_whom")
     query = (
         select(

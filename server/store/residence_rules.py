@@ -61,8 +61,11 @@ class Calendar:
 
 
 def day_in(text: str) -> date:
-    """The date in an ISO text. Raises StoreError(`date`)."""
+    """The date in an ISO text; the calendar's first and last days have no evening. Raises StoreError(`date`)."""
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError as error:
         raise StoreError("date", "a date is written 2026-10-12") from error
+    if not date.min.year < found.year < date.max.year:
+        raise StoreError("date", "a date is written 2026-10-12")
+    return found

@@ -159,12 +159,6 @@ def of_person(connection: Connection, scope: Scope, person_id: int, now_ms: int)
     return _listed(connection, template.c.person_id == person_id)
 
 
-def of_kiosk(connection: Connection, scope: Scope, reader_id: int, now_ms: int) -> list[Template]:
-    """A kiosk's enrolments, newest first. Raises NotFound(`kiosk`)."""
-    _kiosk(connection, scope, reader_id, "residence.read", now_ms)
-    return _listed(connection, template.c.reader_id == reader_id)
-
-
 def consents(connection: Connection, scope: Scope, person_id: int, now_ms: int) -> list[Consent]:
     """What somebody agreed to, newest first; residents their own. Raises NotFound(`resident`)."""
     residence_reach.need_own_or(connection, scope, person_id, "residence.read", now_ms=now_ms)

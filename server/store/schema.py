@@ -364,7 +364,7 @@ session = Table(
     Column("title", Text, nullable=False),
     Column("starts_ms", Ms, nullable=False),
     Column("ends_ms", Ms, nullable=False),
-    #: the window by the profile (PORT-2); written by store/sessions.py whenever start, end or profile change
+    #: the window by the profile (PORT-2); written by store/session_profiles.py whenever start, end or profile change
     Column("opens_ms", Ms, nullable=False),
     Column("closes_ms", Ms, nullable=False),
     #: what the profile is called that gave the window and judges the marks

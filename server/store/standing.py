@@ -15,7 +15,7 @@ from server.policy import allowed, deadlines
 from server.policy.profile import Profile, Profiles
 from server.policy.tiers import Tier, tier
 from server.scope import Scope
-from server.store import course_times, institutions, sessions
+from server.store import course_times, institutions, parts, sessions
 from server.store.course_times import CourseTimes as CourseTimes
 from server.store.schema import enrolment, register, session, session_class, session_staff
 from server.store.schema_work import absence, absence_session, attachment, trip, trip_person
@@ -50,7 +50,7 @@ def _of(scope: Scope, act: str) -> Select:
     staffs = exists().where(
         session_staff.c.session_id == session.c.id,
         session_staff.c.person_id == scope.person_id,
-        sessions.part_of("register.mark"),
+        parts.part_of("register.mark"),
     )
     return select(staffs.label("staffs"), *columns).where(session.c.id == bindparam("session"))
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 
 from server.scope import Scope
-from server.store import absences, attachments, people, sessions
+from server.store import absence_reach, attachments, people, sessions
 from server.store.schema import account, mark, note, person, person_name, session
 from server.store.schema_work import (
     absence,
@@ -184,7 +184,7 @@ def _of_absences(
     query = (
         select(absence)
         .join(person, person.c.id == absence.c.person_id)
-        .where(absence.c.person_id == person_id, absences.visible(scope, ACT))
+        .where(absence.c.person_id == person_id, absence_reach.visible(scope, ACT))
     )
     places: dict[int, Place] = {}
     for row in connection.execute(query):

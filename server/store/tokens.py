@@ -6,11 +6,14 @@ somebody else may know it, and whoever did may have made a token: so tokens go w
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select, update
 
-from server.store.schema import api_token
+from server.errors import StoreError
+from server.store.logins import hash_of
+from server.store.schema import account, api_token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +57,21 @@ def revoke_all(connection: Connection, account_id: int, now_ms: int) -> int:
         .values(revoked_ms=now_ms)
     )
     return done.rowcount
+
+
+def make(connection: Connection, login_name: str, name: str, now_ms: int) -> str:
+    """Make a bearer token of an account, for programs. Raises StoreError(`login-unknown`)."""
+    row = connection.execute(select(account).where(account.c.login == login_name)).first()
+    if row is None:
+        raise StoreError("login-unknown", f"there is no account {login_name}: `muster staff add` makes one")
+    token = secrets.token_urlsafe(32)
+    connection.execute(
+        api_token.insert().values(
+            institution_id=row.institution_id,
+            account_id=row.id,
+            name=name,
+            token_hash=hash_of(token),
+            created_ms=now_ms,
+        )
+    )
+    return token

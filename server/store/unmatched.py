@@ -21,7 +21,7 @@ from server.store.schema import (
     session_class,
 )
 from server.store.schema_work import swipe_resolution
-from server.store.sessions import SessionRow
+from server.store.session_rows import SessionRow
 
 #: what a person may make of one
 ADDED, OTHER_CLASS, UNKNOWN_CARD, DISMISSED = OUTCOMES = ("added", "other-class", "unknown-card", "dismissed")

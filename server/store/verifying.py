@@ -51,7 +51,7 @@ def verify(
     found = sessions.need(connection, scope, session_id, "register.verify")
     profile = standing.profile_of(profiles, found)
     _need_may(profile, standing.facts(connection, scope, found, "register.verify", profile=profile, now_ms=now_ms))
-    return _save(connection, scope, found, None, now_ms)
+    return _save(connection, scope, profile, found, None, now_ms)
 
 
 def may(connection: Connection, scope: Scope, profile: Profile, session_id: int, now_ms: int) -> Answer:
@@ -61,7 +61,9 @@ def may(connection: Connection, scope: Scope, profile: Profile, session_id: int,
     return verification.may_verify(profile, about)
 
 
-def submit(connection: Connection, scope: Scope, session_id: int, *, authority: str, now_ms: int) -> int:
+def submit(
+    connection: Connection, scope: Scope, profile: Profile, session_id: int, *, authority: str, now_ms: int
+) -> int:
     """A programme's day is submitted after its deadline, on the authority of the request that was approved (DDU-6); its
     register is locked by the caller. Returns how many marks count from now on. Raises Refused(`session-cancelled`)."""
     found = connection.execute(
@@ -69,10 +71,12 @@ def submit(connection: Connection, scope: Scope, session_id: int, *, authority: 
     ).one()
     if found.cancelled_ms is not None:
         raise Refused("session-cancelled", "this class was cancelled: there is nothing to submit")
-    return _save(connection, scope, found, authority, now_ms)
+    return _save(connection, scope, profile, found, authority, now_ms)
 
 
-def _save(connection: Connection, scope: Scope, found: Any, authority: str | None, now_ms: int) -> int:
+def _save(
+    connection: Connection, scope: Scope, profile: Profile, found: Any, authority: str | None, now_ms: int
+) -> int:
     session_id = found.id
     query = (
         select(mark)
@@ -81,6 +85,7 @@ def _save(connection: Connection, scope: Scope, found: Any, authority: str | Non
         .order_by(mark.c.id)
     )
     rows = [_verified(row, scope, authority, now_ms) for row in connection.execute(query)]
+    rows += _shown(connection, scope, profile, found, authority, now_ms)
     if rows:
         derivations.add_marks(connection, rows, history.VERIFY)
     else:
@@ -101,6 +106,36 @@ def _save(connection: Connection, scope: Scope, found: Any, authority: str | Non
     derivations.touch(connection, [session_id])
     campus.write_down(connection, scope, "register.verify", f"session/{session_id}", now_ms)
     return len(rows)
+
+
+def _shown(
+    connection: Connection, scope: Scope, profile: Profile, found: Any, authority: str | None, now_ms: int
+) -> list[dict[str, Any]]:
+    """The marks of those on the list who have none, where the profile shows them with one until it is saved (STEP-18)."""
+    code = verification.saved(profile, None)
+    if code is None:
+        return []
+    held = {person for person, row in derivations.held_marks(connection, found.id).items() if row.code is not None}
+    # Nobody sets a mark of their own, by this neither.
+    waiting = [one for one in standing.members(connection, found.id) if one not in held and one != scope.person_id]
+    blank = dict.fromkeys(_KEPT)
+    return [
+        blank
+        | {
+            "institution_id": found.institution_id,
+            "session_id": found.id,
+            "person_id": one,
+            "code": code,
+            "source": "person",
+            "rule": f"{profile.name}.shown",
+            "ledgers": profile.ledgers(code),
+            "verified": True,
+            "by_account_id": scope.account_id,
+            "created_ms": now_ms,
+        }
+        | ({} if authority is None else {"authority": authority})
+        for one in waiting
+    ]
 
 
 def _need_may(profile: Profile, facts: Facts) -> None:

@@ -7,7 +7,16 @@ from zoneinfo import ZoneInfo
 
 from server.derive import leave, trips
 from server.scope import Scope
-from server.store import absence_decisions, absences, rights, schema, schema_rights, sessions
+from server.store import (
+    absence_decisions,
+    absences,
+    parts,
+    reported_absences,
+    rights,
+    schema,
+    schema_rights,
+    trip_plans,
+)
 from server.store import trips as stored_trips
 from server.store.engine import reading, writing
 from tests.server.store_world import World
@@ -78,7 +87,7 @@ class Care:
         world = self.world
         session_id = world.session(at(begins), minutes, group=self.group if group is None else group, profile=profile)
         with writing(world.engine) as connection:
-            sessions.set_staff(
+            parts.set_staff(
                 connection, world.institution_id, session_id, [self.people[one] for one in staff], world.now_ms
             )
         return session_id
@@ -86,7 +95,7 @@ class Care:
     def report(self, who: str, begins: str, ends: str, *, person: int | None = None, **values) -> int:
         own = person is None
         with writing(self.world.engine) as connection:
-            wanted = absences.Wanted(
+            wanted = reported_absences.Wanted(
                 **{
                     "person_id": self.people[who] if own else person,
                     "kind": "reported",
@@ -98,7 +107,7 @@ class Care:
                     **values,
                 }
             )
-            return absences.report(connection, self.scope(who), wanted, now_ms=self.world.now_ms)
+            return reported_absences.report(connection, self.scope(who), wanted, now_ms=self.world.now_ms)
 
     def decide(self, who: str, absence_id: int, *, approve: bool = True, comment: str = "") -> bool:
         now_ms = self.world.now_ms
@@ -127,7 +136,7 @@ class Care:
 
     def plan(self, who: str, begins: str, ends: str, *, students=None, staff=("lee",), title="Museum") -> int:
         with writing(self.world.engine) as connection:
-            return stored_trips.plan(
+            return trip_plans.plan(
                 connection,
                 self.scope(who),
                 title=title,

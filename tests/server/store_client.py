@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from server.app import make_app
 from server.clock import Clock
 from server.settings import Settings
-from server.store import logins, schema
+from server.store import accounts, gateways, schema, tokens
 from server.store.engine import writing
 
 PASSWORD = "correct horse battery"
@@ -24,7 +24,7 @@ class Server:
         self.lecturer = world.person("Lect")
         with writing(world.engine) as connection:
             for role in ("admin", "lecturer", "technician"):
-                logins.add_account(
+                accounts.make(
                     connection,
                     world.institution_id,
                     login_name=role,
@@ -34,8 +34,8 @@ class Server:
                     person_id=self.lecturer if role == "lecturer" else None,
                     now_ms=world.now_ms,
                 )
-                self.tokens[role] = logins.add_token(connection, role, "test", world.now_ms)
-            self.gateway = logins.add_gateway(connection, world.institution_id, "g1", world.now_ms)
+                self.tokens[role] = tokens.make(connection, role, "test", world.now_ms)
+            self.gateway = gateways.add(connection, world.institution_id, "g1", world.now_ms)
 
     def teach(self, session_id: int) -> None:
         self.world.insert(schema.session_staff, session_id=session_id, person_id=self.lecturer, from_ms=0)

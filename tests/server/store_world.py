@@ -13,7 +13,7 @@ from server import deliveries
 from server.derive import persons, registers
 from server.intake.desk import Desk
 from server.policy import profile
-from server.store import cards, evidence, institutions, migrations, readers, schema, sessions
+from server.store import cards, evidence, institutions, migrations, parts, readers, schema, session_profiles
 from server.store.engine import open_engine, reading, writing
 from server.vault import Vault
 
@@ -95,10 +95,10 @@ class World:
         )
         with writing(self.engine) as connection:
             if profile != "port":
-                sessions.assign_profile(connection, self.institution_id, "session", str(session_id), profile, 0)
-            sessions.plan(connection, self.institution_id, [session_id], self.now_ms, self.profiles)
-            sessions.set_rooms(connection, self.institution_id, session_id, [self.rooms[room]], self.now_ms)
-            sessions.set_classes(
+                session_profiles.assign(connection, self.institution_id, "session", str(session_id), profile, 0)
+            session_profiles.plan(connection, self.institution_id, [session_id], self.now_ms, self.profiles)
+            parts.set_rooms(connection, self.institution_id, session_id, [self.rooms[room]], self.now_ms)
+            parts.set_classes(
                 connection, self.institution_id, session_id, [self.group if group is None else group], self.now_ms
             )
         return session_id

@@ -71,8 +71,6 @@ class Oracle:
         self.held: dict[tuple[str, str], Held] = {}
         self.ever: dict[tuple[str, str], int] = {}
         self._backup: dict[tuple[str, str], Held] = {}
-        #: the store was put back from a backup at least once
-        self._restored = False
         self._marks_seen = 0
         #: every hello and head that a reader really said; and how far journals go by those that the store has
         self.said: set[str] = set()
@@ -170,7 +168,6 @@ class Oracle:
         self._backup = {key: held.copy() for key, held in self.held.items()}
 
     def restored(self) -> None:
-        self._restored = True
         self.held = {key: held.copy() for key, held in self._backup.items()}
         self.stated.clear()
         self._marks_seen = self.ask("SELECT coalesce(max(id), 0) FROM mark")[0][0]
@@ -181,7 +178,7 @@ class Oracle:
         for mark, session, person in self.ask(query, self._marks_seen):
             self._marks_seen = mark
             self.world.rare("absence derived")
-            if self.tapped(person - 1, session, but=self._two_unknown(session), by_now=self._restored):
+            if self.tapped(person - 1, session, but=self._two_unknown(session)):
                 self.world.fail(f"person {person} is absent from session {session}, and tapped")
 
     def _two_unknown(self, session: int) -> frozenset[str]:
@@ -195,25 +192,23 @@ class Oracle:
         """Whether the store has swipes to look at still."""
         return self.ask("SELECT count(*) FROM due")[0][0] > 0
 
-    def tapped(self, person: int, session: int, but: frozenset[str] = frozenset(), *, by_now: bool = False) -> bool:
+    def tapped(self, person: int, session: int, but: frozenset[str] = frozenset()) -> bool:
         """Whether a tap of this person that is not destroyed truly recorded this session, or one may have that was
-        declared lost. by_now: also by what the store holds now; a restored one has not heard yet what else there was."""
+        declared lost."""
         place = self.campus.sessions[session - 1].room
         mine = [tap for tap in self._of.get(person, ()) if tap.room == place and tap.place and tap.reader not in but]
         kept = [tap for tap in mine if tap.place and self.remains(tap.reader, *tap.place)]
         kept.sort(key=lambda tap: tap.at_ms)
-        if session in self._recorded(kept) and not (by_now and session not in self._recorded(self._held_of(kept))):
+        if session in self._recorded(kept):
             return True
         # What was declared lost is known to be missing: no silence speaks of that time.
         lost = [tap for tap in mine if tap.place and (tap.reader, *tap.place) in self.declared]
         return any(self.takes(tap) == {session} and not self.repeats(tap) for tap in lost)
 
-    def _held_of(self, taps: list[Tap]) -> list[Tap]:
-        return [tap for tap in taps if tap.place and self._holds(tap.reader, *tap.place)]
-
-    def _holds(self, reader: str, journal: str, seq: int) -> bool:
-        held = self.held.get((reader, journal))
-        return held is not None and seq in held.seqs
+    def was_at(self, person: int, session: int) -> bool:
+        """Whether this person ever tapped at this session's room, and that was kept."""
+        place = self.campus.sessions[session - 1].room
+        return any(tap.room == place and tap.place for tap in self._of.get(person, ()))
 
     def _recorded(self, taps: list[Tap]) -> set[int]:
         """The sessions that these taps of one person at one door, in their true order, record: of those that take a tap

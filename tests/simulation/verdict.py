@@ -24,8 +24,8 @@ SELECT r.name, j.journal, e.seq, e.text, e.mac
 FROM record e JOIN journal j ON j.id = e.journal_id JOIN reader r ON r.id = j.reader_id
 """
 MARKS = """
-SELECT m.session_id, m.person_id, m.code, m.credit_id
-FROM mark m JOIN mark_current c ON c.mark_id = m.id
+SELECT m.session_id, m.person_id, m.code, m.credit_id, m.late_min, m.flag, g.evidence
+FROM mark m JOIN mark_current c ON c.mark_id = m.id JOIN register g ON g.session_id = m.session_id
 """
 
 
@@ -207,9 +207,17 @@ class _Judgement:
                 self.wrong(f"credited with session {session}, which did not take it: {tap}")
 
     def marks(self) -> None:
-        """Nobody is absent who tapped; everybody credited is present."""
+        """Nobody is absent who tapped, or where a door is not known; everybody credited is present, and nobody late, as
+        the profile counts no minutes; who is for a person to look at tapped there. Nobody's hand was on any mark, so
+        nothing is proposed."""
         present = set()
-        for session, person, code, credit in self.raw.execute(MARKS):
+        for session, person, code, credit, late_min, flag, evidence in self.raw.execute(MARKS):
+            if late_min is not None or code not in ("P", "A", None):
+                self.wrong(f"person {person} is marked {code} {late_min} in session {session}")
+            if code == "A" and evidence != "complete":
+                self.wrong(f"person {person} is absent from session {session}, and its evidence is {evidence}")
+            if flag is not None and not self.oracle.was_at(person - 1, session):
+                self.wrong(f"person {person} is flagged {flag} in session {session}, and never tapped there")
             if code == "P":
                 present.add((session, person))
                 if credit is None:
@@ -221,6 +229,9 @@ class _Judgement:
                     self.wrong(f"person {person} is absent from session {session}, and tapped")
         if present != set(self.credits):
             self.wrong(f"marks and credits differ: {sorted(present ^ set(self.credits))[:5]}")
+        for (proposed,) in self.raw.execute("SELECT count(*) FROM proposal"):
+            if proposed:
+                self.wrong(f"{proposed} proposals against marks that nobody set")
 
     def alarms(self) -> None:
         """Alarms that were raised are ones that may be."""

@@ -1,8 +1,8 @@
 """Mails in /metrics: sent, waiting, failed, and how long the oldest waits; by SMTP or as files."""
 
 from server.outbox import Outbox
-from server.store import notices, schema, schema_work
-from server.store.engine import writing
+from server.store import mails, notices, schema, schema_work
+from server.store.engine import open_engine, reading, writing
 from tests.server.store_client import Server
 from tests.server.store_world import MIN
 
@@ -46,3 +46,19 @@ def test_a_message_that_was_erased_waits_no_more(world):
         first = world.all(schema_work.message)[0]
         notices.settle(connection, [], {first.id: "no-address"}, world.now_ms)
     assert counted(server) == {"waiting": 1, "sent": 0, "failed": 1, "waits": 0}
+
+
+def test_what_was_sent_is_counted_in_an_index_and_no_row_of_it_is_read(new_sqlite):
+    engine = open_engine(new_sqlite())
+    plans = []
+    try:
+        with reading(engine) as connection:
+            for statement in (mails._SENT, mails._UNSENT):
+                asked = statement.compile(engine, compile_kwargs={"render_postcompile": True})
+                given = tuple(1 if name == "here" else value for name, value in asked.params.items())
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", given).all()
+                plans.append(" ".join(row[3] for row in rows))
+    finally:
+        engine.dispose()
+    assert "USING COVERING INDEX ix_message_unsent (institution_id=? AND sent_ms>?)" in plans[0], plans
+    assert "USING INDEX ix_message_unsent (institution_id=? AND sent_ms=?)" in plans[1], plans

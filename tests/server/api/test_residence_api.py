@@ -50,3 +50,12 @@ def test_only_an_administrator_lists_check_ins_and_a_lecturer_sees_no_board(resi
     assert get(residence, f"/houses/{residence.house}/board", "lecturer").status_code in (403, 404)
     assert get(residence, "/houses/999/board").status_code == 404
     assert get(residence, f"/houses/{residence.house}/board?day=tonight").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "day, status", [("9999-12-31", 400), ("0001-01-01", 400), ("9998-12-31", 200), ("1900-01-01", 200)]
+)
+def test_a_day_at_the_end_of_the_calendar_is_refused_and_is_no_fault(residence, day, status):
+    answer = get(residence, f"/houses/{residence.house}/board?day={day}")
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["error"]["code"] == "date"

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from server.derive import registers
 from server.policy import marking
 from server.scope import Grant, Scope
-from server.store import cards, due, institutions, readers, schema, sessions
+from server.store import cards, due, institutions, parts, readers, schema
 from server.store import registers as store_registers
 from server.store.engine import reading, writing
 from tests.rules import rule
@@ -162,7 +162,7 @@ def test_a_room_change_within_the_window_credits_both_rooms(world):
     tap(world, boards[1], 1, NINE)
     assert code(world, session, 1) is None
     with writing(world.engine) as connection:
-        sessions.set_rooms(connection, world.institution_id, session, [world.rooms[1]], NINE + 10 * MIN)
+        parts.set_rooms(connection, world.institution_id, session, [world.rooms[1]], NINE + 10 * MIN)
         due.sessions(connection, world.institution_id, [session], world.now_ms)
     world.derive()
     assert code(world, session, 1) == "P"
@@ -243,11 +243,11 @@ def test_a_step_mark_counts_only_once_verified(world):
     before = shown()
     assert before[1:] == ("P", False)
     with writing(world.engine) as connection:
-        assert store_registers.verify(connection, verifier, session, world.now_ms, world.profiles) == 1
+        assert store_registers.verify(connection, verifier, session, world.now_ms, world.profiles) == 3
     assert shown()[1:] == ("P", True)
     assert shown()[0] > before[0]
     history = [(row.code, row.verified) for row in world.all(schema.mark)]
-    assert history == [("P", False), ("P", True)], "append-only"
+    assert history == [("P", False), ("P", True), ("P", True), ("P", True)], "append-only; two are saved as shown"
 
 
 # --- absence ----------------------------------------------------------------------------------------------------------

@@ -83,6 +83,24 @@ def test_what_a_person_set_or_verified_stays_when_a_register_is_reopened(world):
     assert state(world, session) == ("incomplete", ["P", "A", "A"])
 
 
+@pytest.mark.parametrize("verified", [False, True])
+def test_a_tap_that_comes_after_a_register_was_reopened_is_proposed_against_what_a_person_set(world, verified):
+    session, board = lesson(world)
+    scope = admin(world)
+    with writing(world.engine) as connection:
+        registers.set_mark(connection, scope, world.profiles, session, world.students[1], code="A", now_ms=world.now_ms)
+        if verified:
+            assert registers.verify(connection, scope, session, world.now_ms, world.profiles)
+    world.deliver(board.head(NINE + 20 * MIN, able="chip"))
+    world.settle()
+    late = [board.swipe(UIDS[n], NINE + 2 * MIN) for n in (1, 2)]
+    world.deliver(*late)
+    world.settle()
+    proposed = {(row.person_id, row.code) for row in world.all(schema.proposal) if row.closed_ms is None}
+    assert proposed == {(world.students[n], "P") for n in ((1, 2) if verified else (1,))}
+    assert codes(world, session) == ["P", "A", "A" if verified else "P"]
+
+
 @rule("STEP-3")
 @pytest.mark.parametrize("late_ms", [0, -MIN])
 def test_no_register_is_reopened_after_its_lock_date(world, late_ms):

@@ -5,7 +5,7 @@ from sqlalchemy import update
 
 from server.policy import profile
 from server.scope import Grant, Scope
-from server.store import campus_classes, campus_sessions, logins, schema
+from server.store import accounts, campus_enrolments, campus_session_changes, campus_sessions, schema
 from server.store.campus_sessions import Wanted
 from server.store.engine import reading, writing
 from tests.rules import rule
@@ -18,7 +18,7 @@ TUESDAY = event("b", "20261006T090000", "20261006T100000", room="R2")
 
 def registrar(office) -> Scope:
     with writing(office.engine) as connection:
-        account = logins.add_account(
+        account = accounts.make(
             connection, office.institution.id, login_name="reg", shown_name="Reg", password_hash=HASHER.hash(PASSWORD),
             role="registry", person_id=None, now_ms=office.now_ms,
         )  # fmt: skip
@@ -39,7 +39,7 @@ def moved_by_hand(office, scope: Scope, uid: str) -> None:
             title=now.title, kind=now.kind, mode=now.mode, starts_ms=now.starts_ms + HOUR, ends_ms=now.ends_ms + HOUR,
             rooms=frozenset(now.rooms.values()), classes=frozenset(now.classes.values()), staff=frozenset(now.staff),
         )  # fmt: skip
-        campus_sessions.change(connection, scope, profile.read_all(), session_id, wanted, seen=now.seen,
+        campus_session_changes.change(connection, scope, profile.read_all(), session_id, wanted, seen=now.seen,
                                now_ms=office.now_ms)  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def taken_off(office, scope: Scope) -> str:
     with office.engine.connect() as connection:
         row = connection.execute(schema.enrolment.select().where(schema.enrolment.c.role == "student")).first()
     with writing(office.engine) as connection:
-        campus_classes.end_place(connection, scope, row.id, row.class_id, "student", office.now_ms, office.now_ms)
+        campus_enrolments.end_place(connection, scope, row.id, row.class_id, "student", office.now_ms, office.now_ms)
     office.now_ms += DAY
     return row.source_id
 

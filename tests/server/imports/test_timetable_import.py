@@ -5,7 +5,7 @@ import pytest
 from server.imports.badrows import ImportRefused, NeedsConfirmation
 from server.imports.rules import Rules
 from server.policy import profile
-from server.store import due, schema, sessions
+from server.store import due, schema, session_profiles
 from server.store.engine import writing
 from tests.server.imports.imports_world import DAY, HOUR, OCTOBER, at, calendar, event
 
@@ -207,7 +207,7 @@ def test_a_file_without_events_changes_nothing(taught):
 
 def test_an_institutions_profile_gives_the_window(college):
     with writing(college.engine) as connection:
-        sessions.assign_profile(connection, college.institution.id, "institution", "", "step", 0)
+        session_profiles.assign(connection, college.institution.id, "institution", "", "step", 0)
     college.timetable(calendar(MONDAY))
     expected = profile.read_all()["step"].window(at("2026-10-05 09:00"), at("2026-10-05 10:00"))
     row = college.rows(schema.session)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from server.store import logins, schema, schema_rights
+from server.store import accounts, schema, schema_rights
 from server.store.engine import writing
 from tests.server.pages.school import HASHER, PASSWORD, School, Visitor
 
@@ -31,7 +31,7 @@ def people(school: School) -> None:
         ("hel", "head", hel),
     ):
         with writing(world.engine) as connection:
-            school.accounts[name] = logins.add_account(
+            school.accounts[name] = accounts.make(
                 connection, world.institution_id, login_name=name, shown_name=name.title(), password_hash=HASHER.hash(PASSWORD),
                 role=role, person_id=person_id, now_ms=world.now_ms,
             )  # fmt: skip

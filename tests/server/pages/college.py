@@ -15,10 +15,12 @@ from server.scope import STUDENT
 from server.store import (
     absence_decisions,
     absences,
+    accounts,
     alarms,
     cards,
     logins,
     notes,
+    reported_absences,
     residence_acts,
     residence_admin,
     residence_flags,
@@ -27,10 +29,11 @@ from server.store import (
     schema,
     schema_rights,
     schema_work,
-    trips,
+    trip_plans,
 )
 from server.store.engine import reading, writing
-from server.store.hands import Wanted, record
+from server.store.hands import record
+from server.store.wanted_marks import Wanted
 from tests.server.filetypes.files import LETTER
 from tests.server.pages.requesting import DAY, Corrected, ask, decide, made
 from tests.server.pages.school import HASHER, LONDON, PASSWORD, Visitor
@@ -82,7 +85,7 @@ class College(Corrected):
 
     def _account(self, name: str, role: str, person_id: int | None) -> None:
         with writing(self.world.engine) as connection:
-            self.accounts[name] = logins.add_account(
+            self.accounts[name] = accounts.make(
                 connection, self.world.institution_id, login_name=name, shown_name=name.title(),
                 password_hash=HASHER.hash(PASSWORD), role=role, person_id=person_id, now_ms=self.now_ms - 1,
             )  # fmt: skip
@@ -200,12 +203,12 @@ class College(Corrected):
         with writing(world.engine) as connection:
 
             def report(scope, person_id, days, channel, **values):
-                wanted = absences.Wanted(
+                wanted = reported_absences.Wanted(
                     **{"person_id": person_id, "kind": "reported", "from_ms": now_ms, "to_ms": now_ms + days * DAY,
                        "reason": "A migraine since this morning; the practice gives no appointment before Wednesday",
                        "channel": channel, "reported_ms": now_ms, **values}
                 )  # fmt: skip
-                return absences.report(connection, scope, wanted, now_ms=now_ms)
+                return reported_absences.report(connection, scope, wanted, now_ms=now_ms)
 
             self.absence = report(sam, one, 1, "self", session_ids=(self.later,))
             self.told = report(ada, self.students[3], 2, "parent", told_by="Mrs Yu-Ting, the mother")
@@ -214,7 +217,7 @@ class College(Corrected):
                 connection, self.scope("rita"), leave, approve=True, comment="Until the operation", now_ms=now_ms
             )
             self.leave = leave
-            self.trip = trips.plan(
+            self.trip = trip_plans.plan(
                 connection, ada, title="Bletchley Park and the National Museum of Computing", from_ms=now_ms - HOUR,
                 to_ms=now_ms + 7 * HOUR, students=self.students[:6], staff=[self.ada], now_ms=now_ms,
             )  # fmt: skip

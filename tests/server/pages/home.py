@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.store import logins, schema
+from server.store import accounts, schema
 from server.store.engine import writing
 from tests.server.pages.school import HASHER, PASSWORD, School, Visitor
 from tests.server.residence_world import CLOSES, DAY, HOUR, MIN, OPENS, WARDEN_UID, Residence
@@ -51,7 +51,7 @@ class Home:
     def account(self, name: str, role: str, person_id: int | None, house: int | None = None) -> None:
         where = {"scope": "residence", "scope_id": house} if house is not None else {}
         with writing(self.world.engine) as connection:
-            self.school.accounts[name] = logins.add_account(
+            self.school.accounts[name] = accounts.make(
                 connection, self.world.institution_id, login_name=name, shown_name=name.title(),
                 password_hash=HASHER.hash(PASSWORD), role=role, person_id=person_id, now_ms=self.school.now_ms - 1, **where,
             )  # fmt: skip

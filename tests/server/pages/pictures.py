@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from server.clock import Clock
-from server.store import schema, sessions
+from server.store import parts, schema
 from server.store.engine import writing
 from tests.parts_chromium import Chromium
 from tests.server.pages.browser import Tab
@@ -139,7 +139,7 @@ def _seed(school: School) -> dict[str, str]:
     now = school.session("Operating systems: scheduling", starts_min=-6)
     step = school.session("Digital logic workshop", starts_min=-2, minutes=90, room=1, profile="step")
     with writing(world.engine) as connection:
-        sessions.set_staff(connection, world.institution_id, step, [school.ada, school.bob], world.now_ms)
+        parts.set_staff(connection, world.institution_id, step, [school.ada, school.bob], world.now_ms)
     school.session("Compilers", starts_min=100, minutes=120)
     cancelled = school.session("Tutorial group 4", starts_min=220, minutes=50, cancelled_ms=school.now_ms)
     with writing(world.engine) as connection:

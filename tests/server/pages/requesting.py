@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from server.store import logins, rights, schema, schema_rights, schema_work
+from server.store import accounts, rights, schema, schema_rights, schema_work
 from server.store.engine import writing
-from server.store.hands import Wanted, record
+from server.store.hands import record
+from server.store.wanted_marks import Wanted
 from tests.server.pages.school import HASHER, PASSWORD, School, Visitor
 from tests.server.store_world import HOUR
 
@@ -30,7 +31,7 @@ class Corrected(School):
         for name, role in STAFF.items():
             person_id = self.person(f"{name.title()} Staff")
             with writing(self.world.engine) as connection:
-                self.accounts[name] = logins.add_account(
+                self.accounts[name] = accounts.make(
                     connection,
                     self.world.institution_id,
                     login_name=name,
@@ -115,7 +116,7 @@ def made(answer) -> int:
 def told(answer) -> str:
     """What the page's alert says."""
     found = re.search(r'role="alert"[^>]*>([^<]*)', answer.text) or re.search(
-        r'<p class="(?:none|told)">([^<]*)', answer.text
+        r'(?:<p class="none">|<div class="sheet pad">\s*<p>)([^<]*)', answer.text
     )
     return found[1].strip() if found else answer.text[:300]
 

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from server.app import make_app
 from server.clock import Clock
 from server.settings import Settings
-from server.store import cards, logins, schema, sessions
+from server.store import accounts, cards, parts, schema
 from server.store.engine import writing
 from tests.server.store_world import MIN, World, wrap
 
@@ -55,7 +55,7 @@ class School:
             ("tess", "technician", None),
         ):
             with writing(self.world.engine) as connection:
-                self.accounts[name] = logins.add_account(
+                self.accounts[name] = accounts.make(
                     connection,
                     self.world.institution_id,
                     login_name=name,
@@ -92,7 +92,7 @@ class School:
                 schema.session.update().where(schema.session.c.id == session_id).values(title=title, **values)
             )
             people = [self.ada] if staff is None else staff
-            sessions.set_staff(connection, world.institution_id, session_id, people, world.now_ms)
+            parts.set_staff(connection, world.institution_id, session_id, people, world.now_ms)
         return session_id
 
     def reader(self, name="a-101", *, room=0):

@@ -10,7 +10,7 @@ import time
 import httpx
 import uvicorn
 
-from server.store import logins
+from server.store import gateways
 from server.store.engine import writing
 
 
@@ -40,7 +40,7 @@ class Gateway:
 
     def __init__(self, school, url: str) -> None:
         with writing(school.world.engine) as connection:
-            token = logins.add_gateway(connection, school.world.institution_id, "gw-1", 1)
+            token = gateways.add(connection, school.world.institution_id, "gw-1", 1)
         self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"})
 
     def deliver(self, *lines: str) -> None:

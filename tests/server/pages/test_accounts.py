@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from server.store import logins, rights, schema, schema_rights
+from server.store import accounts, logins, rights, schema, schema_rights
 from server.store.engine import writing
 from tests.server.pages.school import HOSTILE, PASSWORD, Visitor
 
@@ -241,7 +241,7 @@ def test_granting_or_revoking_anywhere_ends_the_logins(world):
     from tests.server.pages.school import HASHER
 
     with writing(world.engine) as connection:
-        account_id = logins.add_account(
+        account_id = accounts.make(
             connection, world.institution_id, login_name="x", shown_name="x", password_hash=HASHER.hash(PASSWORD),
             role="lecturer", person_id=None, now_ms=world.now_ms,
         )  # fmt: skip

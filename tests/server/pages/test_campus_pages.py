@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 from sqlalchemy import select
 
-from server.store import logins, rights, schema, schema_work
+from server.store import accounts, rights, schema, schema_work
 from server.store.engine import reading, writing
 from server.store.schema_rights import department
 from tests.server.pages.school import HASHER, HOSTILE, PASSWORD
@@ -24,7 +24,7 @@ def office(school, signed):
             )
         ).inserted_primary_key[0]
         for name, scope, scope_id in (("reg", "institution", None), ("sci", "department", one)):
-            made = logins.add_account(
+            made = accounts.make(
                 connection, school.world.institution_id, login_name=name, shown_name=name.title(),
                 password_hash=HASHER.hash(PASSWORD), role="registry", person_id=None, now_ms=school.now_ms,
             )  # fmt: skip

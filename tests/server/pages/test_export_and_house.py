@@ -235,6 +235,20 @@ def test_a_profile_is_given_to_a_course_from_a_day_on_and_the_past_keeps_its_own
     assert looked.status_code == 422 and "From today on" in said(looked)
 
 
+@pytest.mark.parametrize("odd", ["²", "٣", "9" * 19, "9" * 400, "-1", "", "0{session}"])
+def test_a_profile_is_given_to_no_session_by_an_odd_number(school, office, odd):  # noqa: F811
+    session = school.session(starts_min=60)
+    before = school.world.all(schema.profile_assignment)
+    looked, fields = fill(
+        office, "/registry/profiles/new", where=f"session:{odd.format(session=session)}", profile="lough"
+    )
+    done = office.post("/registry/profiles/new", {**fields, "do": "do"})
+    assert (looked.status_code, done.status_code) == (422, 422) and "Choose one of the list" in said(looked)
+    assert school.world.all(schema.profile_assignment) == before
+    looked, _ = fill(office, "/registry/profiles/new", where=f"session:{session}", profile="port")
+    assert "1 session from that day on" in said(looked)
+
+
 @pytest.mark.rule("LOUGH-38")
 def test_the_house_says_who_was_last_seen_where_and_what_it_does_not_know(school, office):  # noqa: F811
     school.session(room=0)

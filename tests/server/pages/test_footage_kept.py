@@ -79,3 +79,27 @@ def test_what_no_correction_rests_on_is_erased_at_once(school, signed):
     session = corrected(school, signed, ends_ms=school.now_ms + 10 * DAY, applied=False)
     assert erase(school, signed("rita"), session)[0].status_code == 303
     assert erased(school)
+
+
+def leave_and_erase(school, visitor, do: str):
+    with writing(school.world.engine) as connection:
+        person = schema.person
+        connection.execute(person.update().where(person.c.id == school.students[0]).values(ended_ms=school.now_ms - 1))
+    path = f"/people/{school.students[0]}/data"
+    return visitor.post(f"{path}/erase", {"csrf": visitor.csrf(path), "reason": "asked for by letter", "do": do})
+
+
+@rule("DDU-9", "DDU-8")
+@pytest.mark.parametrize(("days", "kept"), [(99, True), (104, False)])
+def test_whoever_is_erased_leaves_the_reference_behind_as_long_as_it_must_be_kept(school, signed, days, kept):
+    corrected(school, signed, ends_ms=school.now_ms + 10 * DAY)
+    school.now_ms += days * DAY
+    rita = signed("rita")
+    looked = leave_and_erase(school, rita, "look")
+    assert ("kept until Fri 15 Jan 2027" in looked.text and "DDU-9" in looked.text) == kept
+    assert leave_and_erase(school, rita, "do").headers["location"].endswith("said=erased")
+    (request,), (file,) = school.world.all(schema_work.change_request), school.world.all(schema_work.attachment)
+    texts = {row.id: row.erased_ms is None for row in school.world.all(schema.note)}
+    assert texts[request.reason_note_id] == kept and (file.erased_ms is None) == kept
+    named = {row.person_id: row.full_name for row in school.world.all(schema.person_name)}
+    assert named[school.students[0]] == f"erased {school.students[0]}", "the name goes all the same"

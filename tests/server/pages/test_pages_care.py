@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from firmware.contract import roster
-from server.store import logins, schema, schema_work
+from server.store import gateways, schema, schema_work
 from server.store.engine import writing
 from tests.rules import rule
 from tests.server.pages.care_school import day, fill_in, form_to, people, send
@@ -23,6 +23,16 @@ def school(school):
 
 def marks(school, session):
     return {person: found[0] for (one, person), found in school.world.marks().items() if one == session}
+
+
+@rule("PORT-12")
+def test_a_student_is_not_led_to_a_form_that_wants_no_report_of_one_class(school, signed):
+    session = school.session(starts_min=60, profile="port")
+    sam = signed("sam")
+    page = sam.get("/me").text
+    assert "I cannot come" not in page and "Report an absence" in page
+    answer = fill_in(sam, f"/me/absence?session={session}", reason="Ill")
+    assert answer.status_code == 422 and "This is not reported here. Up to 7 days need no report" in answer.text
 
 
 @rule("LOUGH-19", "LOUGH-R")
@@ -376,7 +386,7 @@ def test_a_lost_card_is_off_every_doors_list_with_the_next_step_of_the_store(sch
     school.session("Coming", starts_min=600, room=1)
     boards = [school.reader("a-101"), school.reader("a-102", room=1)]
     with writing(school.world.engine) as connection:
-        gateway = logins.add_gateway(connection, school.world.institution_id, "g1", school.now_ms)
+        gateway = gateways.add(connection, school.world.institution_id, "g1", school.now_ms)
     app.state.jobs.step()
     assert at_the_doors(school, app, gateway, boards) == [True, True]
     fill_in(signed("sam"), "/me/card")

@@ -7,7 +7,8 @@ from server.errors import Refused
 from server.scope import Grant, Scope
 from server.store import schema, walk_ins
 from server.store.engine import writing
-from server.store.hands import Wanted, record
+from server.store.hands import record
+from server.store.wanted_marks import Wanted
 from tests.rules import rule
 from tests.server.pages.requesting import DAY, Corrected, ask, decide, hidden, made, send, told
 from tests.server.pages.test_campus_pages import do, fill, said

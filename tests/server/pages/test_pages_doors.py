@@ -3,7 +3,7 @@
 import json
 import re
 
-from server.store import alarms, logins
+from server.store import alarms, gateways
 from server.store.engine import writing
 from tests.server.pages.school import version_of
 from tests.server.store_world import MIN, wrap
@@ -51,13 +51,13 @@ def test_backlog_quarantine_and_alarms_are_shown_with_their_codes(school, signed
 
 def test_gateways_say_when_they_were_last_heard(school, signed):
     with writing(school.world.engine) as connection:
-        token = logins.add_gateway(connection, school.world.institution_id, "gw-north", 1)
+        token = gateways.add(connection, school.world.institution_id, "gw-north", 1)
     assert "never heard gw-north" in text_of(signed("tess"))
     with writing(school.world.engine) as connection:
-        logins.gateway_seen(connection, logins.find_gateway(connection, token).id, school.now_ms - 60_000)
+        gateways.seen(connection, gateways.find(connection, token).id, school.now_ms - 60_000)
     assert "not heard gw-north last heard" in text_of(signed("tess"))
     with writing(school.world.engine) as connection:
-        logins.gateway_seen(connection, logins.find_gateway(connection, token).id, school.now_ms)
+        gateways.seen(connection, gateways.find(connection, token).id, school.now_ms)
     assert "connected gw-north" in text_of(signed("tess"))
 
 

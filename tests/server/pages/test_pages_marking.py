@@ -106,6 +106,7 @@ def test_of_several_none_is_marked_where_one_was_changed_meanwhile_and_it_says_b
     ("fields", "told"),
     [
         ({"code": "-", "all": "1"}, "Choose the mark first"),
+        ({"code": "", "all": "1"}, "has no mark to take away"),
         ({"code": "P"}, "Select at least one student first"),
         ({"code": "XX", "all": "1"}, "Choose one of the marks"),
         ({"code": "L", "all": "1", "late_min": "a"}, "Minutes are a whole number"),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from server.policy import profile
-from server.store import schema, sessions
+from server.store import schema, session_profiles
 from server.store.engine import writing
 from tests.rules import rule
 from tests.server.imports.imports_world import PACKAGE, calendar, event
@@ -105,7 +105,7 @@ def test_registrys_pages_reports_and_exports_know_it(school, app, signed):
 @rule("PORT-2")
 def test_a_scheduled_import_plans_its_sessions_by_it(school, app):
     with writing(school.world.engine) as connection:
-        sessions.assign_profile(connection, school.world.institution_id, "institution", "", "own", 0)
+        session_profiles.assign(connection, school.world.institution_id, "institution", "", "own", 0)
     browser = Visitor(app)
     browser.sign_in("rita")
     # The registry's form, for both; then the time comes.

@@ -175,16 +175,20 @@ def test_a_cancelled_session_asks_for_nothing(school, signed):
     assert "cancelled" in visitor.get("/today").text
 
 
-def test_marks_wait_for_verification_where_the_profile_wants_it(school, signed):
-    # STEP-18
+@rule("STEP-18")
+def test_marks_wait_for_verification_and_who_has_none_is_shown_present_until_then(school, signed):
     session = school.session(starts_min=-2, profile="step")
     board = school.reader()
     school.tap(board, 0)
     school.tap(board, 1)
     visitor = signed("ada")
     text = shown(visitor, session)
-    assert "2 marks do not count yet" in summary_of(text) and "Verify 2 marks" in text
+    assert "5 marks do not count yet" in summary_of(text) and "Verify 5 marks" in text
+    assert "3 of them are P without a card" in summary_of(text)
     assert "to verify" in line_of(text, school.students[0])
+    assert "not seen yet: present, unless you mark otherwise" in line_of(text, school.students[4])
+    assert school.world.marks().get((session, school.students[4])) is None, "shown, and no mark"
+    set_mark(visitor, session, school.students[3], code="A")
     assert "not verified" in visitor.get("/today").text
     token = visitor.csrf("/today")
     for _ in range(2):  # pressed twice
@@ -192,11 +196,16 @@ def test_marks_wait_for_verification_where_the_profile_wants_it(school, signed):
         assert answer.headers["location"] == f"/sessions/{session}?said=verified"
     text = shown(visitor, session)
     assert "Verified 10:20 by Ada" in summary_of(text) and "to verify" not in text
-    assert len(school.world.all(schema.mark)) == 4, "two taps, two verified: the second press added nothing"
+    assert [school.world.marks()[session, one][0] for one in school.students] == ["P", "P", "P", "A", "P"]
+    assert len(school.world.all(schema.mark)) == 7, "two taps, one by hand, two verified, two saved as shown: once"
+    saved = [row for row in school.world.all(schema.mark) if row.rule == "step.shown"]
+    assert len(saved) == 2 and all(row.verified and row.by_account_id == school.accounts["ada"] for row in saved)
     assert ">verified<" in visitor.get("/today").text
     assert len([row for row in school.world.all(schema.audit) if row.action == "register.verify"]) == 1
-    # Whoever comes later waits again.
+    # Whoever comes onto the list later waits again; a card that comes later changes nothing of what was saved.
     school.tap(board, 2)
+    assert "do not count yet" not in summary_of(shown(visitor, session))
+    school.world.enrol(school.group, school.person("Late Starter"))
     assert "1 mark does not count yet" in summary_of(shown(visitor, session))
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from server.store import schema, schema_rights, schema_work
 from server.store.engine import writing
-from server.store.hands import Wanted, record
+from server.store.hands import record
+from server.store.wanted_marks import Wanted
 from tests.server.filetypes.files import LETTER, docx
 from tests.server.pages.requesting import Corrected, ask, decide, hidden, made, send, told
 

@@ -214,6 +214,21 @@ def test_one_click_tells_the_registers_team_and_a_second_tells_nothing_more(scho
     assert f"{said} told by Ada, 10:20" in plain(visitor.get(f"/sessions/{session}").text)
 
 
+@pytest.mark.rule("LOUGH-5")
+def test_an_it_fault_is_told_to_those_who_tend_the_doors_too_until_it_is_seen_to(school, signed):
+    session, other = school.session(room=1), school.session("Other")
+    ada, admin, tess = signed("ada"), signed("admin"), signed("tess")
+    send(ada, f"/sessions/{other}/report", kind="not-mine")
+    assert "it-fault" not in tess.get("/doors").text
+    send(ada, f"/sessions/{session}/report", kind="it-fault")
+    page = tess.get("/doors").text
+    assert "it-fault" in page and "a register at R1 cannot be marked" in page and "Ada" not in page
+    shown = admin.get("/compliance/reports").text
+    for path in re.findall(r'action="(/compliance/reports/\d+/close)"', shown):
+        send(admin, path)
+    assert "it-fault" not in tess.get("/doors").text
+
+
 @pytest.mark.rule("STEP-12")
 def test_a_remark_is_kept_once_and_not_for_the_class_to_see(school, signed):
     session = school.session()

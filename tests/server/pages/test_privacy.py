@@ -1,13 +1,25 @@
 """The page about what is stored, everything about oneself as a file, and erasing whoever has left (DDU-12, LOUGH-39)."""
 
+import asyncio
 import json
 import re
+from urllib.parse import urlencode
 
 import pytest
+from starlette.requests import ClientDisconnect
 
 from server import audit_command
 from server.pages import privacy
-from server.store import absences, campus_people, person_export, registers, schema, schema_rights, schema_work
+from server.store import (
+    absences,
+    campus_people,
+    campus_person_changes,
+    person_export,
+    registers,
+    schema,
+    schema_rights,
+    schema_work,
+)
 from server.store.engine import reading, writing
 from server.store.inventory_groups import GROUPS
 from tests.rules import rule
@@ -36,7 +48,7 @@ def leave(school, student):
         admin = absences.scope_of(connection, school.world.institution_id, school.accounts["admin"], school.now_ms)
         seen = campus_people.one(connection, admin, student).seen
     with writing(school.world.engine) as connection:
-        assert campus_people.end(connection, admin, student, seen=seen, now_ms=school.now_ms)
+        assert campus_person_changes.end(connection, admin, student, seen=seen, now_ms=school.now_ms)
 
 
 def erase(visitor, student, *, do="do", reason="asked for by letter"):
@@ -96,6 +108,29 @@ def test_only_one_file_at_a_time_is_made_for_an_account(school, signed, monkeypa
     assert seen == [413]
     assert not privacy._busy, "the next one may begin"
     assert sam.post("/me/data", {"csrf": "forged"}).status_code == 403
+
+
+def test_whoever_goes_away_before_the_first_piece_may_ask_again(school, signed, app):
+    sam = signed("sam")
+    body = urlencode({"csrf": sam.csrf("/privacy")}).encode()
+    cookies = "; ".join(f"{name}={value}" for name, value in sam.http.cookies.items())
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": "POST",
+        "path": "/me/data", "raw_path": b"/me/data", "query_string": b"", "root_path": "", "scheme": "http",
+        "server": ("t", 80), "client": ("127.0.0.1", 1),
+        "headers": [(b"cookie", cookies.encode()), (b"content-type", b"application/x-www-form-urlencoded")],
+    }  # fmt: skip
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def gone(message):
+        raise OSError("nobody is there any more")
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(app(scope, receive, gone))
+    answer = sam.post("/me/data", {"csrf": sam.csrf("/privacy")})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
 
 
 @pytest.mark.parametrize("name", ["ada", "tess", "hel", "sue"])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from server.store import logins, schema, schema_rights
+from server.store import schema, schema_rights, tokens
 from server.store.engine import writing
 from tests.server.pages.school import PASSWORD, Visitor
 
@@ -17,7 +17,7 @@ def token(school):
 
     def make(login, name="timetable"):
         with writing(school.world.engine) as connection:
-            return logins.add_token(connection, login, name, school.now_ms)
+            return tokens.make(connection, login, name, school.now_ms)
 
     return make
 

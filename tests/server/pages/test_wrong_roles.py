@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.store import logins, rights, schema, schema_rights, schema_work, sessions
+from server.store import parts, rights, schema, schema_rights, schema_work, tokens
 from server.store.engine import writing
 from tests.server.pages.school import Visitor
 from tests.server.pages.two_departments import TwoDepartments, signed_in
@@ -46,7 +46,7 @@ def test_a_student_whom_a_session_names_as_its_staff_sees_no_other_student(there
 def test_a_lecturer_who_was_taken_off_before_it_began_has_none_of_its_students_in_their_care(there, enter):
     coming = there.session("Coming", starts_min=24 * 60, staff=[])
     with writing(there.world.engine) as connection:
-        sessions.set_classes(connection, there.world.institution_id, coming, [there.groups[1]], there.now_ms)
+        parts.set_classes(connection, there.world.institution_id, coming, [there.groups[1]], there.now_ms)
     there.staff(coming, "lea")
     lea, tia = enter("lea"), there.people["tia"]
     assert lea.get(f"/people/{tia}/attendance").status_code == 200, "while she has the session, its students are hers"
@@ -86,11 +86,11 @@ def test_a_class_that_was_on_a_session_by_mistake_opens_it_to_nobody(there, ente
     coming = there.session("Coming secret", starts_min=24 * 60, staff=[there.people["lou"]])
     world = there.world
     with writing(world.engine) as connection:
-        sessions.set_classes(connection, world.institution_id, coming, there.groups, there.now_ms)
+        parts.set_classes(connection, world.institution_id, coming, there.groups, there.now_ms)
     hal = enter("hal")
     assert hal.get(f"/sessions/{coming}").status_code == 200
     with writing(world.engine) as connection:
-        sessions.set_classes(connection, world.institution_id, coming, [there.groups[1]], there.now_ms)
+        parts.set_classes(connection, world.institution_id, coming, [there.groups[1]], there.now_ms)
     answer = hal.get(f"/sessions/{coming}")
     assert answer.status_code == 404 and "Coming secret" not in answer.text
     assert enter("hun").get(f"/sessions/{coming}").status_code == 200
@@ -102,7 +102,7 @@ def test_nobody_sets_a_mark_of_their_own(there, enter):
     there.world.enrol(there.groups[0], lea)
     visitor = enter("lea")
     with writing(there.world.engine) as connection:
-        token = logins.add_token(connection, "lea", "walk", there.now_ms)
+        token = tokens.make(connection, "lea", "walk", there.now_ms)
     program = {"authorization": f"Bearer {token}"}
     answers = [
         send(visitor, f"/sessions/{session}/people/{lea}", code="P", seen="0"),
@@ -136,7 +136,7 @@ def test_nobody_decides_about_themselves_through_a_second_account_or_a_second_ro
 
 def test_a_role_that_ends_or_narrows_holds_for_a_live_token_at_once(there):
     with writing(there.world.engine) as connection:
-        token = logins.add_token(connection, "rita", "walk", there.now_ms)
+        token = tokens.make(connection, "rita", "walk", there.now_ms)
     http = Visitor(there.app()).http
     http.headers["authorization"] = f"Bearer {token}"
     registers = [f"/api/v1/sessions/{one}/register" for one in there.sessions]
@@ -190,7 +190,7 @@ def test_what_is_ones_own_in_the_address_carries_nobody_elses_in_a_field(there, 
     board = there.reader("c-1", room=1)
     there.tap(board, b"\x04\x77\x77\x77", ago_s=60)
     with writing(there.world.engine) as connection:
-        logins.add_token(connection, "lou", "walk", there.now_ms)
+        tokens.make(connection, "lou", "walk", there.now_ms)
     roles = {row.account_id: row.id for row in there.world.all(schema_rights.account_role)}
     names = {
         "s0": there.sessions[0],

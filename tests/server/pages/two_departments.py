@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.store import logins, schema, schema_rights, schema_work, sessions
+from server.store import accounts, parts, schema, schema_rights, schema_work
 from server.store.engine import writing
 from tests.server.pages.school import HASHER, PASSWORD, School, Visitor
 from tests.server.store_world import HOUR
@@ -55,7 +55,7 @@ class TwoDepartments(School):
     def account(self, login: str, role: str, person_id: int | None, *, department: int | None = None) -> int:
         """A login of its own; several may be one person's."""
         with writing(self.world.engine) as connection:
-            self.accounts[login] = logins.add_account(
+            self.accounts[login] = accounts.make(
                 connection,
                 self.world.institution_id,
                 login_name=login,
@@ -72,7 +72,7 @@ class TwoDepartments(School):
     def staff(self, session: int, *names: str) -> None:
         """These teach it from now on."""
         with writing(self.world.engine) as connection:
-            sessions.set_staff(
+            parts.set_staff(
                 connection, self.world.institution_id, session, [self.people[one] for one in names], self.now_ms
             )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from server.policy import allowed, leave, requests, tiers, verification
+from server.policy import allowed, cancellation, leave, requests, tiers, verification
 from tests.server.policy.given import ENDS, LONDON, STARTS, age, said
 
 
@@ -104,7 +104,8 @@ def _decide(profile, given):
 def _verify(profile, given):
     facts = _facts(given)
     return _answer(verification.may_verify(profile, facts)) | {
-        "counts": verification.counts(profile, verified=given("verified", False))
+        "counts": verification.counts(profile, verified=given("verified", False)),
+        "saved": verification.saved(profile, given("mark", "") or None),
     }
 
 
@@ -153,12 +154,12 @@ def _guidance(profile, given):
 def _restore(profile, given):
     about = replace(_facts(given), cancelled=True)
     by_person = not given("by_timetable", False)
-    return _answer(allowed.may_restore(profile, about, cancelled_ms=given.ms("cancelled_at"), by_person=by_person))
+    return _answer(cancellation.may_restore(profile, about, cancelled_ms=given.ms("cancelled_at"), by_person=by_person))
 
 
 QUESTIONS = {
     "may set": _may_set,
-    "may cancel": lambda profile, given: _answer(allowed.may_cancel(profile, _facts(given))),
+    "may cancel": lambda profile, given: _answer(cancellation.may_cancel(profile, _facts(given))),
     "may restore": _restore,
     "may verify": _verify,
     "tier": _tier_of,

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from server.policy import allowed, days, deadlines, leave, marking, percentages, profile, requests, tiers
+from server.policy import allowed, cancellation, days, deadlines, leave, marking, percentages, profile, requests, tiers
 from server.scope import ROLES
 from tests.rules import rule
 
@@ -65,7 +65,7 @@ def test_whoever_is_no_staff_of_registers_never_changes_one(name, about, data):
     # Cancelling has its own question; what it then writes is no person's choice.
     answer = allowed.may_set(PROFILES[name], code, replace(about, roles=roles, cancelled=False))
     assert not answer.allowed and not answer.by_request
-    assert not allowed.may_cancel(PROFILES[name], replace(about, roles=roles)).allowed
+    assert not cancellation.may_cancel(PROFILES[name], replace(about, roles=roles)).allowed
 
 
 @rule("STEP-1", "LOUGH-9")
@@ -87,7 +87,7 @@ def test_from_the_lock_date_on_nothing_is_set_or_asked_for(about, data):
     answer = allowed.may_set(STEP, code, late)
     assert not answer.allowed and not answer.by_request
     assert not requests.may_ask(STEP, {1: (code, late)}).allowed
-    assert not allowed.may_cancel(STEP, late).allowed
+    assert not cancellation.may_cancel(STEP, late).allowed
 
 
 @rule("LOUGH-B", "LOUGH-D", "LOUGH-H", "LOUGH-U", "LOUGH-V", "LOUGH-11")

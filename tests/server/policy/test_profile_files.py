@@ -189,3 +189,10 @@ def test_who_verifies_is_among_those_who_may_set_every_mark_by_hand(tmp_path):
            'verified_by = { value = ["lecturer", "registry"], unit = "roles", rule = "Board" }\n'  # fmt: skip
     with pytest.raises(BadSetting, match=r"derive\.verified_by names registry"):
         own(tmp_path, own=text)
+
+
+def test_a_mark_is_shown_beforehand_only_where_it_waits_to_be_verified(tmp_path):
+    """STEP-18: nothing that nobody saved may count."""
+    text = 'name = "own"\nlike = "lough"\n[derive]\nshown = { value = "P", unit = "mark", rule = "Board" }\n'
+    with pytest.raises(BadSetting, match=r"derive\.shown wants derive\.verification_needed"):
+        own(tmp_path, own=text)

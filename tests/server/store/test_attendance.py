@@ -7,7 +7,7 @@ import pytest
 from server.clock import Clock
 from server.errors import NotFound
 from server.jobs import Jobs
-from server.store import attendance, lost_cards, registers, schema, trip_people, trips
+from server.store import attendance, lost_cards, registers, schema, trip_people, trip_plans
 from server.store.attendance import _statement
 from server.store.engine import reading, writing
 from tests.rules import rule
@@ -161,7 +161,7 @@ def test_whoever_is_taken_off_a_trip_loses_its_marks(care):
     care.confirm("lee", trip, dict.fromkeys(care.world.students, True))
     now_ms = care.world.now_ms
     with writing(care.world.engine) as connection:
-        gone = trips.change(
+        gone = trip_plans.change(
             connection, care.scope("lee"), trip, title="Museum", from_ms=at("2026-10-05 08:00"),
             to_ms=at("2026-10-05 17:00"), students=care.world.students[1:], staff=[care.people["lee"]], now_ms=now_ms,
         )  # fmt: skip

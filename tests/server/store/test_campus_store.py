@@ -10,21 +10,24 @@ from server.errors import NotAllowed, NotFound
 from server.policy import profile
 from server.scope import Grant, Scope
 from server.store import (
+    accounts,
     campus,
     campus_catalogue,
-    campus_classes,
+    campus_enrolment_effects,
+    campus_enrolments,
     campus_people,
+    campus_person_changes,
     campus_profiles,
+    campus_session_changes,
     campus_sessions,
     campus_timetable,
     emergency,
     exports,
-    logins,
     schedules,
     schema,
 )
 from server.store.campus import ChangedMeanwhile, FieldRefused
-from server.store.campus_people import Wanted
+from server.store.campus_person_changes import Wanted
 from server.store.engine import reading, writing
 from tests.server.pages.school import HASHER, PASSWORD
 from tests.server.store_world import HOUR, NINE, UIDS
@@ -36,7 +39,7 @@ ONCE = "0123456789abcdef" * 2
 def scope(world):
     """A registrar of the whole institution."""
     with writing(world.engine) as connection:
-        account = logins.add_account(
+        account = accounts.make(
             connection, world.institution_id, login_name="reg", shown_name="Reg", password_hash=HASHER.hash(PASSWORD),
             role="registry", person_id=None, now_ms=world.now_ms,
         )  # fmt: skip
@@ -52,7 +55,7 @@ def wanted(**values) -> Wanted:
 
 def add(world, scope, *, once=ONCE, **values) -> int:
     with writing(world.engine) as connection:
-        return campus_people.add(connection, scope, wanted(**values), once=once, now_ms=world.now_ms)
+        return campus_person_changes.add(connection, scope, wanted(**values), once=once, now_ms=world.now_ms)
 
 
 def person(world, scope, person_id):
@@ -75,7 +78,7 @@ def test_a_person_is_made_once_found_changed_and_ended(world, scope):
     found = person(world, scope, made)
     world.now_ms += HOUR
     with writing(world.engine) as connection:
-        changed = campus_people.change(connection, scope, made, wanted(number="N2"), seen=found.seen,
+        changed = campus_person_changes.change(connection, scope, made, wanted(number="N2"), seen=found.seen,
                                        now_ms=world.now_ms)  # fmt: skip
     assert changed == ["number", "e-mail address"]
     now = person(world, scope, made)
@@ -90,9 +93,13 @@ def test_a_change_of_what_was_changed_meanwhile_is_refused(world, scope):
     made = add(world, scope)
     found = person(world, scope, made)
     with writing(world.engine) as connection:
-        campus_people.change(connection, scope, made, wanted(given_name="Ann"), seen=found.seen, now_ms=world.now_ms)
+        campus_person_changes.change(
+            connection, scope, made, wanted(given_name="Ann"), seen=found.seen, now_ms=world.now_ms
+        )
     with pytest.raises(ChangedMeanwhile), writing(world.engine) as connection:
-        campus_people.change(connection, scope, made, wanted(given_name="Bea"), seen=found.seen, now_ms=world.now_ms)
+        campus_person_changes.change(
+            connection, scope, made, wanted(given_name="Bea"), seen=found.seen, now_ms=world.now_ms
+        )
     assert person(world, scope, made).given_name == "Ann"
 
 
@@ -110,7 +117,7 @@ def test_two_who_change_a_session_at_once_do_not_overwrite_one_another(world, sc
         gate.wait()
         try:
             with writing(world.engine) as connection:
-                campus_sessions.change(connection, scope, profile.read_all(), session_id,
+                campus_session_changes.change(connection, scope, profile.read_all(), session_id,
                                        dataclasses.replace(base, title=title), seen=found.seen, now_ms=world.now_ms)  # fmt: skip
             outcomes.append(title)
         except ChangedMeanwhile:
@@ -128,7 +135,7 @@ def test_two_who_change_a_session_at_once_do_not_overwrite_one_another(world, sc
 def test_what_was_only_tried_leaves_nothing(world, scope):
     before = {table.name: len(world.all(table)) for table in schema.metadata.sorted_tables}
     made = campus.tried(
-        world.engine, lambda connection: campus_people.add(connection, scope, wanted(), once=ONCE, now_ms=1)
+        world.engine, lambda connection: campus_person_changes.add(connection, scope, wanted(), once=ONCE, now_ms=1)
     )
     assert made > 0
     assert {table.name: len(world.all(table)) for table in schema.metadata.sorted_tables} == before
@@ -139,17 +146,17 @@ def test_enrolling_and_leaving_raise_the_campus_change_and_are_rows_with_an_end(
     for _ in range(2):
         before = change_of(world)
         with writing(world.engine) as connection:
-            did = campus_classes.enrol(connection, scope, profile.read_all(), made, world.group, role="student", from_ms=world.now_ms,
+            did = campus_enrolments.enrol(connection, scope, profile.read_all(), made, world.group, role="student", from_ms=world.now_ms,
                                        once=ONCE, now_ms=world.now_ms)  # fmt: skip
         assert did == (change_of(world) > before)
     with reading(world.engine) as connection:
-        place = campus_classes.place(connection, scope, next(
+        place = campus_enrolments.place(connection, scope, next(
             row.id for row in world.all(schema.enrolment) if row.person_id == made))  # fmt: skip
-        touched = campus_classes.touched(connection, world.group, made, world.now_ms, world.now_ms, 96 * HOUR)
+        touched = campus_enrolment_effects.touched(connection, world.group, made, world.now_ms, world.now_ms, 96 * HOUR)
         assert (touched.past, touched.coming, touched.clashes) == (0, 1, 0)
         assert [one.id for one in campus_timetable.of_class(connection, world.group, world.now_ms)] == [session_id]
     with pytest.raises(FieldRefused, match="before they came"), writing(world.engine) as connection:
-        campus_classes.leave(
+        campus_enrolments.leave(
             connection,
             scope,
             profile.read_all(),
@@ -159,7 +166,7 @@ def test_enrolling_and_leaving_raise_the_campus_change_and_are_rows_with_an_end(
             now_ms=world.now_ms,
         )
     with writing(world.engine) as connection:
-        assert campus_classes.leave(connection, scope, profile.read_all(), place.id, to_ms=world.now_ms + 5, seen=place.seen,
+        assert campus_enrolments.leave(connection, scope, profile.read_all(), place.id, to_ms=world.now_ms + 5, seen=place.seen,
                                     now_ms=world.now_ms)  # fmt: skip
     assert next(row.to_ms for row in world.all(schema.enrolment) if row.person_id == made) == world.now_ms + 5
     assert {row.action for row in world.all(schema.audit)} == {"person.add", "enrolment.begin", "enrolment.end"}
@@ -174,7 +181,7 @@ def test_a_clash_with_another_class_is_counted(world, scope):
     world.session(group=other)
     world.session(room=1)
     with reading(world.engine) as connection:
-        touched = campus_classes.touched(connection, world.group, made, world.now_ms, world.now_ms, 96 * HOUR)
+        touched = campus_enrolment_effects.touched(connection, world.group, made, world.now_ms, world.now_ms, 96 * HOUR)
     assert touched.clashes == 1
 
 
@@ -191,7 +198,7 @@ def test_a_tap_at_the_new_room_counts_after_the_room_was_changed(world, scope):
         rooms=frozenset({world.rooms[1]}), classes=frozenset(found.classes.values()), staff=frozenset(),
     )  # fmt: skip
     with writing(world.engine) as connection:
-        campus_sessions.change(connection, scope, profile.read_all(), session_id, wanted_, seen=found.seen,
+        campus_session_changes.change(connection, scope, profile.read_all(), session_id, wanted_, seen=found.seen,
                                now_ms=world.now_ms)  # fmt: skip
     world.derive()
     assert {tuple(row)[:2] for row in world.credits()} == {(session_id, world.students[0])}
@@ -250,7 +257,7 @@ def test_who_has_no_grant_changes_nothing(world, scope):
     session_id = world.session()
     with writing(world.engine) as connection:
         for work in (
-            lambda: campus_people.add(connection, stranger, wanted(), once=ONCE, now_ms=1),
+            lambda: campus_person_changes.add(connection, stranger, wanted(), once=ONCE, now_ms=1),
             lambda: campus_catalogue.save(connection, stranger, "room", None, {}, ended=False, seen="", once="",
                                           now_ms=1),
             lambda: campus_profiles.listed(connection, stranger),

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from server.policy import profile
-from server.store import sessions
+from server.store import session_profiles
 from server.store.engine import writing
 from server.store.schema import session as session_table
 from tests.server.store_world import MIN, NINE, UIDS
@@ -50,5 +50,5 @@ def test_planning_the_past_again_does_not_rewrite_it(changed):
     before = world.session(NINE, profile="lough")
     world.now_ms = NINE + 30 * DAY
     with writing(world.engine) as connection:
-        sessions.plan(connection, world.institution_id, [before], world.now_ms, world.profiles)
+        session_profiles.plan(connection, world.institution_id, [before], world.now_ms, world.profiles)
     assert opens_before_min(world, before) == 30

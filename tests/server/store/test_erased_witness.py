@@ -36,7 +36,7 @@ def erase_the_warden(hall):
         c.execute(account.update().where(account.c.id == hall.warden.account_id).values(person_id=hall.warden_person))
         c.execute(person.update().where(person.c.id == hall.warden_person).values(ended_ms=w.now_ms - 1))
     return hall.do(
-        person_erasure.erase, None, accounts.at_the_console(w.institution_id), hall.warden_person,
+        person_erasure.erase, None, accounts.at_the_console(w.institution_id), w.profiles, hall.warden_person,
         reason="has left", now_ms=w.now_ms,
     )  # fmt: skip
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from server import heads_command
-from server.derive.doors import outages
 from server.policy import head_keeping
 from server.policy.head_keeping import GOES, KNOWN, OPEN, Stated, judge
+from server.policy.outages import outages
 from server.store import heads, schema
 from server.store.engine import reading, writing
 from server.thinning import DAY_MS, REST_MS, Thinning

@@ -5,7 +5,7 @@ import pytest
 from server.errors import NotFound
 from server.policy.profile import read_all
 from server.scope import ADMIN, LECTURER, Grant, Scope
-from server.store import course_times, page_register, page_today, registers, schema, sessions
+from server.store import course_times, page_register, page_today, registers, schema, session_rows, sessions
 from server.store.engine import reading, writing
 from tests.server.store_world import MIN, NINE
 
@@ -53,7 +53,7 @@ def test_whoever_does_not_reach_a_session_is_told_that_there_is_none(world):
         institution_id=world.institution_id, account_id=1, person_id=world.students[0], grants=(Grant(role=LECTURER),)
     )
     with reading(world.engine) as connection:
-        for ask in (page_register.reached, registers.version, sessions.one, sessions.need):
+        for ask in (page_register.reached, registers.version, session_rows.one, sessions.need):
             assert ask(connection, admin(world), session) is not None
             for scope, wanted in ((stranger, session), (admin(world), session + 1)):
                 with pytest.raises(NotFound):
@@ -65,7 +65,7 @@ def test_what_stands_beside_the_marks_is_read_for_one_session_and_for_many(world
     board = world.reader()
     world.deliver(board.hello(), *board.lines)
     with reading(world.engine) as connection:
-        row = sessions.one(connection, admin(world), one)
+        row = session_rows.one(connection, admin(world), one)
         doors = page_register.doors_of(connection, one)
         assert page_register.unmatched(connection, row, [door.reader_id for door in doors]) == {}
         assert page_register.facts(connection, one, verified=False).marked_ms is None

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from server.errors import NotAllowed, Refused, StoreError
+from server.policy import profile
 from server.scope import DEPARTMENT, REGISTRY, Grant, Scope
 from server.store import accounts, campus, person_erasure, schema, schema_residence, schema_rights, schema_work
 from server.store.engine import open_engine, writing
@@ -14,6 +15,7 @@ from tests.rules import rule
 from tests.server.store.personal_world import Personal
 
 NOW = 1_800_000_000_000
+PROFILES = profile.read_all()
 #: rows of these end: their `to_ms` says when
 ENDED = {"card_assignment", "enrolment", "residency", "duty", "account_role"}
 
@@ -43,7 +45,7 @@ def erase(two, whose="a", *, reason="asked for", scope=None):
 
     def work(connection):
         person_id = two.id("person", whose)
-        return person_erasure.erase(connection, two.folder, scope, person_id, reason=reason, now_ms=NOW)
+        return person_erasure.erase(connection, two.folder, scope, PROFILES, person_id, reason=reason, now_ms=NOW)
 
     return work
 

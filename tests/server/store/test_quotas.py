@@ -3,10 +3,10 @@
 import pytest
 
 from server.errors import Refused
-from server.store import attachments, hands, request_asking, requests, schema
+from server.store import attachments, hands, request_asking, requests, schema, wanted_marks
 from server.store.engine import writing
+from server.store.parts import set_staff
 from server.store.request_asking import Line, Wish
-from server.store.sessions import set_staff
 from tests.rules import rule
 from tests.server.filetypes.files import LETTER
 from tests.server.store.test_requests import at_once, people  # noqa: F401  a fixture
@@ -30,7 +30,7 @@ def shifts(world, people):  # noqa: F811
             set_staff(connection, world.institution_id, session, [people["ada"].person_id], 1)
             hands.record(
                 connection, world.institution_id, session,
-                [hands.Wanted(person_id=one, code="A") for one in world.students], source="import", rule="test",
+                [wanted_marks.Wanted(person_id=one, code="A") for one in world.students], source="import", rule="test",
                 authority=None, by_account_id=None, now_ms=NOW, profiles=world.profiles,
             )  # fmt: skip
         made.append(session)

@@ -9,7 +9,17 @@ from sqlalchemy import update
 from server.errors import NotAllowed, NotFound, Refused, StoreError
 from server.policy import deadlines
 from server.scope import ACTS, Grant
-from server.store import cancellations, compliance, cover, imported_staff, proposals, schema, sessions
+from server.store import (
+    cancellations,
+    compliance,
+    cover,
+    imported_staff,
+    parts,
+    proposals,
+    schema,
+    session_rows,
+    sessions,
+)
 from server.store.engine import reading, writing
 from server.store.schema_rights import department
 from server.store.schema_work import history as entries
@@ -132,13 +142,13 @@ def test_whoever_covers_marks_it_and_who_handed_it_over_reads_it_until_they_take
         set_(world, scope, session, want(world, 1, "P"))
     with reading(world.engine) as connection:
         for one in (scope, colleague):
-            assert [row.id for row in sessions.today(connection, one, NINE, NINE + 1)] == [session]
-        for act in sorted(sessions.DELIVERING & {act for act in ACTS if act.startswith("register.")}):
+            assert [row.id for row in session_rows.today(connection, one, NINE, NINE + 1)] == [session]
+        for act in sorted(parts.DELIVERING & {act for act in ACTS if act.startswith("register.")}):
             with pytest.raises(NotFound):
                 sessions.need(connection, scope, session, act)
             if act != "register.verify":
                 assert sessions.need(connection, colleague, session, act)
-        assert sessions.one(connection, scope, session).staff == ("lecturer1 Example",), (
+        assert session_rows.one(connection, scope, session).staff == ("lecturer1 Example",), (
             "who delivers it, not who is away"
         )
     entry = next(row for row in world.all(entries) if row.kind == "cover")
@@ -216,7 +226,7 @@ def test_where_the_registry_takes_the_cover_off_it_is_theirs_again_who_handed_it
     session, scope = lesson
     hand(world, scope, session, staff(world, "lecturer").person_id)
     with writing(world.engine) as connection:
-        assert sessions.set_staff(connection, world.institution_id, session, [scope.person_id], world.now_ms)
+        assert parts.set_staff(connection, world.institution_id, session, [scope.person_id], world.now_ms)
     assert set_(world, scope, session, want(world, 0, "P"))
 
 

@@ -8,10 +8,10 @@ from argon2 import PasswordHasher
 
 from server.errors import NotAllowed, NotFound, Refused, StoreError
 from server.scope import Grant, Scope
-from server.store import hands, logins, request_asking, requests, schema, schema_work
+from server.store import accounts, hands, request_asking, requests, schema, schema_work, wanted_marks
 from server.store.engine import writing
+from server.store.parts import set_staff
 from server.store.request_asking import Line, Wish
-from server.store.sessions import set_staff
 from tests.server.store_world import HOUR, NINE
 
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -26,7 +26,7 @@ def people(world):
     for name, role in (("ada", "lecturer"), ("rita", "registry"), ("rolf", "registry")):
         person_id = world.person(name)
         with writing(world.engine) as connection:
-            account_id = logins.add_account(
+            account_id = accounts.make(
                 connection, world.institution_id, login_name=name, shown_name=name.title(), password_hash=HASHER.hash("x" * 20),
                 role=role, person_id=person_id, now_ms=1,
             )  # fmt: skip
@@ -43,7 +43,7 @@ def session(world, people):
     with writing(world.engine) as connection:
         set_staff(connection, world.institution_id, made, [people["ada"].person_id], 1)
         hands.record(
-            connection, world.institution_id, made, [hands.Wanted(person_id=one, code="A") for one in world.students],
+            connection, world.institution_id, made, [wanted_marks.Wanted(person_id=one, code="A") for one in world.students],
             source="import", rule="test", authority=None, by_account_id=None, now_ms=NINE + HOUR,
             profiles=world.profiles,
         )  # fmt: skip

@@ -6,7 +6,15 @@ from datetime import timedelta
 import pytest
 
 from server.errors import NotAllowed, NotFound, Refused
-from server.store import notes, readers, residence_acts, residence_board, residence_leaves, residence_pins
+from server.store import (
+    notes,
+    readers,
+    residence_acts,
+    residence_board,
+    residence_leaves,
+    residence_pins,
+    residence_reports,
+)
 from server.store import residence_flags as flags
 from server.store.campus import FieldRefused
 from server.store.engine import writing
@@ -62,8 +70,10 @@ def test_calls_and_notes_change_no_state(hall):
     act(hall, "call", "", "on the train")
     act(hall, "note", "", "asks for a blanket")
     assert hall.states()[hall.w.students[0]] == "expected"
-    found = hall.look(residence_acts.of_person, hall.warden, hall.w.students[0], DAY, DAY)
-    assert [one.kind for _, one in found] == ["call", "note"]
+    (evening,) = hall.look(
+        residence_reports.history, hall.warden, hall.w.profiles, hall.w.students[0], DAY, DAY, hall.w.now_ms
+    )
+    assert [one.kind for one in evening.acts] == ["call", "note"]
 
 
 @rule("DDU-12")
@@ -124,6 +134,31 @@ def test_one_shift_tells_the_next(hall):
     assert [(one.text, one.day) for one in found] == [("the boiler is off", DAY)]
     with pytest.raises(NotFound):
         hall.look(residence_acts.hand_overs, stranger(hall), hall.house, DAY, DAY)
+
+
+@rule("DDU-12")
+def test_an_act_and_a_hand_over_that_are_sent_twice_are_done_once_and_a_later_call_is_another(hall):
+    for kind, reason, text in (("call", "", "no answer"), ("note", "", "asks for a blanket"), ("entry", "work", "")):
+        first = act(hall, kind, reason, text)
+        hall.w.now_ms += 59_000
+        assert act(hall, kind, reason, text) == first
+        hall.w.now_ms += 2_000
+        assert act(hall, kind, reason, text) != first, "somebody was called again"
+        assert act(hall, kind, reason, text + "!") not in (first, None)
+        other = hall.account("residence", scope="residence", scope_id=hall.house)
+        assert act(hall, kind, reason, text + "!", scope=other) != act(hall, kind, reason, text + "!")
+    assert len(hall.w.all(evening_act)) == 3 * 4
+    once = [hall.do(residence_acts.hand_over, hall.warden, hall.house, DAY, "Boiler", hall.w.now_ms) for _ in range(2)]
+    hall.w.now_ms += 61_000
+    assert (
+        once[0] == once[1] != hall.do(residence_acts.hand_over, hall.warden, hall.house, DAY, "Boiler", hall.w.now_ms)
+    )
+
+
+def test_an_act_that_was_taken_back_can_be_done_again_at_once(hall):
+    first = act(hall, "excuse", "family")
+    hall.do(residence_acts.withdraw, hall.warden, first, hall.w.now_ms)
+    assert act(hall, "excuse", "family") != first
 
 
 # --- leave

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from server.store import accounts, passwords, schema, schema_rights
+from server.store import account_changes, accounts, passwords, schema, schema_rights
 from server.store.campus import FieldRefused
 from server.store.engine import writing
 from tests.server.pages.school import HASHER
@@ -42,7 +42,7 @@ def add(world, hasher, **values) -> int:
     wanted = {"login_name": "new", "shown_name": "New", "password": "a long password", "role": "technician",
               "scope_kind": "institution", "scope_code": "", "person": ""} | values  # fmt: skip
     scope = accounts.at_the_console(world.institution_id)
-    return accounts.add(world.engine, scope, hasher, now_ms=world.now_ms, **wanted)
+    return account_changes.add(world.engine, scope, hasher, now_ms=world.now_ms, **wanted)
 
 
 def test_others_write_while_a_new_accounts_password_is_hashed(world, watching):
@@ -54,7 +54,7 @@ def test_others_write_while_a_new_accounts_password_is_hashed(world, watching):
 def test_others_write_while_another_password_is_given_and_while_ones_own_is_changed(world, watching):
     made = add(world, HASHER)
     scope = accounts.at_the_console(world.institution_id)
-    accounts.set_password(world.engine, scope, watching, made, "another password", world.now_ms)
+    account_changes.set_password(world.engine, scope, watching, made, "another password", world.now_ms)
     own = scope.__class__(institution_id=world.institution_id, account_id=made, person_id=None)
     passwords.change_password(
         world.engine, own, watching, now="another password", new="a third password", again="a third password",

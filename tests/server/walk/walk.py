@@ -40,7 +40,7 @@ from server.scope import (
     TECHNICIAN,
     Scope,
 )
-from server.store import logins, schema, schema_residence, schema_rights
+from server.store import accounts, logins, schema, schema_residence, schema_rights, tokens
 from server.store.engine import Engine, reading, writing
 from tests.server.pages.school import School
 from tests.server.walk.objects import MAKERS, noun_of
@@ -254,7 +254,7 @@ class Walk:
         victim = Who("victim", LECTURER)
         for who in (*WHO, victim):
             with writing(world.engine) as connection:
-                self.accounts[who.name] = logins.add_account(
+                self.accounts[who.name] = accounts.make(
                     connection,
                     world.institution_id,
                     login_name=who.name,
@@ -273,7 +273,7 @@ class Walk:
                         )
                     )
         with writing(world.engine) as connection:
-            self.tokens = {who.name: logins.add_token(connection, who.name, "walk", school.now_ms) for who in WHO}
+            self.tokens = {who.name: tokens.make(connection, who.name, "walk", school.now_ms) for who in WHO}
         self.app = school.app(data_dir=folder / "data")
         #: one loop for all that is asked: a client alone makes one for each request
         self._ends = ExitStack()

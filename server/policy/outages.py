@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from server.store.heads import Stated
+from typing import Protocol
 
 #: heads come each minute; two clocks' readings of one moment may differ by this
 SLACK_MS = 5_000
+
+
+class Stated(Protocol):
+    """What a head says about its reader's life (store/heads.py has them)."""
+
+    @property
+    def wall_ms(self) -> int:
+        """When it was stated."""
+        ...
+
+    @property
+    def boot_ms(self) -> int:
+        """For how long the reader had been up then."""
+        ...
+
+    @property
+    def able(self) -> str:
+        """Whether it took swipes: ok, or why not."""
+        ...
+
+    @property
+    def unsure_ms(self) -> int:
+        """How wrong wall_ms may be, either way."""
+        ...
 
 
 def outages(stated: Sequence[Stated], from_ms: int, to_ms: int) -> tuple[tuple[int, int, str], ...]:

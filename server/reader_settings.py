@@ -1,0 +1,62 @@
+"""A reader's settings file (docs/wire.md): its keys, its broker, and the file that nobody else may read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from server.errors import StoreError
+
+
+def told(
+    name: str, site: str, key: tuple[int, bytes], card_keys: list[tuple[int, bytes]], broker: dict[str, Any]
+) -> dict[str, Any]:
+    """The settings file of a reader (docs/wire.md). Wi-Fi is for whoever mounts it to fill in."""
+    return {
+        "v": 1,
+        "site": site,
+        "reader": name,
+        "key": {"id": key[0], "secret": key[1].hex()},
+        "card_keys": [{"id": key_id, "secret": secret.hex()} for key_id, secret in card_keys],
+        "broker": {"user": name, "password": ""} | broker,
+        "wifi": {"ssid": "", "password": ""},
+    }
+
+
+_BROKER = (
+    "what --broker names is no broker: write mqtt://host:port or mqtt://user:password@host:port, "
+    "and in the password %2F for /, %3F for ?, %23 for #"
+)
+
+
+def broker(url: str) -> dict[str, Any]:
+    """The broker that an address names, as a settings file says it. Raises StoreError(`broker`)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        # Neither the address nor what Python says of it: a password stands in them, or a part of it.
+        raise StoreError("broker", _BROKER) from None
+    # An unquoted / ? # in the password ends the host's part of an address early: then the user would be the host.
+    rest = parts.path.removeprefix("/") + parts.query + parts.fragment
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or rest:
+        raise StoreError("broker", _BROKER)
+    told: dict[str, Any] = {"host": parts.hostname, "port": port or (8883 if parts.scheme == "mqtts" else 1883)}
+    if parts.username:
+        told |= {"user": unquote(parts.username), "password": unquote(parts.password or "")}
+    return told
+
+
+def write(path: Path, told: dict[str, Any]) -> None:
+    """Write the file, for its owner alone; one that is there is never overwritten. Raises StoreError(`file`)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise StoreError("file", f"{path} cannot be written: {error.strerror}") from error
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(told, file, indent=2)
+        file.write("\n")
