@@ -47,6 +47,12 @@ def main(argv: list[str]) -> int:
     print(page.plain(results))
     if names:
         print("\n".join(["", *page.short(results), f"prove: {len(names)} parts in {took_s / 60:.1f} minutes"]))
+    if arguments.write and not kept(list(PARTS)):
+        print(
+            f"prove: no results lie in {KEPT.relative_to(REPO)}: `make prove` first; the page stays as it is",
+            file=sys.stderr,
+        )
+        return 2
     if arguments.write:
         helps = {name: part.help for name, part in PARTS.items()}
         PAGE.write_text(page.put(PAGE.read_text(), page.markdown(kept(list(PARTS)), helps, where())))

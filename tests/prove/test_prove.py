@@ -120,5 +120,15 @@ def test_an_old_result_is_not_taken_for_a_new_one(tmp_path, monkeypatch):
     assert prove.run("made-up", part_of(tmp_path, "pass"), full=False) is False
 
 
+def test_writing_without_results_leaves_the_page_as_it_is(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "proof.md"
+    page.write_text(f"{BEGIN}\nfigures of before\n{END}\n")
+    monkeypatch.setattr(prove, "REPO", tmp_path)
+    monkeypatch.setattr(prove, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(prove, "PAGE", page)
+    assert prove.main(["--write"]) == 2
+    assert "figures of before" in page.read_text() and "make prove" in capsys.readouterr().err
+
+
 def test_a_part_that_does_not_end_is_ended_at_its_limit():
     assert prove.bounded([sys.executable, "-c", "import signal; signal.pause()"], 1) == 124
