@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from simulator.lamp import Colours, Lamp
 
-#: a flash begins with its screen or before it, but for the dark that parts it from one before. Later red is a kiosk's
-#: that has just lost its chip: its slow pulse waits until the flash has ended, s
+#: a flash begins with its screen, but for the dark that parts it from one before. Red at another time, beside a flash
+#: that does so, is a kiosk's whose chip is away for a moment: its slow pulse waits until a flash has ended, s
 BEGINS_S = 0.3
 #: blue goes dark twice; nothing else does so, and a kiosk that is not let run may be late with it, s
 TWICE_S = 1.2
@@ -28,7 +28,8 @@ def flashed(lamp: Lamp, screens: Sequence[tuple[float, str]], told: str, since_s
     # A kiosk that lost its power between showing it and saying so: then the power is the end.
     said_s = next((at_s for at_s, said in screens if said == told and at_s >= since_s), ends_s)
     shown = lamp.flashes(since_s, min(said_s + TWICE_S, left_s + NEXT_S), ends_s=ends_s)
-    lights = [light for light, at_s in shown if light == "blue" or at_s <= said_s + BEGINS_S]
+    own = [(light, at_s) for light, at_s in shown if light == "blue" or at_s <= said_s + BEGINS_S]
+    lights = [light for light, at_s in own if at_s >= said_s - BEGINS_S] or [light for light, _ in own]
     return ", ".join(dict.fromkeys(lights))
 
 

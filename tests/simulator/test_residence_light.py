@@ -54,6 +54,14 @@ def test_a_kiosk_that_loses_its_chip_after_the_flash_pulses_red_and_has_not_flas
     assert flashed(pulsing, SAID, "kept", 10.0, 11.7) == "blue"
 
 
+def test_a_kiosk_whose_chip_was_away_for_a_moment_before_its_verdict_pulsed_red_and_has_not_flashed_it():
+    """A busy machine's, seed 3: the pulse ended 0.3 s before the green and its screen."""
+    shown = ((9.0, BLUE), (10.61, RED), (10.86, DARK), (11.15, GREEN), (11.85, BLUE))
+    assert flashed(lamp(*shown), [(9.6, "finger"), (11.154, "recorded")], "recorded", 10.0, 12.0) == "green"
+    red_only = (*shown[:3], (11.85, BLUE))
+    assert flashed(lamp(*red_only), [(9.6, "finger"), (11.154, "recorded")], "recorded", 10.0, 12.0) == "red"
+
+
 def test_a_kiosk_that_was_not_let_run_is_late_with_its_flash_and_has_flashed_all_the_same():
     late = ((9.0, BLUE), (10.6, DARK), (10.72, BLUE), (10.84, DARK), (11.1, BLUE))
     assert flashed(lamp(*late), SAID, "kept", 10.0, 11.7) == "blue"
