@@ -70,7 +70,7 @@ class Placing:
         doubted = {read["reader_id"] for read in made_readings if read["at_ms"] is None}
         doubted |= {row.reader_id for row in old if row.at_ms is None}
         doubted |= {made.reader.id for _, made in new if made.said is not None and made.said.kind == "open"}
-        before = untimed.of_readers(self.desk.connection, doubted) if doubted else {}
+        before = untimed.of_readers(self.desk.connection, doubted, self.desk.now_ms) if doubted else {}
         swipes.add(self.desk.connection, facts, made_readings)
         changed = []
         for row in old:
@@ -97,7 +97,7 @@ class Placing:
                 marks += self._due(person_id, read["at_ms"], read["uncertainty_ms"], row.institution_id)
         swipes.read_again(self.desk.connection, changed)
         if doubted:
-            marks += self._without_time(before, untimed.of_readers(self.desk.connection, doubted))
+            marks += self._without_time(before, untimed.of_readers(self.desk.connection, doubted, self.desk.now_ms))
         due.mark(self.desk.connection, marks)
 
     def _without_time(

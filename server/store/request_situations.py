@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from server.policy import allowed, tiers
 from server.policy.profile import Profile, Profiles
 from server.scope import Scope
-from server.store import derivations, sessions, standing
-from server.store.schema_work import walk_in
+from server.store import derivations, sessions, standing, walk_ins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +78,9 @@ def at(
             batch_starts_ms=times.batch_starts_ms,
         ),
         bursary=tiers.bursary(profile, ends_ms=found.ends_ms, now_ms=now_ms, zone=zone),
-        members=tuple(sorted({*standing.members(connection, found.id), *_walked_in(connection, found.id)})),
+        members=tuple(sorted({*standing.members(connection, found.id), *walk_ins.persons(connection, found.id)})),
         submitted=standing.submitted(connection, profile, found.id),
     )
-
-
-def _walked_in(connection: Connection, session_id: int) -> list[int]:
-    query = select(walk_in.c.person_id).where(walk_in.c.session_id == session_id, walk_in.c.ended_ms.is_(None))
-    return list(connection.execute(query).scalars())
 
 
 def facts(

@@ -10,14 +10,6 @@ from sqlalchemy import Connection, bindparam, select, update
 from server.policy import profile as profiles_
 from server.policy.profile import Profiles
 from server.store import chunks
-from server.store.parts import AWAY as AWAY
-from server.store.parts import COVER as COVER
-from server.store.parts import DELIVERING as DELIVERING
-from server.store.parts import TEACHES as TEACHES
-from server.store.parts import part_of as part_of
-from server.store.parts import set_classes as set_classes
-from server.store.parts import set_rooms as set_rooms
-from server.store.parts import set_staff as set_staff
 from server.store.schema import class_group, course, profile_assignment, session, session_class
 
 #: the narrowest wins

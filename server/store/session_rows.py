@@ -10,14 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from server.scope import Scope
 from server.store import chunks, sessions
-from server.store.parts import AWAY as AWAY
-from server.store.parts import COVER as COVER
-from server.store.parts import DELIVERING as DELIVERING
-from server.store.parts import TEACHES as TEACHES
-from server.store.parts import part_of as part_of
-from server.store.parts import set_classes as set_classes
-from server.store.parts import set_rooms as set_rooms
-from server.store.parts import set_staff as set_staff
+from server.store.parts import AWAY
 from server.store.schema import (
     class_group,
     course,

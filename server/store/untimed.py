@@ -43,13 +43,21 @@ class Untimed(NamedTuple):
 _OF_READERS = Prepared(
     select(*_FIELDS)
     .join(swipe, swipe.c.id == reading.c.swipe_id)
-    .where(reading.c.reader_id.in_(bindparam("readers", expanding=True)), reading.c.at_ms.is_(None))
+    .where(
+        reading.c.reader_id.in_(bindparam("readers", expanding=True)),
+        reading.c.at_ms.is_(None),
+        swipe.c.received_ms >= bindparam("from_ms"),
+    )
 )
 
 
-def of_readers(connection: Connection, reader_ids: Iterable[int]) -> dict[int, Untimed]:
-    """swipe id -> what is known of when and whose it was: the swipes of these readers that have no time."""
-    rows = _OF_READERS.all(connection, {"readers": sorted(set(reader_ids))})
+def of_readers(connection: Connection, reader_ids: Iterable[int], now_ms: int) -> dict[int, Untimed]:
+    """swipe id -> what is known of when and whose it was: the swipes of these readers that have no time.
+
+    What came longer ago than registers are looked at again is left out: it would only be read at each delivery.
+    """
+    values = {"readers": sorted(set(reader_ids)), "from_ms": now_ms - LOOK_BACK_MS}
+    rows = _OF_READERS.all(connection, values)
     return {row.swipe_id: one for row, one in _known(connection, rows)}
 
 

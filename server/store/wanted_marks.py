@@ -13,9 +13,9 @@ from server.policy import allowed
 from server.policy.profile import Profile
 from server.policy.sections import MINUTES
 from server.scope import Scope
-from server.store import derivations, standing
+from server.store import derivations, standing, walk_ins
 from server.store.schema import account, person_name
-from server.store.schema_work import attachment, walk_in
+from server.store.schema_work import attachment
 
 #: what was wrong with the values, not with the state of things
 BAD_VALUES = ("mark-code", "mark-minutes", "mark-person", "mark-twice", "mark-evidence")
@@ -68,7 +68,7 @@ def need_possible(
     account_id: int | None,
 ) -> None:
     """Raises MarksRefused for values that no rule could allow."""
-    on_it = set(standing.members(connection, found.id)) | set(there) | _walked_in(connection, found.id)
+    on_it = set(standing.members(connection, found.id)) | set(there) | walk_ins.persons(connection, found.id)
     problems: list[Problem] = []
     before: set[int] = set()
     for one in wanted:
@@ -96,11 +96,6 @@ def need_anothers(scope: Scope, wanted: list[Wanted]) -> None:
     if scope.person_id is not None and any(one.person_id == scope.person_id for one in wanted):
         text = "nobody sets a mark of their own: somebody else who marks this register must"
         raise MarksRefused([Problem(person_id=scope.person_id, code="mark-own", text=text)])
-
-
-def _walked_in(connection: Connection, session_id: int) -> set[int]:
-    query = select(walk_in.c.person_id).where(walk_in.c.session_id == session_id, walk_in.c.ended_ms.is_(None))
-    return set(connection.execute(query).scalars())
 
 
 def _is_evidence(connection: Connection, institution_id: int, ids: tuple[int, ...], account_id: int | None) -> bool:

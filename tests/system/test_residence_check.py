@@ -6,19 +6,10 @@ import sys
 
 import pytest
 
+from tests.residence.__main__ import ZERO
 from tests.rules import rule
 
 pytestmark = pytest.mark.timeout(600)
-ZERO = (
-    "lost",
-    "duplicated",
-    "misattributed",
-    "template_bytes_seen",
-    "given_up",
-    "not_enrolled",
-    "not_erased",
-    "not_flagged",
-)
 
 
 def evening(repo, *arguments):
