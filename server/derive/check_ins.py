@@ -52,7 +52,7 @@ def judge_due(connection: Connection, profiles: Profiles, institution_id: int, n
         # A token that was taken out since (store/emptying.py) changes nothing: whose it was stays.
         person_id = row.whose if row.token is None else whose(_tokens(row), when_ms)
         house_id = cards.owner_at(at_houses.get(row.reader_id, ()), when_ms)
-        day = evenings.around(calendar.at(when_ms).rule, when_ms, calendar.zone).day
+        day = _evening(calendar, when_ms)
         days = {day} | ({date.fromisoformat(row.day)} if row.day else set())
         people |= {one for one in (row.whose, person_id) if one is not None}
         touched |= {(one, each) for one in (row.whose, person_id) if one is not None for each in days}
@@ -74,7 +74,7 @@ def judge_due(connection: Connection, profiles: Profiles, institution_id: int, n
         person_id = row.person_id if row.token is None else whose(_subject(row), when_ms)
         by_id = row.by_person_id if row.by_token is None else whose(_by(row), when_ms)
         told.append({"event_id": row.id, "person": person_id, "by": by_id})
-        day = evenings.around(calendar.at(when_ms).rule, when_ms, calendar.zone).day
+        day = _evening(calendar, when_ms)
         kiosk_days.add((row.reader_id, day))
         if row.event in (residence_pins.REFUSED, residence_pins.LOCKED):
             people |= {one for one in (row.person_id, person_id) if one is not None}
@@ -121,10 +121,7 @@ def _judge_people(connection: Connection, calendar: Calendar, touched: set[tuple
     homes = check_ins.homes_of(connection, people)
     for person_id, day in sorted(touched):
         rules = calendar.of_day(day)
-        # Everything whose nearest evening may be this one.
-        from_ms = moments.instant(day - timedelta(days=1), moments.time.min, calendar.zone)
-        to_ms = moments.instant(day + timedelta(days=3), moments.time.min, calendar.zone)
-        rows = check_ins.of_person(connection, person_id, from_ms, to_ms)
+        rows = check_ins.of_person(connection, person_id, *_nearest(day, calendar))
         near = [row for row in rows if evenings.around(rules.rule, row.at, calendar.zone).day == day]
         duties = check_ins.duties_of(connection, {row.witness for row in near if row.witness is not None})
         at_houses = check_ins.houses_of_kiosks(connection, {row.reader_id for row in near})
@@ -192,14 +189,13 @@ def _write(connection: Connection, judged: list[tuple[Any, evenings.Judged]]) ->
 
 
 def _odd(connection: Connection, calendar: Calendar, reader_id: int, day: date) -> list[oddities.Odd]:
-    """What is odd at a kiosk on an evening: from noon to noon."""
-    from_ms = moments.instant(day, moments.time(12), calendar.zone)
-    to_ms = moments.instant(day + timedelta(days=1), moments.time(12), calendar.zone)
+    """What is odd at a kiosk on an evening, and in the time to which no other evening is nearer."""
+    from_ms, to_ms = _nearest(day, calendar)
     houses = check_ins.houses_of_kiosks(connection, [reader_id]).get(reader_id, [])
     seen = []
     for row in residence_flags.events_of(connection, reader_id, from_ms, to_ms):
         house_id = cards.owner_at(houses, row.when)
-        if house_id is not None:
+        if house_id is not None and _evening(calendar, row.when) == day:
             seen.append(_seen(row.event, row.when, day, house_id, row))
     for row in residence_flags.check_ins_of(connection, reader_id, day.isoformat()):
         if row.house_id is None:
@@ -210,6 +206,17 @@ def _odd(connection: Connection, calendar: Calendar, reader_id: int, day: date) 
             # Whatever else was odd about it: that it rests on somebody's word alone is said in any case.
             seen.append(_seen(evenings.WITNESS_ONLY, row.at_ms, day, row.house_id, row))
     return oddities.of_kiosk(calendar.of_day(day).rule.odd, seen)
+
+
+def _evening(calendar: Calendar, at_ms: int) -> date:
+    """The evening in which a moment lies, or else the nearest one."""
+    return evenings.around(calendar.at(at_ms).rule, at_ms, calendar.zone).day
+
+
+def _nearest(day: date, calendar: Calendar) -> tuple[int, int]:
+    """A time, epoch ms, that holds everything whose nearest evening may be this one."""
+    from_ms = moments.instant(day - timedelta(days=1), moments.time.min, calendar.zone)
+    return from_ms, moments.instant(day + timedelta(days=3), moments.time.min, calendar.zone)
 
 
 def _seen(what: str, at_ms: int, day: date, house_id: int, row: Any) -> oddities.Seen:

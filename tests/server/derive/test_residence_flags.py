@@ -64,3 +64,14 @@ def test_when_fingers_are_flagged_is_the_profiles_number(hall):
     hall.event("opened", OPENS + 9 * MIN)
     hall.deliver(*hall.board.lines)
     assert flags(hall) == [("one-card", hall.w.students[0]), ("opened", None)]
+
+
+@rule("DDU-12")
+@pytest.mark.parametrize("hours", range(24))
+def test_a_kiosk_that_was_opened_is_flagged_once_at_whatever_hour_that_was(hall, hours):
+    at_ms = OPENS + hours * HOUR
+    hall.w.now_ms = at_ms + HOUR
+    hall.event("opened", at_ms)
+    hall.deliver(*hall.board.lines)
+    hall.judge()
+    assert [(row.kind, row.at_ms, row.count) for row in hall.w.all(residence_flag)] == [("opened", at_ms, 1)]
