@@ -20,7 +20,7 @@ from server.pages.local import Local, parse_day
 from server.pages.rendering import page
 from server.pages.student import own
 from server.pages.upload import Sent, files_and_fields
-from server.store import attachments, attendance, people, reported_absences, standing
+from server.store import attachments, attendance, notes, people, reported_absences, standing
 from server.store.absence_kinds import PARENT, PHONE, SELF, STAFF
 from server.store.attachments import Ready
 from server.store.engine import Connection, reading, writing
@@ -74,7 +74,7 @@ def _read(fields: Mapping[str, str], offered: list[attendance.Coming], local: Lo
         to_ms=ends,
         session_ids=tuple(one.session_id for one in named),
         leave=fields.get("leave") == "yes",
-        reason=fields.get("reason", "").strip()[: reported_absences.REASON_MAX],
+        reason=notes.within(fields.get("reason", ""), reported_absences.REASON_MAX),
     )
 
 

@@ -16,7 +16,7 @@ from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local, parse_day
 from server.pages.rendering import page
 from server.pages.upload import Sent, files_and_fields
-from server.store import absence_decisions, absence_kinds, absences, attachments, reported_absences
+from server.store import absence_decisions, absence_kinds, absences, attachments, notes, reported_absences
 from server.store.absences import Absence
 from server.store.engine import Connection, reading, writing
 
@@ -164,7 +164,7 @@ def decide(signed: Signed, absence: str, fields: Form) -> Response:
             now_ms = signed.now_ms()
             absence_decisions.decide(
                 connection, signed.scope, absence_id, approve=wanted == "approve",
-                comment=fields.get("comment", "")[: reported_absences.REASON_MAX], now_ms=now_ms,
+                comment=notes.within(fields.get("comment", ""), reported_absences.REASON_MAX), now_ms=now_ms,
             )  # fmt: skip
             leave.fill_person(connection, signed.desk.profiles, absence_id, now_ms=now_ms)
     except StoreError as error:

@@ -11,7 +11,7 @@ from server.errors import StoreError
 from server.pages import beside, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
-from server.store import cancellations, colleagues, cover
+from server.store import cancellations, colleagues, cover, notes
 from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -21,7 +21,7 @@ REASON_LIMIT = 500
 
 
 def _reason(fields: dict[str, str]) -> str:
-    return fields.get("reason", "").strip()[:REASON_LIMIT]
+    return notes.within(fields.get("reason", ""), REASON_LIMIT)
 
 
 @router.get("/sessions/{session}/cancel")

@@ -32,6 +32,8 @@ _LIGHTS = {
     "pulse": "red, slow pulse: needs a technician",
     "unknown": "not known: not heard lately",
 }
+#: a kiosk's lamp is off until somebody checks in
+_AT_REST = "off until somebody checks in"
 _ABLE = {
     "chip": "the card chip does not answer: check its cable, then restart the reader",
     "full": "the journal is full: bring the reader back on the network so that it can deliver",
@@ -128,9 +130,9 @@ def _door(door: stored.Door, local: Local) -> dict[str, Any]:
     return {
         "reader": door.reader,
         "site": door.site,
-        "room": door.room_code,
+        "place": f"Kiosk, {door.house}" if door.house is not None else door.room_code or "no room",
         "light": light,
-        "light_words": _LIGHTS[light],
+        "light_words": _AT_REST if door.house is not None and light == "off" else _LIGHTS[light],
         "session": door.session,
         "link": link.text,
         "link_kind": link.kind,

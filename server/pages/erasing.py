@@ -20,7 +20,7 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, number, pairs
 from server.pages.local import Local
 from server.pages.rendering import page
-from server.store import attachments, erasure, footage, page_requests, people, sessions, texts
+from server.store import attachments, erasure, footage, notes, page_requests, people, sessions, texts
 from server.store.engine import Connection, reading, writing
 from server.store.texts import Kept
 
@@ -133,7 +133,7 @@ def _person(signed: Visit, connection: Connection, person_id: int) -> _Subject:
 def _step(signed: Visit, subject: _Subject, sent: list[tuple[str, str]]) -> Response:
     fields = dict(sent)
     keys = [value[:40] for name, value in sent if name == "t"]
-    reason = fields.get("reason", "").strip()[: erasure.REASON_MAX]
+    reason = notes.within(fields.get("reason", ""), erasure.REASON_MAX)
     try:
         if fields.get("do") == DO:
             folder = attachments.folder_of(signed.request.app.state.settings.data_dir)

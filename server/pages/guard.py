@@ -22,7 +22,7 @@ from server.api.signed_in import COOKIE, idle_ms
 from server.errors import NotAllowed, NotFound, NotSignedIn, StoreError, TooMuch, Unwritable
 from server.pages import words
 from server.pages.rendering import page
-from server.store import logins
+from server.store import logins, notes
 from server.store.engine import reading, writing
 
 HEADERS = {
@@ -37,6 +37,8 @@ HEADERS = {
     "cache-control": "no-store",
 }
 FORM_LIMIT = 64 * 1024
+#: characters of one of its fields, unless its page takes more
+FIELD_LIMIT = 2000
 _HEADINGS = {
     401: "Sign in",
     403: "Not allowed",
@@ -141,15 +143,15 @@ def by_cookie(request: Request) -> logins.Login | None:
 async def form(request: Request) -> dict[str, str]:
     """Dependency: the fields of a plain form, each once. Whatever else was sent is no form.
 
-    Raises TooMuch(`form`), StoreError(`form-cut`).
+    Raises TooMuch(`form`, `text-long`), StoreError(`form-cut`).
     """
     return dict(await pairs(request))
 
 
-async def pairs(request: Request, *, most: int = 50) -> list[tuple[str, str]]:
-    """The fields of a plain form as they came: a name may come several times. None where there are more than `most`.
+async def pairs(request: Request, *, most: int = 50, longest: int = FIELD_LIMIT) -> list[tuple[str, str]]:
+    """The fields of a plain form as they came: a name may come several times. Nothing of them is left out or cut off.
 
-    Raises TooMuch(`form`), StoreError(`form-cut`).
+    most: fields. longest: characters of one. Raises TooMuch(`form`, `text-long`), StoreError(`form-cut`).
     """
     body = bytearray()
     try:
@@ -165,13 +167,17 @@ async def pairs(request: Request, *, most: int = 50) -> list[tuple[str, str]]:
     try:
         found = parse_qsl(bytes(body).decode("ascii", "replace"), keep_blank_values=True, max_num_fields=most)
     except ValueError:
-        return []
-    return [(name, clean(value)) for name, value in found]
+        raise TooMuch("form", "this form has too many fields: send fewer at once") from None
+    found = [(name, clean(value)) for name, value in found]
+    for _, value in found:
+        notes.within(value, longest)
+    return found
 
 
-def clean(text: str, limit: int = 2000) -> str:
-    """Text as a database takes it: no NUL, no lone surrogate, not endless."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "")[:limit]
+def clean(text: str, limit: int | None = None) -> str:
+    """Text as a database takes it: no NUL, no lone surrogate, and no longer than *limit*; and as it was typed, where a
+    form's way of sending it makes two characters of a line's end."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "").replace("\r\n", "\n")[:limit]
 
 
 def check_csrf(fields: dict[str, str], login: logins.Login) -> None:

@@ -325,7 +325,10 @@ def _read(profile: Profile, fields: dict[str, str]) -> _Ask:
     # Minutes belong to late (and to a shift); the fields may still hold those of the mark before.
     late = profile.takes_minutes(code)
     late_min, early_min = (_minutes(fields.get(name, "")) if late else None for name in ("late_min", "early_min"))
-    return _Ask(code=code, late_min=late_min, early_min=early_min, note=fields.get("note", "").strip()[:NOTE_LIMIT])
+    note = fields.get("note", "").strip()
+    if len(note) > NOTE_LIMIT:
+        raise ValueError(f"A note has {NOTE_LIMIT} characters at most, and this one has {len(note)}: shorten it.")
+    return _Ask(code=code, late_min=late_min, early_min=early_min, note=note)
 
 
 def _minutes(text: str) -> int | None:

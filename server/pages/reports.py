@@ -11,7 +11,7 @@ from server.errors import StoreError
 from server.pages import beside
 from server.pages.desk import Signed
 from server.pages.guard import PageRoute, check_csrf, form, number
-from server.store import reports
+from server.store import notes, reports
 from server.store.engine import writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -28,7 +28,7 @@ def report(signed: Signed, session: str, fields: Form) -> Response:
     session_id = number(session, "session")
     with writing(signed.engine) as connection:
         beside.find(signed, connection, session_id, "register.report")
-        text = fields.get("note", "").strip()[:NOTE_LIMIT]
+        text = notes.within(fields.get("note", ""), NOTE_LIMIT)
         kind = fields.get("kind", "")
         if kind == reports.PROBLEM and not text:
             raise StoreError("report-text", "say what is wrong")
@@ -44,6 +44,6 @@ def remark(signed: Signed, session: str, fields: Form) -> Response:
     session_id = number(session, "session")
     with writing(signed.engine) as connection:
         beside.find(signed, connection, session_id, "register.mark")
-        text = fields.get("text", "").strip()[:REMARK_LIMIT]
+        text = notes.within(fields.get("text", ""), REMARK_LIMIT)
         reports.add_remark(connection, signed.scope, session_id, text, signed.now_ms())
     return beside.back(session_id, "remark")

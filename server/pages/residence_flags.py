@@ -33,8 +33,15 @@ def flags(signed: Signed, house: str = "", closed: str = "", said: str = "") -> 
 
 
 def _page(
-    signed: Visit, house: str, closed: bool, *, said: str | None = None, problem: StoreError | None = None
+    signed: Visit,
+    house: str,
+    closed: bool,
+    *,
+    said: str | None = None,
+    problem: StoreError | None = None,
+    typed: dict[str, str | int] | None = None,
 ) -> Response:
+    """typed: the `text` that was not taken as what was found of `flag`."""
     house_id = number(house, "house") if house else None
     with reading(signed.engine) as connection:
         local, scope = signed.local(connection), signed.scope
@@ -58,6 +65,7 @@ def _page(
         house_name=names.get(house_id or 0),
         may_tend=signed.scope.may("residence.tend"),
         said=said,
+        typed=typed or {},
         problem=words.sentence(problem) if problem is not None else None,
     )  # fmt: skip
 
@@ -98,13 +106,12 @@ def _fact(key: str, value: Any, local: Local) -> str:
 def close(signed: Signed, flag: str, fields: Form) -> Response:
     """Somebody has looked, and says what they found. Seen again, it opens again."""
     check_csrf(fields, signed.login)
+    flag_id, text = number(flag, "flag"), fields.get("text", "")
     try:
         with writing(signed.engine) as connection:
-            residence_flags.close(
-                connection, signed.scope, number(flag, "flag"), fields.get("text", ""), signed.now_ms()
-            )
+            residence_flags.close(connection, signed.scope, flag_id, text, signed.now_ms())
     except StoreError as error:
         if not error.mendable:
             raise
-        return _page(signed, "", False, problem=error)
+        return _page(signed, "", False, problem=error, typed={"flag": flag_id, "text": text})
     return RedirectResponse("/residence/flags?said=closed", status_code=303)

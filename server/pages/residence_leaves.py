@@ -29,7 +29,14 @@ def leaves(signed: Signed, said: str = "") -> Response:
     return _page(signed, said=_NOTED if said == "leave-noted" else residence_words.SAID.get(said))
 
 
-def _page(signed: Visit, *, said: str | None = None, problem: StoreError | None = None) -> Response:
+def _page(
+    signed: Visit,
+    *,
+    said: str | None = None,
+    problem: StoreError | None = None,
+    typed: dict[str, str | int] | None = None,
+) -> Response:
+    """typed: the `text` that was not taken as the answer to `leave`."""
     with reading(signed.engine) as connection:
         local = signed.local(connection)
         found = residence_leaves.waiting(connection, signed.scope, local.now_ms)
@@ -42,6 +49,7 @@ def _page(signed: Visit, *, said: str | None = None, problem: StoreError | None 
         leaves=[residence_words.leave(one, local) | {"own": one.person_id == signed.scope.person_id} for one in found],
         may_tend=signed.scope.may("residence.tend"),
         said=said,
+        typed=typed or {},
         problem=words.sentence(problem) if problem is not None else None,
     )
 
@@ -63,7 +71,7 @@ def decide(signed: Signed, leave: str, fields: Form) -> Response:
     except StoreError as error:
         if not error.mendable:
             raise
-        return _page(signed, problem=error)
+        return _page(signed, problem=error, typed={"leave": leave_id, "text": text})
     signed.request.app.state.wake()
     return RedirectResponse(f"/residence/leaves?said={wanted}d", status_code=303)
 

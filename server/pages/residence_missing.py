@@ -85,8 +85,15 @@ def missing(signed: Signed, house: str, day: str = "", said: str = "") -> Respon
 
 
 def _page(
-    signed: Visit, house_id: int, day: str, *, said: str | None = None, problem: StoreError | None = None
+    signed: Visit,
+    house_id: int,
+    day: str,
+    *,
+    said: str | None = None,
+    problem: StoreError | None = None,
+    typed: dict[str, str | int] | None = None,
 ) -> Response:
+    """typed: the `reason` and `text` that were not taken of `resident`."""
     with reading(signed.engine) as connection:
         wanted, tonight = chosen_day(signed, connection, day)
         found, shown = _shown(signed, connection, house_id, wanted)
@@ -103,7 +110,7 @@ def _page(
         tonight=live,
         summary=piece("_residence_missing_sum.html", oob=False, **shown),
         lines=[
-            piece("_residence_missing_row.html", oob=False, one=one, **shown)
+            piece("_residence_missing_row.html", oob=False, one=one, typed=typed or {}, **shown)
             for one in sorted(shown["rows"], key=lambda one: shown["order"][one["id"]])
         ],
         poll=_poll(shown) if live else "",
@@ -132,7 +139,7 @@ def live(signed: Signed, house: str, v: str = "", day: str = "", s: str = "") ->
             [
                 _poll(shown),
                 piece("_residence_missing_sum.html", oob=True, **shown),
-                *(piece("_residence_missing_row.html", oob=True, one=one, **shown) for one in changed),
+                *(piece("_residence_missing_row.html", oob=True, one=one, typed={}, **shown) for one in changed),
             ]
         )
     )
@@ -157,7 +164,7 @@ def do(signed: Signed, resident: str, fields: Form) -> Response:
                 connection, signed.scope, signed.desk.profiles, person_id, wanted, kind, reason, text, signed.now_ms()
             )
     except StoreError as error:
-        return _again(signed, fields, error)
+        return _again(signed, person_id, fields, error)
     signed.request.app.state.wake()
     return _on(fields, person_id, "done")
 
@@ -170,12 +177,13 @@ def _on(fields: dict[str, str], person_id: int, said: str) -> Response:
     return RedirectResponse(f"{at}?{query}", status_code=303)
 
 
-def _again(signed: Visit, fields: dict[str, str], error: StoreError) -> Response:
+def _again(signed: Visit, person_id: int, fields: dict[str, str], error: StoreError) -> Response:
     """The list with what was wrong; whoever may not see it gets the problem alone."""
     house_id = id_in(fields.get("house", ""))
     if not error.mendable or house_id is None:
         raise error
-    return _page(signed, house_id, fields.get("day", ""), problem=error)
+    typed: dict[str, str | int] = {name: fields.get(name, "") for name in ("reason", "text")}
+    return _page(signed, house_id, fields.get("day", ""), problem=error, typed=typed | {"resident": person_id})
 
 
 @router.post("/residence/acts/{evening_act}/withdraw")

@@ -31,8 +31,15 @@ def mine(signed: Signed, since: str = "", until: str = "", said: str = "") -> Re
 
 
 def _page(
-    signed: Visit, since: str = "", until: str = "", *, said: str | None = None, problem: StoreError | None = None
+    signed: Visit,
+    since: str = "",
+    until: str = "",
+    *,
+    said: str | None = None,
+    problem: StoreError | None = None,
+    typed: dict[str, str] | None = None,
 ) -> Response:
+    """typed: the leave that was not taken."""
     person_id = own(signed)
     with reading(signed.engine) as connection:
         local = signed.local(connection)
@@ -45,6 +52,7 @@ def _page(
         login=signed.login,
         csrf=signed.login.csrf,
         said=said,
+        typed=typed or {},
         problem=words.sentence(problem) if problem is not None else None,
         **evenings,
         **about,
@@ -62,7 +70,7 @@ def ask_leave(signed: Signed, fields: Form) -> Response:
     except StoreError as error:
         if not error.mendable:
             raise
-        return _page(signed, problem=error)
+        return _page(signed, problem=error, typed=fields)
     return RedirectResponse("/me/residence?said=asked", status_code=303)
 
 

@@ -50,7 +50,9 @@ def _page(
     until: str = "",
     said: str | None = None,
     problem: StoreError | None = None,
+    typed: dict[str, str] | None = None,
 ) -> Response:
+    """typed: the leave that was not taken."""
     with reading(signed.engine) as connection:
         residence_reach.need_person(connection, signed.scope, person_id, READ)
         local = signed.local(connection)
@@ -76,6 +78,7 @@ def _page(
         own=person_id == signed.scope.person_id,
         reasons=residence_words.REASONS,
         calls=residence_words.CALLS,
+        typed=typed or {},
         said=said,
         problem=words.sentence(problem) if problem is not None else None,
         **evenings,
@@ -94,10 +97,10 @@ def _kiosks(signed: Visit, connection: Connection, person_id: int, now_ms: int) 
     return kiosks, {"id": here.id, "name": here.name}
 
 
-def _again(signed: Visit, person_id: int, error: StoreError) -> Response:
+def _again(signed: Visit, person_id: int, error: StoreError, typed: dict[str, str] | None = None) -> Response:
     if not error.mendable:
         raise error
-    return _page(signed, person_id, problem=error)
+    return _page(signed, person_id, problem=error, typed=typed)
 
 
 def _needed(signed: Visit, resident: str, fields: dict[str, str]) -> int:
@@ -233,7 +236,7 @@ def ask_leave(signed: Signed, resident: str, fields: Form) -> Response:
     try:
         ask(signed, person_id, fields)
     except StoreError as error:
-        return _again(signed, person_id, error)
+        return _again(signed, person_id, error, fields)
     return RedirectResponse("/residence/leaves?said=leave-noted", status_code=303)
 
 

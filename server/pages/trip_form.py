@@ -24,6 +24,8 @@ from server.store.engine import Connection, reading, writing
 from server.store.trips import STAFF, STUDENT
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+#: characters of a list of a trip's students: a long number for each of them
+LISTS_MOST = 25 * trip_plans.STUDENTS_MAX
 
 
 class Wrong(StoreError):
@@ -34,7 +36,7 @@ class Wrong(StoreError):
 
 async def many(request: Request) -> dict[str, str]:
     """Dependency: a form with a box for each student of a trip."""
-    return dict(await pairs(request, most=trip_plans.STUDENTS_MAX + 100))
+    return dict(await pairs(request, most=trip_plans.STUDENTS_MAX + 100, longest=LISTS_MOST))
 
 
 Many = Annotated[dict[str, str], Depends(many)]

@@ -75,7 +75,7 @@ async def files_and_fields(request: Request, login: Annotated[Login, Depends(who
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
-        sent = Sent(pairs=await pairs(request, most=FIELDS_MOST))
+        sent = Sent(pairs=await pairs(request, most=FIELDS_MOST, longest=FIELD_MOST))
         check_csrf(sent.fields, login)
         yield sent
         return

@@ -165,7 +165,7 @@ def set_dates(
     connection.execute(
         update(course_run).where(course_run.c.id == run_id).values(marking_deadline_ms=deadline_ms, lock_ms=lock_ms)
     )
-    note_id = notes.add(connection, scope.institution_id, reason.strip()[:REASON_MOST], scope.account_id, now_ms)
+    note_id = notes.add(connection, scope.institution_id, notes.within(reason, REASON_MOST), scope.account_id, now_ms)
     campus.write_down(
         connection, scope, SET, f"course-run/{run_id}", now_ms,
         deadline=[now.deadline_ms, deadline_ms], lock=[now.lock_ms, lock_ms], note=note_id,

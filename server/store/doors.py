@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, or_, select
 from server.scope import Scope
 from server.store import alarms, journals, quarantines, readers
 from server.store.schema import reader_state, room, session, session_room
+from server.store.schema_residence import house, kiosk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class Door:
     site: str
     #: None: it serves no door
     room_code: str | None
+    #: name of the house whose kiosk it is; None: it is none
+    house: str | None
     #: blue, off, breathing, pulse: as the reader shows it, by its last head and the timetable
     light: str
     #: online, offline: the broker's word; None: never heard
@@ -76,6 +79,18 @@ def doors(connection: Connection, scope: Scope, now_ms: int) -> list[Door]:
             .order_by(session.c.starts_ms.desc())
         )
     }
+    houses = {
+        row.reader_id: row.name
+        for row in connection.execute(
+            select(kiosk.c.reader_id, house.c.name)
+            .join(house, house.c.id == kiosk.c.house_id)
+            .where(
+                kiosk.c.institution_id == here,
+                kiosk.c.from_ms <= now_ms,
+                or_(kiosk.c.to_ms.is_(None), kiosk.c.to_ms > now_ms),
+            )
+        )
+    }
     found = []
     for row in rows:
         state = states.get(row.id)
@@ -85,6 +100,7 @@ def doors(connection: Connection, scope: Scope, now_ms: int) -> list[Door]:
                 reader=row.name,
                 site=row.site,
                 room_code=row.room_code,
+                house=houses.get(row.id),
                 light=_light(state, title),
                 status=state.status if state else None,
                 seen_ms=state.seen_ms if state else None,

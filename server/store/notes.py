@@ -8,12 +8,21 @@ from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Connection, case, select, update
 
+from server.errors import TooMuch
 from server.store.schema import note
 from server.store.upsert import new_id
 
 SALT_BYTES = 16
 #: what pages show where a text was erased
 ERASED = "(erased)"
+
+
+def within(text: str, most: int) -> str:
+    """The text, without blanks around it, if it has at most so many characters. Raises TooMuch(`text-long`): what
+    somebody wrote is never cut off."""
+    if len(text := text.strip()) > most:
+        raise TooMuch("text-long", f"a text has {len(text)} characters, and {most} are taken: write less")
+    return text
 
 
 def shown() -> ColumnElement[str]:

@@ -104,7 +104,7 @@ def erase(
     name = connection.execute(select(person_name.c.full_name).where(person_name.c.person_id == person_id)).scalar()
     if name == CALLED.format(person_id):
         raise Refused("person-erased", "they are erased already")
-    return _Erasing(connection, folder, scope, profiles, person_id, now_ms).all(reason.strip()[:REASON_MAX])
+    return _Erasing(connection, folder, scope, profiles, person_id, now_ms).all(notes.within(reason, REASON_MAX))
 
 
 class _Erasing:

@@ -74,7 +74,7 @@ def decide(
     """
     row, now = _locked(connection, scope, profiles, request_id, now_ms)
     tier, wanted, mine = _deciding(connection, scope, row, now)
-    comment = comment.strip()[:REASON_MOST]
+    comment = notes.within(comment, REASON_MOST)
     if row.state != OPEN:
         if row.decided_by_account_id == scope.account_id and row.state == (APPLIED if accept else REJECTED):
             return Decision(state=row.state)
@@ -241,7 +241,7 @@ def ask_for_evidence(
         raise Refused("request-evidence-tier", answer.text)
     if row.state not in (OPEN, APPLIED):
         raise _decided(connection, row)
-    comment = comment.strip()[:REASON_MOST]
+    comment = notes.within(comment, REASON_MOST)
     if not comment:
         raise StoreError("request-comment", "write which evidence is wanted")
     note_id = notes.add(connection, row.institution_id, comment, scope.account_id, now_ms)

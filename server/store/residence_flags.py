@@ -19,6 +19,7 @@ from server.store.schema import account, note, person_name, reader, reading
 from server.store.schema_residence import check_in, check_in_reading, house, kiosk_event, residence_flag
 from server.store.upsert import insert_of
 
+TEXT_MAX = 2_000
 #: events and check-ins that an oddity may rest on
 EVENTS = ("finger-refused", "opened", "moved", "sensor-other", "sensor-wiped", "sensor-lost", "pin-locked")
 
@@ -71,7 +72,8 @@ def close(connection: Connection, scope: Scope, flag_id: int, text: str, now_ms:
         raise Refused("own", "this is about yourself: ask somebody else on duty")
     if not text.strip():
         raise FieldRefused("text", "text", "say what you found")
-    note_id = notes.add(connection, scope.institution_id, text.strip()[:2_000], scope.account_id or None, now_ms)
+    text = notes.within(text, TEXT_MAX)
+    note_id = notes.add(connection, scope.institution_id, text, scope.account_id or None, now_ms)
     done = connection.execute(
         update(residence_flag)
         .where(residence_flag.c.id == flag_id, residence_flag.c.closed_ms.is_(None))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from server.errors import NotAllowed, NotFound, Refused
+from server.policy.moments import instant
 from server.scope import Scope
 from server.store import campus, institutions, notes, residence_reach
 from server.store.campus import FieldRefused
@@ -48,11 +50,14 @@ def ask(connection: Connection, scope: Scope, person_id: int, first: date, last:
         raise FieldRefused("dates", "last", f"the last evening comes after the first, and within {DAYS_MAX} days")
     text = _text(text)
     campus.begin(connection, scope)
-    lives = exists().where(
-        residency.c.person_id == person_id, or_(residency.c.to_ms.is_(None), residency.c.to_ms > now_ms)
-    )
-    if not connection.execute(select(lives)).scalar():
+    if not _lives(connection, person_id, now_ms, None):
         raise Refused("not-resident", "they live in no house of the residence")
+    zone = ZoneInfo(institutions.one(connection, scope.institution_id).time_zone)
+    from_ms, to_ms = (instant(one, time.min, zone) for one in (first, last + timedelta(days=1)))
+    if not _lives(connection, person_id, from_ms, to_ms):
+        raise FieldRefused(
+            "dates", "first", "on these evenings they live in no house of the residence: look at the year"
+        )
     same = and_(
         residence_leave.c.person_id == person_id,
         residence_leave.c.state.in_((ASKED, APPROVED)),
@@ -80,7 +85,7 @@ def ask(connection: Connection, scope: Scope, person_id: int, first: date, last:
 
 
 def decide(connection: Connection, scope: Scope, leave_id: int, approve: bool, text: str, now_ms: int) -> None:
-    """Approve or refuse a leave. Nobody decides their own, nor one that they asked for themselves.
+    """Approve or refuse a leave. Nobody decides their own; whoever is alone on duty decides what they wrote down of a call.
 
     Raises NotFound(`leave`), NotAllowed(`own-leave`), Refused(`decided`).
     """
@@ -125,6 +130,14 @@ def of_person(connection: Connection, scope: Scope, person_id: int, now_ms: int)
     """Somebody's leaves, newest first; residents their own. Raises NotFound(`resident`)."""
     residence_reach.need_own_or(connection, scope, person_id, "residence.read", now_ms=now_ms)
     return _listed(connection, residence_leave.c.person_id == person_id, residence_leave.c.id.desc())
+
+
+def _lives(connection: Connection, person_id: int, from_ms: int, to_ms: int | None) -> bool:
+    """Whether they live in a house at any time in [from, to); without an end, from then on."""
+    during = or_(residency.c.to_ms.is_(None), residency.c.to_ms > from_ms)
+    if to_ms is not None:
+        during = and_(during, residency.c.from_ms < to_ms)
+    return bool(connection.execute(select(exists().where(residency.c.person_id == person_id, during))).scalar())
 
 
 def _need(connection: Connection, scope: Scope, leave_id: int, act: str, now_ms: int) -> Any:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from server.errors import NotFound, Refused, StoreError
 from server.scope import Scope
-from server.store import campus, people, trips
+from server.store import campus, notes, people, trips
 from server.store.schema import account, person
 from server.store.schema_work import trip, trip_person
 from server.store.trips import STAFF, STUDENT
@@ -35,7 +35,7 @@ def plan(
     Raises NotFound(`person`), StoreError(`trip-*`).
     """
     scope.need("trip.plan")
-    name = title.strip()[:TITLE_MAX]
+    name = notes.within(title, TITLE_MAX)
     _check(name, from_ms, to_ms)
     pupils, teachers = set(students), set(staff)
     _check_people(connection, scope, pupils, teachers)
@@ -123,7 +123,7 @@ def change(
     found = trips.need_charge(connection, scope, trip_id)
     if found.cancelled_ms is not None:
         raise Refused("trip-cancelled", "this trip is cancelled: plan another one")
-    name = title.strip()[:TITLE_MAX]
+    name = notes.within(title, TITLE_MAX)
     _check(name, from_ms, to_ms)
     there = trips.members(connection, trip_id)
     have = {role: {one.person_id for one in there if one.role == role} for role in (STUDENT, STAFF)}

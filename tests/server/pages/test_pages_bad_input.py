@@ -80,6 +80,20 @@ def test_a_form_without_end_is_refused(school, signed):
     assert answer.status_code == 413 and "too long" in answer.text
 
 
+def test_a_text_that_is_too_long_or_too_many_fields_are_refused_and_nothing_is_cut_off(school, signed):
+    school.session()
+    ada = signed("ada")
+    token = {"csrf": ada.csrf("/today")}
+    answer = ada.post(f"/sessions/1/people/{school.students[0]}", token | {"code": "P", "seen": "0", "note": "x" * 501})
+    assert answer.status_code == 422 and "500 characters at most" in answer.text
+    assert school.world.all(schema.mark) == []
+    answer = ada.post("/sign-out", token | {"x": "x" * 2001})
+    assert answer.status_code == 413 and "2001 characters, and 2000 are taken" in answer.text
+    answer = ada.post("/sign-out", token | {f"f{n}": "" for n in range(60)})
+    assert answer.status_code == 413 and "too many fields" in answer.text
+    assert ada.get("/today").status_code == 200
+
+
 def test_odd_cookies_and_logins_are_nobody(school, anonymous):
     for odd in ("", "x", "\u00e9" * 10, "%00", "a" * 5000, '"', "muster_login=1"):
         headers = {"cookie": f"muster_login={odd}".encode("latin-1")}

@@ -201,3 +201,11 @@ def test_a_note_reaches_the_next_shift_and_an_auditor_reads_it_but_writes_none(h
     text = words(otto.get(at))
     assert "The lift sticks" in text and "Ros, 20:00" in text and "Leave the note" not in text
     assert otto.post(at, {"csrf": otto.csrf("/account"), "text": "x"}).status_code == 403
+
+
+def test_a_technician_sees_whose_kiosk_a_reader_is_and_that_its_lamp_is_off_at_rest(home):
+    board = home.hall.board
+    home.hall.deliver(*board.lines, board.hello(roster=OPENS), board.head(OPENS + 2 * HOUR - MIN))
+    text = words(home.visitor("tess").get("/doors"))
+    assert "Kiosk, North House k-1" in text and "off until somebody checks in" in text
+    assert "Kiosk, South House k-2" in text and "no room" not in text

@@ -12,7 +12,7 @@ from server.policy.oddities import OPENED, Odd
 from server.store import residence_admin, residence_flags, schema
 from server.store.engine import writing
 from server.store.schema import audit
-from server.store.schema_residence import consent, pin, residence_flag, residence_leave, template
+from server.store.schema_residence import consent, duty_note, pin, residence_flag, residence_leave, template
 from tests.rules import rule
 from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS, Home
 from tests.server.pages.test_residence_board_pages import line_of, words
@@ -210,3 +210,37 @@ def test_the_month_is_a_page_and_a_file_in_which_no_cell_is_a_formula(home):
     assert ros.get(f"{base}/file?month=2026-09&form=xlsx").content[:2] == b"PK"
     assert ros.get(f"{base}/file?month=2026-09&form=exe").status_code == 400
     assert [row.action for row in home.world.all(audit)].count("residence.export") == 2
+
+
+@rule("DDU-12")
+def test_what_was_typed_stands_in_a_form_that_comes_back(home):
+    ros, sam = home.visitor("ros"), home.visitor("sam")
+    csrf = {"csrf": sam.csrf("/me/residence")}
+    asked = {"first": "2026-09-23", "last": "2026-09-22", "text": 'My sister\'s "day"'}
+    for visitor, path in ((sam, "/me/residence/leave"), (ros, at(home, 0, "/leave"))):
+        token = csrf if visitor is sam else {"csrf": ros.csrf(at(home, 0))}
+        answer = visitor.post(path, token | asked)
+        assert answer.status_code == 409
+        assert 'name="first" type="date" value="2026-09-23"' in answer.text
+        assert 'name="last" type="date" value="2026-09-22"' in answer.text
+        assert 'value="My sister&#39;s &#34;day&#34;"' in answer.text
+    sam.post("/me/residence/leave", csrf | asked | {"last": "2026-09-23"})
+    (leave,) = home.world.all(residence_leave)
+    form = {"csrf": ros.csrf("/residence/leaves"), "text": "Perhaps"}
+    assert 'value="Perhaps"' in ros.post(f"/residence/leaves/{leave.id}/decide", form).text
+    missing = {"house": str(home.house), "day": DAY.isoformat(), "do": "excuse", "text": "an aunt"}
+    answer = ros.post(at(home, 1, "/acts"), form | missing)
+    assert answer.status_code == 409 and answer.text.count('value="an aunt"') == 1 == answer.text.count(
+        "<details open>"
+    )
+    answer = ros.post(f"/residence/houses/{home.house}/notes", form | {"text": "The lift " + "sticks " * 900})
+    assert answer.status_code == 413 and home.world.all(duty_note) == []
+
+
+@rule("DDU-14")
+def test_leave_is_for_evenings_on_which_they_live_there(home):
+    sam = home.visitor("sam")
+    form = {"csrf": sam.csrf("/me/residence"), "first": "1971-09-22", "last": "1971-09-23"}
+    answer = sam.post("/me/residence/leave", form)
+    assert answer.status_code == 409 and "look at the year" in answer.text
+    assert home.world.all(residence_leave) == []
