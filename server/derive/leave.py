@@ -60,7 +60,10 @@ def effects(
         to_ms=found.to_ms,
         reported_ms=found.reported_ms,
         decided_ms=found.decided_ms if found.decided_ms is not None else now_ms,
-        has_evidence=any(one.erased_ms is None for one in files),
+        # What came after the approval nobody has looked at: it changes no mark by itself (LOUGH-22).
+        has_evidence=any(
+            one.erased_ms is None and (found.decided_ms is None or one.created_ms <= found.decided_ms) for one in files
+        ),
         sessions=frozenset(found.session_ids) or None,
     )
     rows = covered.between(connection, [found.person_id], found.from_ms, found.to_ms, found.session_ids)
@@ -157,7 +160,10 @@ def _afterwards(profile: Profile, code: str, facts: leave.Absence) -> str:
     if way is None:
         return f"it was not told before the class began: stays {profile.absent}"
     if "evidence" in way.needs and not facts.has_evidence:
-        return f"it was not told before the class began: becomes {code} only with evidence, once it is {profile.absent}"
+        return (
+            f"it was not told before the class began: becomes {code} only with evidence that was there when it was "
+            f"approved, once it is {profile.absent}"
+        )
     return f"it was not told before the class began: {profile.absent} becomes {code} until the end of the next day"
 
 

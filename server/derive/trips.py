@@ -2,14 +2,19 @@
 
 Only once staff on the trip have confirmed who came. A tap wins, and so does what a person set: a proposal asks. What a
 change gives up is taken back with its history.
+
+A trip says so for as long as its paper register may still be transferred (LOUGH-4): what is older changes by a change
+request alone, as every mark of that age does (LOUGH-32 to 34).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from server.derive import leave
+from server.policy import deadlines, tiers
 from server.policy.profile import Profile, Profiles
 from server.store import covered, derivations, registers, standing, trips
 from server.store.covered import Covered
@@ -44,10 +49,23 @@ def effects(
     rows = covered.between(connection, students, found.from_ms, found.to_ms)
     zone = standing.zone_of(connection, institution_id)
     final = standing.final(connection, profiles, zone, rows, now_ms)
-    return [_effect(standing.profile_of(profiles, one), one, final=one.id in final) for one in rows]
+    made = []
+    for one in rows:
+        profile = standing.profile_of(profiles, one)
+        made.append(_effect(profile, one, final=one.id in final, late=_late(profile, one, zone, now_ms)))
+    return made
 
 
-def _effect(profile: Profile, one: Covered, *, final: bool) -> Effect:
+def _late(profile: Profile, one: Covered, zone: ZoneInfo, now_ms: int) -> bool:
+    """Whether a trip says nothing any more of this session: its paper was to be transferred before (LOUGH-4), and marks
+    of its age are changed by a request."""
+    until_ms = deadlines.transferred_by(profile, starts_ms=one.starts_ms, ends_ms=one.ends_ms, zone=zone)
+    if until_ms is None or now_ms < until_ms:
+        return False
+    return not tiers.tier(profile, ends_ms=one.ends_ms, now_ms=now_ms, zone=zone).direct
+
+
+def _effect(profile: Profile, one: Covered, *, final: bool, late: bool) -> Effect:
     code = next((code for code, about in profile.codes.items() if about.confirmed_trip), None)
 
     def said(kind: str, text: str) -> Effect:
@@ -61,6 +79,8 @@ def _effect(profile: Profile, one: Covered, *, final: bool) -> Effect:
         return said(STAYS, f"the rules of this class ({profile.title}) have no mark for a trip")
     if one.code == code:
         return said(SO, f"is marked {code} already")
+    if late:
+        return said(STAYS, f"is too long ago to become {code} by a confirmation: by a change request")
     if one.code is None or one.code == profile.absent or one.source == covered.LEAVE:
         return said(FILLS, f"becomes {code}")
     if one.tapped and not one.verified:
@@ -136,7 +156,9 @@ def _plan(connection: Connection, profiles: Profiles, trip_id: int, also: Iterab
     wanted = effects(connection, profiles, found, came, institution_id=institution_id, now_ms=now_ms)
     keeps = {(one.session.id, one.session.person_id) for one in wanted if one.kind in (FILLS, SO)}
     held = covered.set_by(connection, set(students) | set(also), covered.TRIP, f"trip/{trip_id}")
-    final = standing.final(connection, profiles, standing.zone_of(connection, institution_id), held, now_ms)
+    zone = standing.zone_of(connection, institution_id)
+    kept = standing.final(connection, profiles, zone, held, now_ms)
+    kept |= {one.id for one in held if _late(standing.profile_of(profiles, one), one, zone, now_ms)}
     return _Plan(
         institution_id=institution_id,
         fills=tuple(one for one in wanted if one.kind == FILLS),
@@ -145,5 +167,5 @@ def _plan(connection: Connection, profiles: Profiles, trip_id: int, also: Iterab
             for one in wanted
             if one.kind == ASKS and not covered.proposed(connection, one.session.id, one.session.person_id, RULE)
         ),
-        gone=tuple(one for one in held if (one.id, one.person_id) not in keeps and one.id not in final),
+        gone=tuple(one for one in held if (one.id, one.person_id) not in keeps and one.id not in kept),
     )

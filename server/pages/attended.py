@@ -115,6 +115,7 @@ def _counted(profile: Profile, row: Attended) -> Counted:
         verified=row.verified,
         granted=row.granted,
         corrected=row.corrected,
+        cancelled=row.cancelled_ms is not None,
         weight=weight,
     )
 

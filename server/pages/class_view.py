@@ -27,11 +27,7 @@ def _shown(signed: Visit, session_id: int) -> dict[str, Any]:
     row = shown.snapshot.register.session
     profile = signed.desk.profile(row.profile, row.starts_ms)
     # The door never tells late from on time, and neither does this.
-    here = [
-        one["full_name"]
-        for one in shown.snapshot.rows.values()
-        if one["code"] is not None and one["code"] in (profile.present, profile.late, profile.half)
-    ]
+    here = [one["full_name"] for one in shown.snapshot.rows.values() if profile.was_there(one["code"])]
     open_now = row.cancelled_ms is None and row.opens_ms <= shown.local.now_ms <= row.closes_ms
     return {
         "session": about.heading(row, shown.local),

@@ -35,7 +35,12 @@ _WORDS = {
     deadlines.OVERDUE: Said("late", "overdue"),
     deadlines.LATE: Said("", "marked late"),
 }
-KINDS = {"not-mine": "not my register", "it-fault": "cannot be marked: IT fault", "problem": "a problem"}
+KINDS = {
+    "not-mine": "not my register",
+    "it-fault": "cannot be marked: IT fault",
+    "problem": "a problem",
+    "completed": "somebody has completed (C): tell the exams team",
+}
 
 
 @router.get("/compliance")

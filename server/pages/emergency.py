@@ -95,6 +95,9 @@ def _unsure(house: House, local: Local) -> list[Said]:
     if strangers:
         said.append(Said("late", f"{many(strangers, 'card')} of nobody known {'was' if strangers == 1 else 'were'} "
                                  "tapped: they are counted at their rooms."))  # fmt: skip
+    if house.residences:
+        said.append(Said("late", f"Check-ins at {many(house.residences, 'residence')} are not among these: who is there "
+                                 "stands on the roll call of each house, with the residence's staff."))  # fmt: skip
     if house.unplaced:
         said.append(Said("late", f"{many(house.unplaced, 'swipe')} arrived whose time is not known yet: they are not "
                                  "listed."))  # fmt: skip

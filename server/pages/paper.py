@@ -16,8 +16,8 @@ from server.pages.rendering import page
 from server.pages.words import Said
 from server.policy import deadlines, moments
 from server.policy.sections import OFF_SITE, PAPER
-from server.store import paper, sessions, standing
-from server.store.engine import reading, writing
+from server.store import page_today, paper, sessions, standing
+from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
@@ -40,21 +40,35 @@ def listed(signed: Signed, said: str = "") -> Response:
         local = signed.local(connection)
         zone = standing.zone_of(connection, signed.scope.institution_id)
         rows = paper.listed(connection, signed.scope, local.now_ms - BACK_DAYS * 86_400_000, local.now_ms)
+        marked = _marked(connection, signed, rows)
     return page(
         signed.request,
         "paper.html",
         login=signed.login,
         csrf=signed.login.csrf,
         said=_SAID.get(said),
-        lines=[_line(signed, one, local, zone) for one in rows],
+        lines=[_line(signed, one, marked.get(one.session_id), local, zone) for one in rows],
         days=BACK_DAYS,
     )
 
 
-def _line(signed: Visit, one: paper.Paper, local: Local, zone: Any) -> dict[str, Any]:
+def _marked(connection: Connection, signed: Visit, rows: list[paper.Paper]) -> dict[int, int]:
+    """session id -> when the last student on its list was marked or, where the profile needs it, verified."""
+    found: dict[int, int] = {}
+    for needs in (False, True):
+        these = [
+            one.session_id
+            for one in rows
+            if signed.desk.profile(one.profile, one.starts_ms).verification_needed == needs
+        ]
+        found |= page_today.marked(connection, these, verified=needs)
+    return found
+
+
+def _line(signed: Visit, one: paper.Paper, marked_ms: int | None, local: Local, zone: Any) -> dict[str, Any]:
     profile = signed.desk.profile(one.profile, one.starts_ms)
     mode = PAPER if one.said_ms is not None else OFF_SITE
-    done_ms = one.transferred_ms if one.said_ms is not None else one.verified_ms
+    done_ms = one.transferred_ms if one.said_ms is not None else marked_ms
     due = deadlines.marking(profile, starts_ms=one.starts_ms, ends_ms=one.ends_ms, mode=mode, zone=zone)
     return {
         "id": one.session_id,

@@ -30,7 +30,7 @@ from server.store import (
 from server.store.derivations import held_marks
 from server.store.engine import Connection, reading, writing
 from server.store.request_asking import Line, Wish
-from server.store.request_kinds import BURSARY, KINDS, MARKS, SUBMISSION, TRANSFER, WHOLE
+from server.store.request_kinds import BURSARY, KINDS, MARKS, REMOVAL, SUBMISSION, TRANSFER, WHOLE
 from server.store.request_situations import Situation
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -164,6 +164,7 @@ def _shown(
         minutes=[code for code in codes if now.profile.takes_minutes(code)],
         meanings={code: about.meaning for code, about in now.profile.codes.items()},
         evidence_needed=kind in (TRANSFER, SUBMISSION) or (tier is not None and "evidence" in tier.needs),
+        formal=[code for code, about in now.profile.codes.items() if about.with_form] if kind == REMOVAL else [],
         students=[] if kind in WHOLE else _students(connection, now, kind, only, fields, local),
         only=only,
         classes=transfer_classes.beside(connection, session_id) if kind == TRANSFER else [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
@@ -20,8 +21,12 @@ HEADINGS = (
     "Full name", "Number", "Course code", "Course", "Session", "Day", "Start", "End", "Room", "Staff", "Classes",
     "Cancelled", "Mark", "Meaning", "Minutes late", "Minutes early", "Verified", "Counts", "Tapped", "Set by",
 )  # fmt: skip
-#: what a spreadsheet may take for a formula at the begin of a cell; the full-width ones are such in some languages
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+#: what a spreadsheet may take for a formula at the begin of a cell, after blanks or none; the full-width ones are such in
+#: some languages
+_FORMULA = r"[\s\u200b\ufeff]*[=+\-@＝＋－＠]"
+_RISKY = re.compile(rf"[\t\r\n]|{_FORMULA}")
+#: where other spreadsheets part cells, and a formula follows
+_PARTED = re.compile(rf"(?<=[;|\t\r\n])(?={_FORMULA})")
 _CHUNK = 64 * 1024
 #: a file that is larger goes from memory to disk
 _IN_MEMORY = 4 * 1024 * 1024
@@ -30,9 +35,11 @@ _IN_MEMORY = 4 * 1024 * 1024
 def guarded(text: str) -> str:
     """A cell that is text and nothing else: what might be a formula gets an apostrophe before it.
 
-    Blanks before a formula are dropped by some spreadsheets, so they do not hide one.
+    Blanks before a formula are dropped by some spreadsheets, so they do not hide one. Where a country's spreadsheets part
+    cells by a semicolon or a tab, what stands after one begins a cell of its own, and gets its apostrophe too.
     """
-    return f"'{text}" if text.startswith(_RISKY) or text.lstrip(" \u00a0").startswith(_RISKY) else text
+    text = _PARTED.sub("'", text)
+    return f"'{text}" if _RISKY.match(text) else text
 
 
 def cells(one: Line, local: Local) -> list[str | int]:

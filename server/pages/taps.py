@@ -16,7 +16,8 @@ from server.pages import beside, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.walk_ins import NOTE_LIMIT, place
-from server.store import registers, unmatched
+from server.policy import marking
+from server.store import notes, page_register, registers, unmatched
 from server.store.engine import Connection, reading, writing
 from server.store.registers import Wanted
 
@@ -101,7 +102,8 @@ def _resolve(
     if swipe_id not in swipes:
         raise NotFound("swipe", "there is no such tap at this session's doors")
     one = swipes[swipe_id]
-    reason = ", ".join(part for part in (fields.get("reason", ""), fields.get("note", "").strip()[:NOTE_LIMIT]) if part)
+    note = notes.within(fields.get("note", ""), NOTE_LIMIT)
+    reason = ", ".join(part for part in (fields.get("reason", ""), note) if part)
     person_id = None
     if outcome == unmatched.DISMISSED and not reason:
         raise StoreError("swipe-reason", "say why it is nobody's here")
@@ -117,14 +119,28 @@ def _resolve(
         connection, signed.scope, found.row, swipe_id, outcome, person_id=person_id, reason=reason,
         now_ms=signed.now_ms(),
     )  # fmt: skip
-    if not done:
+    if not done or person_id is None:
         return
-    if outcome == unmatched.ADDED and person_id is not None:
-        place(signed, connection, found, person_id, {"note": reason})
-    if outcome == unmatched.UNKNOWN_CARD and person_id is not None:
-        profile = signed.desk.profile(found.row.profile, found.row.starts_ms)
+    # As if it had credited them: whoever tapped late is late by it (LOUGH-14).
+    row = found.row
+    says = marking.from_tap(
+        signed.desk.profile(row.profile, row.starts_ms),
+        starts_ms=row.starts_ms,
+        ends_ms=row.ends_ms,
+        at_ms=one.at_ms,
+        uncertainty_ms=one.uncertainty_ms,
+    )
+    if outcome == unmatched.ADDED:
+        place(signed, connection, found, person_id, {"note": reason}, tap=says)
+    if outcome == unmatched.UNKNOWN_CARD:
+        held = page_register.held(connection, row.id, [person_id]).get(person_id)
+        if held is not None and held.code is not None:
+            raise StoreError(
+                "swipe-marked",
+                f"this student is marked {held.code} by now: leave that, and say that this tap is nobody's here",
+            )
         note = f"tapped at {found.local.seconds(one.at_ms)} with a card that is not known"
-        wanted = Wanted(person_id=person_id, code=profile.present, remark=note)
+        wanted = Wanted(person_id=person_id, code=says.code, late_min=says.late_min, remark=note)
         registers.set_marks(
             connection, signed.scope, signed.desk.profiles, found.row.id, [wanted], now_ms=signed.now_ms()
         )

@@ -189,7 +189,7 @@ def _line(desk: Desk, row: SessionRow, known: _Known, local: Local, others: bool
     """others: shown among sessions of others."""
     profile = desk.profile(row.profile, row.starts_ms)
     codes, part = known.codes.get(row.id, {}), known.parts.get(row.id)
-    present = sum(many for code, (many, _) in codes.items() if words.is_there(profile, code))
+    present = sum(many for code, (many, _) in codes.items() if profile.was_there(code))
     tags = [words.session_state(row, local.now_ms, local)]
     times = known.times[row.id].by(profile, local.zone)
     facts = {"mode": known.modes[row.id], "deadline_ms": times.marking_deadline_ms}

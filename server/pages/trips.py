@@ -31,7 +31,8 @@ _SAID = {
     "planned": "The trip is planned. Once it has begun, its staff confirm here who came.",
     "changed": "The trip is changed, and so are the marks that rest on it.",
     "confirmed": "Who came is confirmed. The registers below were filled as they say.",
-    "cancelled": "The trip is cancelled. Its marks are taken off the registers.",
+    "cancelled": "The trip is cancelled. Its marks are taken off the registers of this week; older ones change by a "
+    "change request.",
 }
 
 

@@ -11,7 +11,8 @@ from server.errors import StoreError
 from server.pages import beside, sought, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
-from server.store import registers, sessions, walk_ins
+from server.policy.decision import Decision
+from server.store import notes, registers, sessions, walk_ins
 from server.store.engine import Connection, reading, writing
 from server.store.registers import Wanted
 
@@ -67,14 +68,24 @@ def add(signed: Signed, session: str, fields: Form) -> Response:
     return beside.back(session_id, "added" if added else "there")
 
 
-def place(signed: Visit, connection: Connection, found: beside.Beside, person_id: int, fields: dict[str, str]) -> bool:
-    """Add a walk-in and mark them as the form says, present by default. False: they were on the register already."""
+def place(
+    signed: Visit,
+    connection: Connection,
+    found: beside.Beside,
+    person_id: int,
+    fields: dict[str, str],
+    *,
+    tap: Decision | None = None,
+) -> bool:
+    """Add a walk-in and mark them present, or as their tap says. False: they were on the register already."""
     now_ms, row = signed.now_ms(), found.row
-    note = fields.get("note", "").strip()[:NOTE_LIMIT]
+    note = notes.within(fields.get("note", ""), NOTE_LIMIT)
     if not walk_ins.add(connection, signed.scope, signed.desk.profiles, row.id, person_id, note=note, now_ms=now_ms):
         return False
     profile = signed.desk.profile(row.profile, row.starts_ms)
-    wanted = Wanted(person_id=person_id, code=profile.present, remark=note)
+    code = tap.code if tap is not None else profile.present
+    late_min = tap.late_min if tap is not None else None
+    wanted = Wanted(person_id=person_id, code=code, late_min=late_min, remark=note)
     registers.set_marks(connection, signed.scope, signed.desk.profiles, row.id, [wanted], now_ms=now_ms)
     return True
 

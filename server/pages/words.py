@@ -11,7 +11,7 @@ from server.pages.local import Local
 from server.policy import days, deadlines
 from server.policy.allowed import Answer
 from server.policy.profile import Profile
-from server.policy.sections import ATTENDANCE, ATTENDED, DID_NOT, HALF, LEAVE, NOT_REQUIRED
+from server.policy.sections import ATTENDANCE, ATTENDED, DID_NOT, HALF, NOT_REQUIRED
 from server.store.page_register import DoorSeen, Step
 from server.store.registers import Outage, Register, Row
 from server.store.session_rows import SessionRow
@@ -42,20 +42,17 @@ def kind_of(profile: Profile, code: str | None) -> str:
     return {ATTENDED: "good", HALF: "late", DID_NOT: "bad"}.get(effect(profile, code), "calm")
 
 
-def is_there(profile: Profile, code: str) -> bool:
-    """Whether a code says that somebody was there; half a day is being there."""
-    return effect(profile, code) in (ATTENDED, HALF)
-
-
 def counts(profile: Profile, rows: Sequence[Row]) -> dict[str, int | None]:
     """The numbers above a register. Not required leaves nothing to wait for; `late` is None where nobody can be."""
     found = Counter(effect(profile, row.code) for row in rows if row.code is not None)
+    present = sum(profile.was_there(row.code) for row in rows)
     return {
         "expected": sum(row.listed for row in rows),
-        "present": found[ATTENDED] + found[HALF],
+        "present": present,
         "late": sum(row.code == profile.late for row in rows) if profile.late else None,
         "absent": found[DID_NOT],
-        "other": found[NOT_REQUIRED] + found[LEAVE],
+        #: whoever counts as attended elsewhere too, as on a trip
+        "other": found.total() - present - found[DID_NOT],
         "unseen": sum(row.code is None for row in rows),
         #: whom the profile shows with a mark that is nobody's yet
         "shown": sum(row.code is None and row.listed for row in rows) if profile.shown else 0,
@@ -356,15 +353,21 @@ _RULES = {
     "evidence.unsure-swipe": "a card was tapped at an unsure time",
     "evidence.no-door": "no reader stands at the door",
     "derive.nothing": "what it rested on is no longer so",
+    "leave.taken-back": "the absence does not cover it any more",
+    "trip.taken-back": "the trip does not cover it any more",
 }
+#: how a mark came that somebody decided elsewhere: by its source
+_DECIDED = {"request": "applied by", "leave": "absence approved by", "trip": "trip confirmed by"}
 
 
 def step(profile: Profile, one: Step, local: Local) -> dict[str, str | None]:
-    """A line of a mark's history: who, when, to what, why, by which rule (LOUGH-7)."""
+    """A line of a mark's history: who, when, to what, why, on whose authority, by which rule (LOUGH-7)."""
     said = mark_words(profile, one.code, one.late_min, one.early_min)
     what = f"{one.code} – {said}" if one.code else said
     if one.source == "person":
         how = f"set by {one.by or 'staff'}"
+    elif one.source in _DECIDED:
+        how = f"{_DECIDED[one.source]} {one.by or 'staff'}"
     elif one.by is not None:
         how = f"verified by {one.by}"
     elif one.tapped_ms is not None:
@@ -373,6 +376,9 @@ def step(profile: Profile, one: Step, local: Local) -> dict[str, str | None]:
         how = "imported"
     else:
         how = _RULES.get(one.rule, "no card was tapped" if one.code else "nothing was tapped")
+    if one.authority:
+        # Such as `request/12:lough.tier.7d`: whatever it rests on has a page of its own, with the reason.
+        how += f" · on {one.authority.partition(':')[0].replace('/', ' ')}"
     if one.source != "person":
         how += f" · rule {one.rule}"
     return {"at": local.moment(one.created_ms), "what": what, "how": how, "note": one.note}

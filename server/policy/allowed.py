@@ -243,4 +243,6 @@ def _by_tier(profile: Profile, about: Code | None, facts: Facts, found: Tier) ->
 def _after(profile: Profile, about: Code | None) -> str:
     if about is None or not about.until_removed:
         return ""
-    return f"{about.code} stands only until the student is off the list: ask for the removal."
+    form = ", with the form" if about.with_form else ""
+    told = " The exams team is told by the registers team's list." if about.exams_told else ""
+    return f"{about.code} stands only until the student is off the list: ask for the removal{form}.{told}"

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from server.policy import moments
 from server.policy.moments import WEEKDAYS, Span
 from server.policy.profile import Profile
-from server.policy.sections import CLASSROOM, LOCK
+from server.policy.sections import CLASSROOM, LOCK, PAPER
 
 NOT_DUE, OPEN, WARNED, MARKED, LATE, OVERDUE, UNMARKED = STATES = (
     #: cancelled, or nobody is on the list
@@ -183,6 +183,16 @@ def course(
         warning=warning,
         rule=f"{profile.name}.course.dates",
     )
+
+
+def transferred_by(profile: Profile, *, starts_ms: int, ends_ms: int, zone: ZoneInfo) -> int | None:
+    """Until when what stands on paper is entered (LOUGH-4), as the paper register of a trip is (the table of marks, V).
+    None: the profile says nothing of paper."""
+    rule = profile.marking.get(PAPER)
+    if rule is None or rule.breach is None:
+        return None
+    days = profile.working_days or WEEKDAYS[:5]
+    return rule.breach.after(starts_ms=starts_ms, ends_ms=ends_ms, zone=zone, working_days=days)
 
 
 def submission(

@@ -24,6 +24,8 @@ class Counted:
     granted: bool = False
     #: corrected after its fortnight had closed (DDU-8, DDU-10)
     corrected: bool = False
+    #: the class was cancelled: what stood on its register before, or by a hand, is worth nothing
+    cancelled: bool = False
     #: of a day: a shift of two counts half (programmes)
     weight: Fraction = Fraction(1)
 
@@ -125,6 +127,8 @@ def _row(profile: Profile, rule: LedgerRule, one: Counted) -> Row:
 
 def _effect(profile: Profile, rule: LedgerRule, one: Counted) -> tuple[str, str]:
     ledger = rule.ledger
+    if one.cancelled and one.code != profile.cancels_to:
+        return NOT_REQUIRED, f"{one.code or 'not marked'}: the class was cancelled, does not count"
     if one.code is None:
         return NOT_REQUIRED, "not marked: does not count yet"
     if not verification.counts(profile, verified=one.verified):

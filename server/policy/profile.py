@@ -94,6 +94,11 @@ class Profile:
             return False
         return self.codes[code].minutes or (self.programme is not None and code in (self.present, self.half))
 
+    def was_there(self, code: str | None) -> bool:
+        """Whether a mark says that somebody was in the room: not so one that only counts as attended, such as a trip or
+        a supported absence (V and B)."""
+        return code is not None and code in (self.present, self.late, self.half)
+
     def ledgers(self, code: str | None) -> str:
         """The ledgers that a mark counts for, joined by commas."""
         return ",".join(self.codes[code].effects) if code else ""

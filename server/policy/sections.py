@@ -50,6 +50,10 @@ class Code:
     from_opening: bool = False
     #: until the student is off the list: removal is to be asked for
     until_removed: bool = False
+    #: removal comes with the transfer form or the withdrawal form (T, W)
+    with_form: bool = False
+    #: the exams team is told of it (C)
+    exams_told: bool = False
     rule: str
 
 
@@ -67,6 +71,8 @@ def read_code(code: str, table: Table) -> Code:
         minutes="minutes" in table and table.switch("minutes"),
         from_opening="from_opening" in table and table.switch("from_opening"),
         until_removed="until_removed" in table and table.switch("until_removed"),
+        with_form="with_form" in table and table.switch("with_form"),
+        exams_told="exams_told" in table and table.switch("exams_told"),
         rule=table.rule,
     )
 

@@ -29,6 +29,7 @@ from server.store.schema import (
     site,
     swipe,
 )
+from server.store.schema_residence import house as residence
 
 CHUNK = 500
 
@@ -77,6 +78,8 @@ class House:
     #: people who have a card; and those of the institution who have none, and cannot be seen
     with_card: int
     without_card: int
+    #: residences, whose check-ins stand on their own roll calls
+    residences: int
 
 
 def house(connection: Connection, scope: Scope, profiles: Profiles, since_ms: int, now_ms: int) -> House:
@@ -121,6 +124,11 @@ def house(connection: Connection, scope: Scope, profiles: Profiles, since_ms: in
         rooms=rooms,
         with_card=carded,
         without_card=people - carded,
+        residences=connection.execute(
+            select(func.count())
+            .select_from(residence)
+            .where(residence.c.institution_id == here, residence.c.ended_ms.is_(None))
+        ).scalar_one(),
     )
 
 
@@ -206,11 +214,8 @@ def _by_hand(connection: Connection, here: int, profiles: Profiles, since_ms: in
 
 
 def _there(profiles: Profiles, name: str, starts_ms: int, code: str) -> bool:
-    """Whether the mark says that they were there."""
-    if name not in profiles:
-        return False
-    known = profiles.at(name, starts_ms).codes.get(code)
-    return known is not None and known.effects.get("attendance") in ("attended", "half")
+    """Whether the mark says that they were in the room: who is ill at home or on a trip (B, V) is not on site."""
+    return name in profiles and profiles.at(name, starts_ms).was_there(code)
 
 
 def _named(connection: Connection, seen: dict[int, Seen]) -> list[Seen]:

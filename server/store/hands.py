@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select
 from server.errors import Refused
 from server.policy.profile import Profile, Profiles
 from server.scope import Scope
-from server.store import derivations, history, notes, sessions, standing, wanted_marks
-from server.store.schema import audit, session
+from server.store import derivations, history, notes, reports, sessions, standing, wanted_marks
+from server.store.schema import audit, mark, session, session_class
 from server.store.schema_work import attachment
 from server.store.wanted_marks import Wanted
 
@@ -155,6 +155,8 @@ def _append(
     proofs = _proofs(connection, wanted)
     made = derivations.add_marks(connection, rows, history.MARK, {"evidence": proofs} if proofs else None)
     _settle_proposals(connection, found.id, {one.person_id: one.code for one in wanted}, now_ms)
+    if by_account_id is not None and _first_told(connection, found, profile, wanted, made.values()):
+        reports.completed(connection, found, by_account_id, now_ms)
     derivations.touch(connection, [found.id])
     subject = f"session/{found.id}"
     if len(wanted) == 1:
@@ -169,6 +171,28 @@ def _append(
         )
     )
     return {person_id: mark_id for (_, person_id), mark_id in made.items()}
+
+
+def _first_told(
+    connection: Connection, found: Any, profile: Profile, wanted: list[Wanted], made: Iterable[int]
+) -> bool:
+    """Whether one of these is the first such mark of its student in this class of which the exams team is told: each
+    later lesson's says nothing new."""
+    told = [one for one in wanted if one.code is not None and profile.codes[one.code].exams_told]
+    if not told:
+        return False
+    here = select(session_class.c.class_id).where(session_class.c.session_id == found.id)
+    before = (
+        select(mark.c.person_id)
+        .join(session_class, session_class.c.session_id == mark.c.session_id)
+        .where(
+            mark.c.person_id.in_([one.person_id for one in told]),
+            mark.c.code.in_([one.code for one in told]),
+            mark.c.id.not_in(list(made)),
+            session_class.c.class_id.in_(here),
+        )
+    )
+    return bool({one.person_id for one in told} - set(connection.execute(before).scalars()))
 
 
 def _proofs(connection: Connection, wanted: list[Wanted]) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from server.policy import deadlines
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import chunks, course_times, sessions, standing
+from server.store import chunks, course_times, parts, sessions, standing
 from server.store.schema import (
     class_group,
     course,
@@ -56,7 +56,7 @@ class Judged:
     departments: tuple[str, ...]
     #: their titles as one text, or NO_DEPARTMENT
     department: str
-    #: who marks it: those who cover it, else its lecturers (LOUGH-9)
+    #: who marks it: those who cover it and those who teach it still, not who handed it over (LOUGH-9, LOUGH-10)
     staff_ids: tuple[int, ...]
     #: full names
     staff: tuple[str, ...]
@@ -225,26 +225,24 @@ def _courses(connection: Connection, ids: list[int]) -> dict[int, list[Any]]:
 
 
 def _staff(connection: Connection, ids: list[int]) -> dict[int, list[tuple[int, str]]]:
-    """Whoever delivers it marks it: where somebody covers, they."""
-    found: dict[int, dict[str, list[tuple[int, str]]]] = {}
+    """Whoever delivers it marks it, and all of them alike; who handed it over does not."""
+    found: dict[int, list[tuple[int, str]]] = {}
     for some in chunks.of(ids):
         query = (
-            select(session_staff.c.session_id, session_staff.c.role, person_name.c.person_id, person_name.c.full_name)
+            select(session_staff.c.session_id, person_name.c.person_id, person_name.c.full_name)
             .join(session, session.c.id == session_staff.c.session_id)
             .join(person_name, person_name.c.person_id == session_staff.c.person_id)
             .where(
                 session_staff.c.session_id.in_(some),
+                session_staff.c.role != parts.AWAY,
                 or_(session_staff.c.to_ms.is_(None), session_staff.c.to_ms > session.c.ends_ms),
             )
             .distinct()
             .order_by(person_name.c.full_name, person_name.c.person_id)
         )
-        for session_id, role, person_id, name in connection.execute(query):
-            found.setdefault(session_id, {}).setdefault(role, []).append((person_id, name))
-    return {
-        session_id: roles.get("cover") or [one for every in roles.values() for one in every]
-        for session_id, roles in found.items()
-    }
+        for session_id, person_id, name in connection.execute(query):
+            found.setdefault(session_id, []).append((person_id, name))
+    return found
 
 
 def _ids(connection: Connection, query: Any, column: Any, ids: list[int]) -> set[int]:

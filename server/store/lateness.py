@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from server.scope import Scope
 from server.store import sessions
@@ -32,7 +32,7 @@ MOST = 20_000
 
 
 def of(connection: Connection, scope: Scope, codes: set[str], from_ms: int, to_ms: int) -> list[Late]:
-    """Every mark that holds with one of these codes, of sessions that start in [from, to) and that this scope reaches
+    """Every mark of somebody late that holds, with one of these codes, of sessions that start in [from, to) and that this scope reaches
     with `lateness.read`, by student and time."""
     number = (
         select(func.min(person_external_id.c.external_id))
@@ -61,6 +61,8 @@ def of(connection: Connection, scope: Scope, codes: set[str], from_ms: int, to_m
             session.c.starts_ms < to_ms,
             session.c.cancelled_ms.is_(None),
             mark.c.code.in_(sorted(codes)),
+            # Who only left early was not late, though it is the same mark.
+            or_(mark.c.late_min.is_not(None), mark.c.early_min.is_(None)),
         )
         .order_by(person_name.c.sort_name, mark.c.person_id, session.c.starts_ms)
         .limit(MOST)

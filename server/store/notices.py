@@ -16,7 +16,7 @@ KIND = "session-notice"
 #: to whom: everybody, or who has no mark, or an absence's mark
 ALL, UNMARKED, ABSENT = TO = ("all", "unmarked", "absent")
 SUBJECT_LIMIT, TEXT_LIMIT = 120, 4000
-#: the same message within this time is the same message: the form was sent twice
+#: the same message to somebody within this time is the same message: the form was sent twice
 AGAIN_MS = 10 * 60_000
 
 
@@ -32,7 +32,7 @@ def send(
     now_ms: int,
 ) -> int:
     """Write a message to each of a session's students; the job sends them. absent: the marks of whoever did not attend.
-    Returns to how many; sent twice within AGAIN_MS it is 0.
+    Returns to how many; whoever was sent the same within AGAIN_MS does not get it twice.
 
     Raises NotFound(`session`), StoreError(`notice-to`, `notice-text`), Refused(`notice-nobody`).
     """
@@ -42,7 +42,7 @@ def send(
         raise StoreError("notice-text", "give a subject and a text")
     found = sessions.need(connection, scope, session_id, "register.notify")
     derivations.lock_registers(connection, found.institution_id, [session_id])
-    again = select(message.c.id).where(
+    again = select(message.c.to_person_id).where(
         message.c.session_id == session_id,
         message.c.by_account_id == scope.account_id,
         message.c.kind == KIND,
@@ -50,8 +50,7 @@ def send(
         message.c.text == text,
         message.c.created_ms > now_ms - AGAIN_MS,
     )
-    if connection.execute(again.limit(1)).first() is not None:
-        return 0
+    told = set(connection.execute(again).scalars())
     persons = set(standing.members(connection, session_id)) | walk_ins.persons(connection, session_id)
     query = (
         select(mark_current.c.person_id, mark.c.code)
@@ -65,6 +64,10 @@ def send(
         persons = {one for one in persons if codes.get(one) in absent}
     if not persons:
         raise Refused("notice-nobody", "there is nobody of whom that is so: choose to whom it goes")
+    # The same words to others are no second sending: whoever has them already does not get them again.
+    persons -= told
+    if not persons:
+        return 0
     history.append(
         connection,
         institution_id=found.institution_id,

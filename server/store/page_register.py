@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, case, exists, func, 
 
 from server.errors import NotFound
 from server.scope import Scope
-from server.store import notes, page_today, sessions
+from server.store import notes, page_today, paper, sessions
 from server.store.schema import (
     account,
     class_group,
@@ -29,7 +29,7 @@ from server.store.schema import (
     session_class,
     session_room,
 )
-from server.store.schema_work import swipe_resolution
+from server.store.schema_work import paper_register, swipe_resolution
 from server.store.session_rows import SessionRow
 
 #: what the verdict of a swipe is that marked nobody
@@ -163,7 +163,7 @@ def newest_marks(connection: Connection, session_id: int) -> dict[int, int]:
 class Facts:
     """What a page says of a session beside its row."""
 
-    #: classroom, school-link, off-site, online ...
+    #: classroom, school-link, off-site, online ...; paper: its register is kept on paper
     mode: str
     #: when the last student on the list got a first mark (or a verified one); None: somebody has none
     marked_ms: int | None
@@ -179,12 +179,13 @@ def facts(connection: Connection, session_id: int, *, verified: bool) -> Facts:
 
 
 _FACTS = (
-    select(session.c.mode, func.min(course.c.lms_url).label("lms_url"))
+    select(paper.mode().label("mode"), func.min(course.c.lms_url).label("lms_url"))
+    .outerjoin(paper_register, paper_register.c.session_id == session.c.id)
     .outerjoin(session_class, and_(session_class.c.session_id == session.c.id, session_class.c.to_ms.is_(None)))
     .outerjoin(class_group, class_group.c.id == session_class.c.class_id)
     .outerjoin(course, course.c.id == class_group.c.course_id)
     .where(session.c.id == bindparam("session"))
-    .group_by(session.c.mode)
+    .group_by(session.c.mode, paper_register.c.session_id)
 )
 
 
@@ -241,6 +242,8 @@ class Step:
     by: str | None
     verified: bool
     rule: str
+    #: what was decided elsewhere and this rests on, such as `request/12:lough.tier.7d`
+    authority: str | None
     flag: str | None
     note: str | None
     #: when the swipe was that it rests on
@@ -260,6 +263,7 @@ def history(connection: Connection, session_id: int, person_id: int) -> list[Ste
             account.c.shown_name.label("by"),
             mark.c.verified,
             mark.c.rule,
+            mark.c.authority,
             mark.c.flag,
             notes.shown().label("note"),
             credit.c.at_ms.label("tapped_ms"),

@@ -8,7 +8,7 @@ from functools import cache
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
-from server.store import chunks, sessions
+from server.store import chunks, paper, sessions
 from server.store.parts import AWAY
 from server.store.schema import (
     enrolment,
@@ -20,6 +20,7 @@ from server.store.schema import (
     session_room,
     session_staff,
 )
+from server.store.schema_work import paper_register
 
 _IDS = bindparam("ids", expanding=True)
 _CODES = (
@@ -115,10 +116,14 @@ def parts(connection: Connection, person_id: int | None, session_ids: Iterable[i
 
 
 def modes(connection: Connection, session_ids: Iterable[int]) -> dict[int, str]:
-    """session id -> how it is held: classroom, school-link, off-site, online ..."""
+    """session id -> how it is held: classroom, school-link, off-site, online ...; paper: its register is on paper."""
     found: dict[int, str] = {}
     for ids in chunks.of(session_ids):
-        query = select(session.c.id, session.c.mode).where(session.c.id.in_(ids))
+        query = (
+            select(session.c.id, paper.mode())
+            .outerjoin(paper_register, paper_register.c.session_id == session.c.id)
+            .where(session.c.id.in_(ids))
+        )
         found |= dict(connection.execute(query).all())
     return found
 

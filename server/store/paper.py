@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, or_, select, update
 
 from server.errors import Refused
 from server.scope import Scope
-from server.store import campus, sessions, upsert
-from server.store.schema import account, register, session
+from server.store import campus, sessions, standing, upsert
+from server.store.schema import account, mark, mark_current, session
 from server.store.schema_work import paper_register
 
-#: what a timetable calls teaching away from the college
-OFF_SITE = "off-site"
+#: what a timetable calls teaching away from the college; how a register on paper is marked, whatever the session is
+OFF_SITE, PAPER = "off-site", "paper"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,12 @@ class Paper:
     said_by: str | None
     transferred_ms: int | None
     destroyed_ms: int | None
-    #: the register has been verified, or marked by hand
-    verified_ms: int | None
+
+
+def mode() -> ColumnElement[str]:
+    """How a session's register is marked, on session with paper_register (or none of it) beside it: by LOUGH-4 where it
+    is on paper."""
+    return case((paper_register.c.session_id.is_not(None), PAPER), else_=session.c.mode)
 
 
 def say(connection: Connection, scope: Scope, session_id: int, *, now_ms: int) -> bool:
@@ -41,24 +45,25 @@ def say(connection: Connection, scope: Scope, session_id: int, *, now_ms: int) -
     found = sessions.need(connection, scope, session_id, "register.mark")
     if found.cancelled_ms is not None:
         raise Refused("session-cancelled", "this session is cancelled: it has no register to keep")
+    # By what comes back: PostgreSQL's driver counts no rows of an insert.
     made = connection.execute(
-        upsert.unless_there(connection, paper_register, ("session_id",)),
+        upsert.unless_there(connection, paper_register, ("session_id",), returning=("session_id",)),
         {
             "session_id": session_id,
             "institution_id": scope.institution_id,
             "said_ms": now_ms,
             "said_by_account_id": scope.account_id,
         },
-    )
-    if made.rowcount == 1:
+    ).all()
+    if made:
         campus.write_down(connection, scope, "paper.said", f"session/{session_id}", now_ms)
-    return made.rowcount == 1
+    return bool(made)
 
 
 def transferred(connection: Connection, scope: Scope, session_id: int, *, now_ms: int) -> bool:
     """Its marks are on the register here now. Said before: False.
 
-    Raises NotFound(`session`), Refused(`paper-none`, `paper-early`).
+    Raises NotFound(`session`), Refused(`paper-none`, `paper-early`, `paper-unmarked`).
     """
     found = sessions.need(connection, scope, session_id, "register.mark")
     row = _row(connection, session_id)
@@ -66,6 +71,10 @@ def transferred(connection: Connection, scope: Scope, session_id: int, *, now_ms
         return False
     if now_ms < found.starts_ms:
         raise Refused("paper-early", "this session has not begun: there is nothing to transfer yet")
+    missing = _unmarked(connection, session_id)
+    if missing:
+        who = "1 student has" if missing == 1 else f"{missing} students have"
+        raise Refused("paper-unmarked", f"{who} no mark on the register here: transfer the marks first, then say so")
     connection.execute(
         update(paper_register)
         .where(paper_register.c.session_id == session_id)
@@ -73,6 +82,16 @@ def transferred(connection: Connection, scope: Scope, session_id: int, *, now_ms
     )
     campus.write_down(connection, scope, "paper.transferred", f"session/{session_id}", now_ms)
     return True
+
+
+def _unmarked(connection: Connection, session_id: int) -> int:
+    """How many on the list have no mark."""
+    marked = (
+        select(mark_current.c.person_id)
+        .join(mark, mark.c.id == mark_current.c.mark_id)
+        .where(mark_current.c.session_id == session_id, mark.c.code.is_not(None))
+    )
+    return len(set(standing.members(connection, session_id)) - set(connection.execute(marked).scalars()))
 
 
 def destroyed(connection: Connection, scope: Scope, session_id: int, *, now_ms: int) -> bool:
@@ -126,11 +145,9 @@ def _read(connection: Connection, where: Any, limit: int) -> list[Paper]:
             account.c.shown_name.label("said_by"),
             paper_register.c.transferred_ms,
             paper_register.c.destroyed_ms,
-            register.c.verified_ms,
         )
         .outerjoin(paper_register, paper_register.c.session_id == session.c.id)
         .outerjoin(account, account.c.id == paper_register.c.said_by_account_id)
-        .outerjoin(register, register.c.session_id == session.c.id)
         .where(where)
         .order_by(session.c.starts_ms, session.c.id)
         .limit(limit)

@@ -16,13 +16,14 @@ from server.store.schema_work import register_report
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Something that was told about a register: not mine (LOUGH-12), cannot be marked (LOUGH-5)."""
+    """Something that was told about a register: not mine (LOUGH-12), cannot be marked (LOUGH-5), somebody on it has
+    completed (LOUGH-C)."""
 
     id: int
     session_id: int
     title: str
     starts_ms: int
-    #: not-mine, it-fault, problem
+    #: not-mine, it-fault, problem, completed
     kind: str
     created_ms: int
     #: shown name of the account

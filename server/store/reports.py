@@ -1,4 +1,5 @@
-"""What the registers team is told about a register (LOUGH-5, LOUGH-12), and remarks on a session (STEP-12)."""
+"""What the registers team is told about a register (LOUGH-5, LOUGH-12), or by a mark on it (LOUGH-C), and remarks on a
+session (STEP-12)."""
 
 from __future__ import annotations
 
@@ -15,6 +16,8 @@ from server.store.schema_work import register_report, remark
 
 #: not the marker's own; cannot be marked for a fault of IT; anything else
 NOT_MINE, IT_FAULT, PROBLEM = KINDS = ("not-mine", "it-fault", "problem")
+#: told by the mark itself: somebody has completed, and the exams team arranges that
+COMPLETED = "completed"
 #: the alarm that tells those who tend the doors
 HELPDESK = "it-fault"
 
@@ -80,6 +83,36 @@ def report(connection: Connection, scope: Scope, session_id: int, kind: str, *, 
         _tell_helpdesk(connection, found, now_ms)
     derivations.touch(connection, [session_id])
     return True
+
+
+def completed(connection: Connection, found: Any, by_account_id: int, now_ms: int) -> None:
+    """Somebody on this session's register (its row) has completed: the registers team has it on its list, for the exams
+    team (LOUGH-C). Nobody is named there; the register says who. Its lock is the caller's."""
+    there = select(register_report.c.id).where(
+        register_report.c.session_id == found.id,
+        register_report.c.kind == COMPLETED,
+        register_report.c.closed_ms.is_(None),
+    )
+    if connection.execute(there).first() is not None:
+        return
+    history.append(
+        connection,
+        institution_id=found.institution_id,
+        session_id=found.id,
+        kind="report",
+        body={"report": COMPLETED},
+        by_account_id=by_account_id,
+        now_ms=now_ms,
+    )
+    connection.execute(
+        register_report.insert().values(
+            institution_id=found.institution_id,
+            session_id=found.id,
+            kind=COMPLETED,
+            by_account_id=by_account_id,
+            created_ms=now_ms,
+        )
+    )
 
 
 def _tell_helpdesk(connection: Connection, found: Any, now_ms: int) -> None:

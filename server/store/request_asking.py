@@ -26,7 +26,17 @@ from server.store import (
     transfer_classes,
 )
 from server.store.attachments import Ready
-from server.store.request_kinds import BURSARY, CANCELLATION, KINDS, MARKS, RESTORATION, SUBMISSION, TRANSFER, WHOLE
+from server.store.request_kinds import (
+    BURSARY,
+    CANCELLATION,
+    KINDS,
+    MARKS,
+    REMOVAL,
+    RESTORATION,
+    SUBMISSION,
+    TRANSFER,
+    WHOLE,
+)
 from server.store.request_situations import Situation
 from server.store.request_terms import Terms
 from server.store.requests import ASKED, OPEN, REASON_MOST, send, tell
@@ -88,7 +98,7 @@ def ask(
             "request-reason", f"write the reason, in at most {REASON_MOST} signs: {terms.rule} asks for it"
         )
     if "evidence" in terms.needs and not wish.files:
-        what = "the transfer form" if wish.kind == TRANSFER else "the evidence"
+        what = {TRANSFER: "the transfer form", REMOVAL: "the form"}.get(wish.kind, "the evidence")
         raise StoreError("request-evidence", f"attach {what}: {terms.rule} asks for it")
     # Said now, and judged again when it is applied.
     request_quotas.need_left(connection, now, wish.kind, [line.person_id for line in lines])
@@ -160,7 +170,9 @@ def _terms(connection: Connection, now: Situation, wish: Wish, lines: Sequence[L
         return request_terms.of_restoration(now)
     if wish.kind == SUBMISSION:
         return request_terms.of_submission(now)
-    return request_terms.of_bursary(now) if wish.kind == BURSARY else request_terms.of_list(now, wish.kind)
+    if wish.kind == BURSARY:
+        return request_terms.of_bursary(now)
+    return request_terms.of_list(connection, now, wish.kind, [line.person_id for line in lines])
 
 
 def _to_class(connection: Connection, scope: Scope, now: Situation, wish: Wish) -> int | None:

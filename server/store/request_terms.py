@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from server.errors import NotAllowed, Refused, StoreError
 from server.policy import allowed, cancellation, deadlines, moments, tiers
 from server.policy import requests as rules
-from server.store import request_situations
+from server.store import derivations, request_situations
 from server.store.request_kinds import LATE_TIER, LIST_TIER, RESTORATION, TRANSFER
 from server.store.request_situations import Situation
 from server.store.schema import session_class
@@ -96,15 +96,18 @@ def of_bursary(now: Situation) -> Terms:
     return Terms(tier=found.name, rule=found.cites, needs=found.needs | {"reason"}, copies=found.copies)
 
 
-def of_list(now: Situation, kind: str) -> Terms:
-    """The terms of a request to take learners off the list, or to put them on another (LOUGH-18).
+def of_list(connection: Connection, now: Situation, kind: str, person_ids: Iterable[int]) -> Terms:
+    """The terms of a request to take these learners off the list, or to put them on another (LOUGH-18).
 
     Raises Refused(`request-tier`) where nothing changes any more.
     """
     if now.final:
         raise Refused("request-tier", f"the rule that applies now is {now.tier.cites}: {_small(now.tier.text)}")
-    # The transfer form comes with it (the table of marks, T).
-    needs = {"reason", "evidence"} if kind == TRANSFER else {"reason"}
+    # The transfer form comes with it, or the withdrawal form of whoever is marked so (the table of marks, T and W).
+    held = derivations.marks_of(connection, [now.session.id], person_ids).values()
+    marked = [now.profile.codes[one.code] for one in held if one.code in now.profile.codes]
+    formal = kind == TRANSFER or any(one.with_form for one in marked)
+    needs = {"reason", "evidence"} if formal else {"reason"}
     return Terms(tier=LIST_TIER.name, rule=LIST_TIER.rule, needs=frozenset(needs))
 
 

@@ -259,7 +259,7 @@ register_report = Table(
     _id(),
     _institution(),
     _ref("session_id", "session", index=True),
-    #: not-mine, it-fault, problem
+    #: not-mine, it-fault, problem, completed
     Column("kind", String(16), nullable=False),
     _ref("note_id", "note", nullable=True),
     _ref("by_account_id", "account"),

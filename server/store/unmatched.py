@@ -35,6 +35,7 @@ class Swipe:
 
     swipe_id: int
     at_ms: int
+    uncertainty_ms: int
     room_code: str
     verdict: str
     #: whose card it is; None: a card that is not known
@@ -69,6 +70,7 @@ def of(connection: Connection, scope: Scope, row: SessionRow) -> list[Swipe]:
         select(
             reading.c.swipe_id,
             reading.c.at_ms,
+            func.coalesce(reading.c.uncertainty_ms, 0).label("uncertainty_ms"),
             func.coalesce(room.c.code, reader.c.name).label("room_code"),
             reading.c.verdict,
             reading.c.person_id,

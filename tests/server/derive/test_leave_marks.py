@@ -206,6 +206,40 @@ def test_told_afterwards_with_evidence_the_lecturer_alone_makes_r_of_a_within_a_
     assert care.codes() == {session: code}
 
 
+@rule("LOUGH-22")
+@pytest.mark.parametrize("attached", ["2026-10-05 16:00", "2026-10-26 16:00"])
+def test_evidence_that_came_after_the_approval_changes_no_mark_by_itself(care, attached):
+    """Nobody has looked at it: the lecturer sets R while they may, and after that it is asked for."""
+    session = care.session("2026-10-05 09:00")
+    care.world.now_ms = at("2026-10-05 09:20")
+    _mark_absent(care, session)
+    care.world.now_ms = at("2026-10-05 14:00")
+    absence_id = care.report("sam", "2026-10-05 09:00", "2026-10-05 10:00", session_ids=(session,))
+    care.world.now_ms = at("2026-10-05 15:00")
+    care.decide("lee", absence_id)
+    assert care.codes() == {session: "A"}
+    care.world.now_ms = at(attached)
+    care.world.insert(
+        schema_work.attachment, subject="absence", subject_id=absence_id, file_name="n.pdf", size=1, sha256="0",
+        media_type="application/pdf", stored_as="x", created_ms=care.world.now_ms, by_account_id=care.scopes["sam"],
+    )  # fmt: skip
+    with writing(care.world.engine) as connection:
+        leave.fill_person(connection, care.world.profiles, absence_id, now_ms=care.world.now_ms)
+    assert care.work() in ([], [0]) and care.codes() == {session: "A"}
+    wanted = registers.Wanted(person_id=care.sam, code="R")
+    with writing(care.world.engine) as connection:
+        if attached < "2026-10-07":
+            registers.set_marks(
+                connection, care.scope("lee"), care.world.profiles, session, [wanted], now_ms=care.world.now_ms
+            )
+        else:
+            with pytest.raises(registers.MarksRefused):
+                registers.set_marks(
+                    connection, care.scope("lee"), care.world.profiles, session, [wanted], now_ms=care.world.now_ms
+                )
+    assert care.codes() == {session: "R" if attached < "2026-10-07" else "A"}
+
+
 @rule("STEP-23", "PORT-13")
 def test_leave_fills_by_the_profile_and_is_routed_to_the_faculty(care):
     care.world.now_ms = at("2026-10-01 08:00")

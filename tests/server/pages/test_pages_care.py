@@ -1,12 +1,13 @@
-"""The student's page, absences, lost cards, trips and paper registers, through their real forms."""
+"""The student's page, absences and lost cards, through their real forms."""
 
 import base64
+import re
 
 import pytest
 from fastapi.testclient import TestClient
 
 from firmware.contract import roster
-from server.store import gateways, schema, schema_work
+from server.store import gateways, registers, schema, schema_work
 from server.store.engine import writing
 from tests.rules import rule
 from tests.server.pages.care_school import day, fill_in, form_to, people, send
@@ -19,6 +20,10 @@ PAGES = ("/me", "/me/absence", "/me/card", "/absences", "/absences/new", "/trips
 def school(school):
     people(school)
     return school
+
+
+def words(text: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
 def marks(school, session):
@@ -75,6 +80,8 @@ def test_a_call_is_logged_with_who_called_and_counts_from_when_it_came(school, s
     assert "Their mother" not in signed("sam").get(address).text
     send(ada, form_to(shown, f"{address}/decide"), do="approve")
     assert marks(school, session) == {school.students[0]: "R"}
+    panel = ada.get(f"/sessions/{session}/people/{school.students[0]}", htmx=True).text
+    assert f"absence approved by Ada · on absence {address.rpartition('/')[2]}" in panel
 
 
 @rule("LOUGH-22")
@@ -203,8 +210,6 @@ def test_an_approved_leave_fills_the_register_and_taken_back_the_future_is_free_
 def test_the_page_explains_the_percentage_row_by_row(school, signed):
     ended = [school.session("Computing", starts_min=-60 * hour, minutes=50) for hour in range(20, 0, -1)]
     codes = ["P"] * 17 + ["R", "R", "A"]
-    from server.store import registers
-
     with writing(school.world.engine) as connection:
         for session, code in zip(ended, codes, strict=True):
             registers.record(
@@ -218,6 +223,23 @@ def test_the_page_explains_the_percentage_row_by_row(school, signed):
     assert "17/18 = 94.4 %" in text and "19/20 = 95.0 %" in text and "17/20 = 85.0 %" in text
     assert "discounted, leaves the denominator" in text
     assert text.count("did not attend, counts against") >= 3
+
+
+@rule("LOUGH-11")
+def test_a_class_that_the_timetable_cancelled_counts_against_nobody(school, signed):
+    held, gone = school.session(starts_min=-200), school.session(starts_min=-100)
+    with writing(school.world.engine) as connection:
+        for session, code in ((held, "P"), (gone, "A")):
+            registers.record(
+                connection, school.world.institution_id, session,
+                [registers.Wanted(person_id=school.students[0], code=code)],
+                source="person", rule="test", authority=None, by_account_id=school.accounts["ada"],
+                now_ms=school.now_ms, profiles=school.world.profiles,
+            )  # fmt: skip
+        connection.execute(schema.session.update().where(schema.session.c.id == gone).values(cancelled_ms=1))
+    text = words(signed("sam").get("/me").text)
+    assert "1/1 = 100.0 %" in text and "1/2" not in text
+    assert "the class was cancelled, does not count" in text
 
 
 @rule("PORT-6", "PORT-2")
@@ -278,75 +300,6 @@ def test_staff_see_a_students_attendance_in_their_sessions_only_and_no_reasons(s
     assert "Of Ada" in hel and "Of Bob" in hel
     assert "late, 9 min" in ada
     assert "Overslept" not in ada + hel + signed("sam").get("/me").text
-
-
-@rule("LOUGH-V")
-def test_a_trip_is_planned_confirmed_by_its_staff_and_changed_with_its_history(school, signed):
-    session = school.session(starts_min=-10)
-    overlapping = school.session("Second", starts_min=40)
-    ada, hel = signed("ada"), signed("hel")
-    answer = fill_in(
-        ada, "/trips/new", title="Museum", first_time="09:00", last_time="13:00", classes="CS101-A",
-    )  # fmt: skip
-    address = answer.headers["location"].partition("?")[0]
-    assert address.startswith("/trips/")
-    shown = ada.get(address).text
-    assert "becomes V" in shown and marks(school, session) == {}
-    refused = hel.post(f"{address}/confirm", {"csrf": hel.csrf("/trips/new")})
-    assert refused.status_code == 403
-    absent = school.students[3]
-    answer = send(ada, form_to(shown, f"{address}/confirm"), **{f"came__{absent}": None})
-    assert answer.headers["location"] == f"{address}?said=confirmed"
-    came = {one: "V" for one in school.students if one != absent}
-    assert marks(school, session) == came and marks(school, overlapping) == came
-    send(ada, form_to(ada.get(address).text, f"{address}/confirm"), **{f"came__{school.students[0]}": None})
-    assert marks(school, session)[school.students[0]] is None
-    kept = [
-        one.code
-        for one in school.world.all(schema.mark)
-        if (one.session_id, one.person_id) == (session, school.students[0])
-    ]
-    assert kept == ["V", None]
-    send(ada, form_to(ada.get(address).text, f"{address}/cancel"))
-    assert set(marks(school, session).values()) == {None}
-
-
-def test_a_trip_with_students_or_staff_that_nobody_knows_is_asked_again(school, signed):
-    ada = signed("ada")
-    for values, told in (
-        ({"title": "X", "numbers": "nobody"}, "Nobody has the number nobody"),
-        ({"title": "X", "classes": "Nowhere"}, "There is no class Nowhere"),
-        ({"title": "X", "numbers": "up0", "staff": "Nobody Known"}, "No one member of staff is called"),
-        ({"title": "X"}, "Name the students"),
-        ({"title": "X", "numbers": "up0", "last_time": "08:00"}, "ends before it begins"),
-        ({"title": "X", "numbers": "up0", "me": None}, "at least one member of staff"),
-    ):
-        school.session(starts_min=100)
-        answer = fill_in(ada, "/trips/new", **values)
-        assert answer.status_code == 422, values
-        assert told in answer.text
-    bob = fill_in(signed("bob"), "/trips/new", title="X", numbers="up0")
-    assert bob.status_code == 422 and "not in your care" in bob.text
-    assert school.world.all(schema_work.trip) == []
-
-
-@rule("LOUGH-4", "LOUGH-3")
-def test_a_paper_register_is_said_transferred_and_destroyed_in_this_order(school, signed):
-    session = school.session(starts_min=-20)
-    school.session("Away", starts_min=-200, mode="off-site")
-    ada, bob = signed("ada"), signed("bob")
-    assert "Away" in ada.get("/paper").text and "off site" in ada.get("/paper").text
-    assert "due by the end of Mon 5 Oct 2026" in ada.get("/paper").text
-    token = ada.csrf("/trips/new")
-    path = f"/sessions/{session}/paper"
-    assert bob.post(path, {"csrf": bob.csrf("/trips/new"), "do": "said"}).status_code == 404
-    assert ada.post(path, {"csrf": token, "do": "transferred"}).status_code == 409
-    for step in ("said", "said", "transferred", "destroyed"):
-        assert ada.post(path, {"csrf": token, "do": step}).headers["location"] == f"/paper?said={step}"
-    row = school.world.all(schema_work.paper_register)[0]
-    assert row.transferred_ms and row.destroyed_ms
-    assert len([one for one in school.world.all(schema.audit) if one.action.startswith("paper.")]) == 3
-    assert ada.post(path, {"csrf": token, "do": "burnt"}).status_code == 400
 
 
 def test_whoever_is_not_signed_in_is_led_to_sign_in(school, anonymous):

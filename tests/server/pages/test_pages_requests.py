@@ -61,7 +61,7 @@ def test_a_request_is_taken_in_its_tier_and_else_the_tier_that_applies_is_named(
     assert school.codes(session) == ["A"] * 5
 
 
-@pytest.mark.rule("LOUGH-32")
+@pytest.mark.rule("LOUGH-32", "LOUGH-7")
 def test_a_tutors_request_is_copied_to_the_head_checked_and_applied_with_its_authority(school, signed):
     session = school.aged(2)
     one, other = school.students[:2]
@@ -85,6 +85,9 @@ def test_a_tutors_request_is_copied_to_the_head_checked_and_applied_with_its_aut
     ]
     page = signed("ada").get(f"/requests/{request}").text
     assert "Seen on the paper list" in page and "applied" in page and "copied to Hedda" in page
+    # The mark's own history names the hand that applied it, and the request (LOUGH-7).
+    panel = signed("ada").get(f"/sessions/{session}/people/{one}", htmx=True).text
+    assert f"applied by Rita · on request {request} · rule lough.tier.7d" in panel and "verified by" not in panel
     kinds = [row.kind for row in school.world.all(schema_work.history) if row.session_id == session]
     assert kinds == ["mark", "request", "request-decide", "mark"]
 
@@ -234,6 +237,19 @@ def test_a_learner_who_need_not_come_is_taken_off_the_list_on_request(school, si
     assert "left the list" not in visitor.get(f"/sessions/{old}").text
     answer = decide(signed("rolf"), request, "apply")
     assert answer.status_code == 409 and "Rita has applied it" in told(answer)
+
+
+@pytest.mark.rule("LOUGH-W", "LOUGH-18")
+def test_whoever_has_withdrawn_is_taken_off_the_list_with_the_form(school, signed):
+    session = school.aged(0.1, code="W")
+    ada, gone = signed("ada"), school.students[0]
+    page = ada.get(f"/sessions/{session}/request?kind=removal").text
+    assert "for whoever is marked T or W, the form attached" in page
+    answer = ask(ada, session, {gone: "yes"}, kind="removal", reason="Has withdrawn")
+    assert answer.status_code == 422 and "attach the form" in told(answer).lower()
+    request = made(ask(ada, session, {gone: "yes"}, kind="removal", reason="Has withdrawn", files=PROOF))
+    assert decide(signed("rita"), request, "apply").status_code == 303
+    assert all(row.to_ms for row in school.world.all(schema.enrolment) if row.person_id == gone)
 
 
 @pytest.mark.rule("LOUGH-T")

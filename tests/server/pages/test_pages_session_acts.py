@@ -1,4 +1,4 @@
-"""What is done with a register beside marking it: walk-ins, taps, cancel, cover, reports, messages; and the class's view."""
+"""What is done with a register beside marking it: cancel, cover, reports, messages; and the class's view."""
 
 import re
 from email import message_from_bytes
@@ -11,8 +11,6 @@ from server.store import schema, schema_work
 from server.store.engine import writing
 from tests.server.store_world import MIN
 
-CARD, UNKNOWN = bytes([4, 99, 99, 9]), bytes([4, 77, 77, 9])
-
 
 def plain(text: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
@@ -24,106 +22,6 @@ def send(visitor, path: str, **fields: str):
 
 def rows(school, table):
     return school.world.all(table)
-
-
-def stranger(school, name="Stranger Danger", uid=CARD) -> int:
-    """A student of another class."""
-    person = school.person(name, uid)
-    other = school.world.insert(schema.class_group, source="test", source_id=name, code=name[:9], title="B")
-    school.world.enrol(other, person)
-    school.world.insert(schema.person_external_id, person_id=person, source="identifier", external_id=f"up{person}9",
-                        from_ms=0)  # fmt: skip
-    return person
-
-
-# --- walk-ins ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_walk_in_is_found_by_number_or_name_and_stands_on_this_register_marked_present(school, signed):
-    session, other = school.session(), school.session(starts_min=100)
-    person = stranger(school)
-    visitor = signed("ada")
-    for asked in (f"up{person}9", "dang stran", "STRANGER"):
-        assert "Stranger Danger" in visitor.find(f"/sessions/{session}/add", asked).text, asked
-    assert "No student of this institution" in visitor.find(f"/sessions/{session}/add", "nobody").text
-    for said in ("added", "there"):  # pressed twice
-        answer = send(visitor, f"/sessions/{session}/add", person=str(person), note="repeats the year")
-        assert answer.headers["location"] == f"/sessions/{session}?said={said}"
-    text = visitor.get(f"/sessions/{session}").text
-    assert "Stranger Danger" in text and ">walk-in<" in text and "repeats" not in text
-    assert [row.code for row in rows(school, schema.mark)] == ["P"]
-    assert "Stranger" not in visitor.get(f"/sessions/{other}").text
-    # Added by mistake: off the register again, and what happened stays in the history.
-    answer = send(visitor, f"/sessions/{session}/people/{person}/leave")
-    assert answer.headers["location"].endswith("said=ended")
-    assert "Stranger" not in visitor.get(f"/sessions/{session}").text
-    assert [row.code for row in rows(school, schema.mark)] == ["P", None]
-
-
-@pytest.mark.parametrize("asked", ["a", "%", "_ _", "x y"])
-def test_a_search_for_nearly_everybody_is_not_answered(school, signed, asked):
-    session = school.session()
-    stranger(school)
-    answer = signed("ada").find(f"/sessions/{session}/add", asked)
-    assert answer.status_code == 422 and "at least 2 letters" in answer.text and "Stranger" not in answer.text
-
-
-def test_only_a_student_of_the_institution_can_be_added(school, signed):
-    session = school.session()
-    for person in (school.bob, 999_999):
-        answer = send(signed("ada"), f"/sessions/{session}/add", person=str(person))
-        assert answer.status_code == 422 and "no such student" in answer.text
-    assert rows(school, schema_work.walk_in) == []
-
-
-# --- taps that marked nobody ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.rule("PORT-4")
-def test_a_tap_of_somebody_else_is_added_or_said_to_be_another_classes(school, signed):
-    session = school.session(starts_min=-2)
-    person = stranger(school)
-    school.tap(school.reader(), CARD)
-    visitor = signed("ada")
-    page = visitor.get(f"/sessions/{session}/taps").text
-    assert "Stranger Danger" in page and "not on this list" in page
-    swipe = re.search(rf"/sessions/{session}/taps/(\d+)", page)[1]
-    for _ in range(2):
-        assert send(visitor, f"/sessions/{session}/taps/{swipe}", outcome="added").status_code == 303
-    assert [(row.person_id, row.code) for row in rows(school, schema.mark)] == [(person, "P")]
-    assert [row.outcome for row in rows(school, schema_work.swipe_resolution)] == ["added"]
-    assert "marked nobody:" not in visitor.get(f"/sessions/{session}").text
-
-
-def test_an_unknown_card_is_said_to_be_a_students_or_nobodys_with_a_reason(school, signed):
-    session = school.session(starts_min=-2)
-    board = school.reader()
-    school.tap(board, UNKNOWN, ago_s=30)
-    school.tap(board, bytes([4, 78, 78, 9]))
-    visitor, person = signed("ada"), school.students[3]
-    first, second = sorted(set(re.findall(rf"/sessions/{session}/taps/(\d+)", visitor.get(f"/sessions/{session}/taps").text)), key=int)  # fmt: skip
-    for fields, told in (
-        ({"outcome": "unknown-card"}, "Choose whose card"),
-        ({"outcome": "added"}, "Say whose it is"),
-        ({"outcome": "dismissed"}, "Say why"),
-        ({"outcome": "nonsense"}, "Choose one of"),
-    ):
-        answer = send(visitor, f"/sessions/{session}/taps/{first}", **fields)
-        assert answer.status_code == 422 and told.lower() in answer.text.lower(), fields
-    send(visitor, f"/sessions/{session}/taps/{first}", outcome="unknown-card", person=str(person))
-    send(visitor, f"/sessions/{session}/taps/{second}", outcome="dismissed", reason="a visitor, or staff")
-    page = plain(visitor.get(f"/sessions/{session}/taps").text)
-    assert "the card of Student 003" in page and "nobody's here (Ada: a visitor, or staff)" in page.replace("’", "'").replace("&#39;", "'")  # fmt: skip
-    assert [(row.person_id, row.code) for row in rows(school, schema.mark)] == [(person, "P")]
-
-
-def test_a_tap_at_another_sessions_door_is_not_to_be_resolved_here(school, signed):
-    session, other = school.session(starts_min=-2), school.session(starts_min=-2, room=1)
-    school.tap(school.reader("a-2", room=1), UNKNOWN)
-    visitor = signed("ada")
-    swipe = re.search(r"/taps/(\d+)", visitor.get(f"/sessions/{other}/taps").text)[1]
-    answer = send(visitor, f"/sessions/{session}/taps/{swipe}", outcome="dismissed", reason="x")
-    assert answer.status_code == 404 and rows(school, schema_work.swipe_resolution) == []
 
 
 # --- what the door says otherwise -------------------------------------------------------------------------------------
@@ -240,6 +138,17 @@ def test_a_remark_is_kept_once_and_not_for_the_class_to_see(school, signed):
     assert "fire alarm" not in visitor.get(f"/sessions/{session}/class").text
 
 
+@pytest.mark.rule("LOUGH-C")
+def test_a_completed_learner_is_told_of_in_the_registers_teams_inbox(school, signed):
+    session = school.session("Computing", starts_min=-7)
+    ada, admin = signed("ada"), signed("admin")
+    send(ada, f"/sessions/{session}/marks", set=f"{school.students[0]}.0.C")
+    shown = plain(admin.get("/compliance/reports").text)
+    assert "Computing" in shown and "somebody has completed (C): tell the exams team" in shown
+    assert "Student 000" not in shown
+    assert "completed, for the exams team told by Ada" in plain(ada.get(f"/sessions/{session}").text)
+
+
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +174,18 @@ def test_a_message_goes_to_each_student_once_and_says_who_has_no_address(school,
     why = {row.to_person_id: row.failed_why for row in rows(school, schema_work.message)}
     assert why == {people[0]: None, people[1]: "bad-address", people[2]: "no-address", people[3]: "no-address"}
     assert "4 students; 3 have no mail address" in plain(visitor.get(f"/sessions/{session}/notify").text)
+
+
+@pytest.mark.rule("STEP-6")
+def test_the_same_words_to_others_go_to_those_and_to_nobody_twice(school, signed):
+    session = school.session(starts_min=-7)
+    ada, people = signed("ada"), school.students
+    send(ada, f"/sessions/{session}/marks", set=f"{people[4]}.0.A")
+    for to in ("absent", "all", "all"):
+        answer = send(ada, f"/sessions/{session}/notify", to=to, subject="Room", text="R1")
+        assert answer.headers["location"].endswith("said=sent")
+    told = [row.to_person_id for row in rows(school, schema_work.message)]
+    assert told == [people[4], *people[:4]]
 
 
 @pytest.mark.parametrize(
@@ -352,6 +273,18 @@ def test_whoever_is_late_again_and_again_is_reported_without_reasons_and_to_thei
     assert "Student 000" not in bob.get("/lateness?all=1").text
     # 28 days later it is past.
     assert "Student 000" not in ada.get("/lateness?day=2026-11-02&all=1").text
+
+
+@pytest.mark.rule("LOUGH-15")
+def test_whoever_left_early_was_not_late(school, signed):
+    ada, person = signed("ada"), school.students[0]
+    for n in range(3):
+        session = school.session(f"Lesson {n}", starts_min=-37 - n * 30, minutes=25)
+        send(ada, f"/sessions/{session}/people/{person}", seen="0", code="L", early_min="9")
+    assert "Student 000" not in ada.get("/lateness?all=1").text
+    send(ada, f"/sessions/{session}/people/{person}", seen=str(len(rows(school, schema.mark))), code="L",
+         late_min="6", early_min="9")  # fmt: skip
+    assert "Student 000" in ada.get("/lateness?all=1").text
 
 
 def test_a_reader_that_was_down_is_a_fact_on_the_register(school, signed):

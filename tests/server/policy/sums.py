@@ -30,8 +30,9 @@ def _silence(profile, given):
 
 
 def _marks(given):
-    """`17 P, 2 R, 1 A`, and which of the marks are not verified, granted, or corrected."""
-    special = {name: set(given(name, "").split()) for name in ("unverified", "granted", "corrected")}
+    """`17 P, 2 R, 1 A`, and which of the marks are not verified, granted, corrected, or of a class
+    that was cancelled."""
+    special = {name: set(given(name, "").split()) for name in ("unverified", "granted", "corrected", "cancelled")}
     weight = Fraction(given("weight", "1"))
     rows = []
     for part in given("marks").split(","):
@@ -44,6 +45,7 @@ def _marks(given):
                     verified=code not in special["unverified"],
                     granted=code in special["granted"],
                     corrected=code in special["corrected"],
+                    cancelled=code in special["cancelled"],
                     weight=weight,
                 )
             )

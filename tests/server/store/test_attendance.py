@@ -138,6 +138,32 @@ def test_a_trip_sets_v_only_once_confirmed_and_only_for_who_came(care):
     assert set(care.codes().values()) == {None}
 
 
+@rule("LOUGH-V", "LOUGH-4", "LOUGH-34")
+def test_a_trip_of_weeks_ago_changes_no_register(care):
+    """Its paper was to be transferred by the end of the week: what is older goes by a change request, as all marks do."""
+    old, last = care.session("2026-10-05 09:00"), care.session("2026-10-11 20:00")
+    for session in (old, last):
+        record(care, session, "A")
+    care.world.now_ms = at("2026-10-12 08:00")
+    # Planned afterwards, with the planner as its staff, and long enough to reach back.
+    trip = care.plan("lee", "2026-10-05 08:00", "2026-10-12 07:00")
+    care.confirm("lee", trip, dict.fromkeys(care.world.students, True))
+    assert care.codes() == {old: "A", last: "V"}, "within a day the tutor still amends"
+    assert care.work() == [0]
+
+
+@rule("LOUGH-V", "LOUGH-4", "LOUGH-34")
+@pytest.mark.parametrize(("when", "code"), [("2026-10-11 23:59", None), ("2026-10-12 00:00", "V")])
+def test_what_a_trip_has_set_is_taken_back_in_its_week_only(care, when, code):
+    session = care.session("2026-10-05 09:00")
+    trip = care.plan("lee", "2026-10-05 08:00", "2026-10-05 17:00")
+    care.world.now_ms = at("2026-10-05 18:00")
+    care.confirm("lee", trip, dict.fromkeys(care.world.students, True))
+    care.world.now_ms = at(when)
+    care.confirm("lee", trip, dict.fromkeys(care.world.students, False))
+    assert care.codes() == {session: code}
+
+
 def test_a_tap_during_a_trip_wins_and_asks(care):
     world = care.world
     board = world.reader()

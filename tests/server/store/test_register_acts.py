@@ -16,6 +16,7 @@ from server.store import (
     imported_staff,
     parts,
     proposals,
+    report_inbox,
     schema,
     session_rows,
     sessions,
@@ -290,3 +291,45 @@ def test_late_and_missing_registers_are_counted_by_department_and_lecturer(world
 def staff_scope(scope, role, department_id):
     grant = Grant(role=role, scope="department", scope_id=department_id)
     return replace(scope, grants=(grant,))
+
+
+@rule("LOUGH-8")
+@rule("LOUGH-10")
+def test_a_register_is_wanted_of_each_who_delivers_it_and_not_of_who_handed_it_over(world, lesson):
+    session, scope = lesson
+    other, colleague = staff(world, "lecturer", session), staff(world, "lecturer")
+    hand(world, scope, session, colleague.person_id)
+    world.now_ms = NINE + DAY
+    mis = staff(world, "registry")
+    with reading(world.engine) as connection:
+        found = compliance.unmarked(connection, mis, world.profiles, NINE, NINE + DAY, world.now_ms)
+    assert {one.id: one.missing for one in found.by_lecturer} == {other.person_id: 1, colleague.person_id: 1}
+
+
+# --- completed --------------------------------------------------------------------------------------------------------
+
+
+@rule("LOUGH-C")
+def test_whoever_has_completed_is_on_the_registers_teams_list_for_the_exams_team_once(world, lesson):
+    session, scope = lesson
+    mis = staff(world, "registry")
+
+    def listed():
+        with reading(world.engine) as connection:
+            return [(one.session_id, one.kind, one.note) for one in report_inbox.reports(connection, mis)]
+
+    set_(world, scope, session, want(world, 0, "T"), want(world, 1, "W"))
+    assert listed() == []
+    set_(world, scope, session, want(world, 0, "C"), want(world, 1, "C"))
+    assert listed() == [(session, "completed", None)] and whole(world)
+    with writing(world.engine) as connection:
+        (report,) = report_inbox.reports(connection, mis)
+        assert report_inbox.close(connection, mis, report.id, world.now_ms)
+    # The next lesson's says nothing new of them; somebody else's does.
+    later = world.session(NINE + HOUR, profile="lough")
+    world.insert(schema.session_staff, session_id=later, person_id=scope.person_id, from_ms=0)
+    world.now_ms = NINE + HOUR + 30 * MIN
+    set_(world, scope, later, want(world, 0, "C"), want(world, 1, "C"))
+    assert listed() == []
+    set_(world, scope, later, want(world, 2, "C"))
+    assert listed() == [(later, "completed", None)] and whole(world)
