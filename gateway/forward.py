@@ -127,11 +127,11 @@ class Forwarder:
 
     async def _idle(self, more: asyncio.Event, empty: bool) -> None:
         # Where nothing is pending nothing becomes due by time, and whoever writes something wakes both.
+        due = asyncio.get_running_loop().call_later(EMPTY_S if empty else LOOK_S, more.set)
         try:
-            async with asyncio.timeout(EMPTY_S if empty else LOOK_S):
-                await more.wait()
-        except TimeoutError:
-            return
+            await more.wait()
+        finally:
+            due.cancel()
 
     async def _live_rows(self) -> list[Row]:
         now_ms = self._clock.wall_ms()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from server import heads_file
 from server.audit_key import AuditKey
@@ -24,11 +25,13 @@ from server.policy.profile import Profiles
 from server.retention import Retention
 from server.store import check_ins, course_runs, due, evidence, institutions, readers
 from server.store import rosters as issued
-from server.store.engine import Engine, probe, reading, writes, writing
+from server.store.engine import Connection, Engine, probe, reading, writes, writing
 from server.thinning import Thinning
 from server.trouble import Trouble
 
 log = logging.getLogger("muster.jobs")
+
+Seen = TypeVar("Seen")
 
 #: real seconds between looks when nobody wakes it
 IDLE_S = 0.5
@@ -198,7 +201,9 @@ class Jobs:
                 if not persons.anybody_due(connection, but=self._stuck):
                     break
             try:
-                self._derive()
+                # Whoever became due meanwhile woke the next step.
+                if self._derive() < persons.BATCH:
+                    break
             except Unwritable:
                 raise
             except Exception:  # noqa: BLE001  somebody of the batch: found one by one
@@ -207,13 +212,15 @@ class Jobs:
         if self._stuck:
             raise _Stuck(f"{len(self._stuck)} persons; their ids are in the log")
 
-    def _derive(self, only: int | None = None) -> None:
+    def _derive(self, only: int | None = None) -> int:
+        """Derive a batch. Returns how many persons were in it."""
         with writing(self._engine) as connection:
             done = persons.derive_due(
                 connection, self._profiles, self._clock.now_ms(), only=only, but=() if only else self._stuck
             )
         self.derived += done.persons
         self.credited += done.credited
+        return done.persons
 
     def _derive_singly(self) -> bool:
         """Derive a batch one by one. False: it failed so often that the rest waits for the next step."""
@@ -236,33 +243,43 @@ class Jobs:
     def settle(self, state: str) -> None:
         """Release the registers that can be."""
         stuck: dict[int, Exception] = {}
-        for found in self._institutions():
-            after: int | None = 0
+
+        def look(connection: Connection, found: institutions.Institution, after: int = 0) -> Any:
+            now_ms = self._clock.now_ms()
+            return now_ms, *registers.releasable(
+                connection, found, self._profiles, now_ms, state=state, after=after, failed=stuck
+            )
+
+        for found, (now_ms, ready, after) in self._each(look):
+            self._release(found.id, ready, now_ms, stuck)
             while after is not None and not self._stop:
-                now_ms = self._clock.now_ms()
                 with reading(self._engine) as connection:
-                    ready, after = registers.releasable(
-                        connection, found, self._profiles, now_ms, state=state, after=after, failed=stuck
-                    )
-                for one in ready:
-                    try:
-                        with writing(self._engine) as connection:
-                            registers.release(connection, found.id, one, now_ms)
-                        self.released += 1
-                        self._made_due = True
-                    except Unwritable:
-                        raise
-                    except Exception as error:  # noqa: BLE001  this one waits, the others go on
-                        stuck[one.session.id] = error
+                    now_ms, ready, after = look(connection, found, after)
+                self._release(found.id, ready, now_ms, stuck)
         if stuck:
             listed = ", ".join(map(str, sorted(stuck)[:10]))
             raise _Stuck(f"{len(stuck)} sessions: {listed}") from next(iter(stuck.values()))
 
+    def _release(
+        self, institution_id: int, ready: list[registers.Releasable], now_ms: int, stuck: dict[int, Exception]
+    ) -> None:
+        """Release these. now_ms: when they were looked at."""
+        for one in ready:
+            if self._stop:
+                return
+            try:
+                with writing(self._engine) as connection:
+                    registers.release(connection, institution_id, one, now_ms)
+                self.released += 1
+                self._made_due = True
+            except Unwritable:
+                raise
+            except Exception as error:  # noqa: BLE001  this one waits, the others go on
+                stuck[one.session.id] = error
+
     def doubt(self) -> None:
         """Take registers back that were complete, where late word of a door or its place says otherwise."""
-        institutions_ = self._institutions()
-        with reading(self._engine) as connection:
-            doubted = [evidence.doubted(connection, found.id) for found in institutions_]
+        doubted = [one for _, one in self._each(lambda connection, found: evidence.doubted(connection, found.id))]
         if not any(doubted):
             return
         self.settle(marking.COMPLETE)
@@ -275,13 +292,13 @@ class Jobs:
     def fill(self) -> None:
         """Approved absences and confirmed trips, where the campus changed since: sessions made later are filled too."""
         stuck: dict[str, Exception] = {}
-        for found in self._institutions():
-            now_ms = self._clock.now_ms()
-            with reading(self._engine) as connection:
-                change = institutions.campus_change(connection, found.id)
-                if self._filled.get(found.id) == change:
-                    continue
-                ready = filling.waiting(connection, self._profiles, found.id, now_ms)
+
+        def look(connection: Connection, found: institutions.Institution) -> tuple[int, list[Any]]:
+            change = institutions.campus_change(connection, found.id)
+            same = self._filled.get(found.id) == change
+            return change, [] if same else filling.waiting(connection, self._profiles, found.id, self._clock.now_ms())
+
+        for found, (change, ready) in self._each(look):
             for subject, work in ready:
                 try:
                     self._made_due = True
@@ -298,10 +315,8 @@ class Jobs:
 
     def courses(self) -> None:
         """Courses whose lock by their profile has passed are final from then on, whatever becomes of their dates (STEP-3)."""
-        for found in self._institutions():
-            now_ms = self._clock.now_ms()
-            with reading(self._engine) as connection:
-                ready = course_runs.passed(connection, found.id, self._profiles, now_ms)
+        now_ms = self._clock.now_ms()
+        for found, ready in self._each(lambda here, one: course_runs.passed(here, one.id, self._profiles, now_ms)):
             if ready:
                 with writing(self._engine) as connection:
                     course_runs.fix(connection, found.id, self._profiles, now_ms)
@@ -311,7 +326,8 @@ class Jobs:
         with reading(self._engine) as connection:
             if not check_ins.anything_due(connection):
                 return
-        for found in self._institutions():
+            every = institutions.every(connection)
+        for found in every:
             done = 1
             while done and not self._stop:
                 with writing(self._engine) as connection:
@@ -320,30 +336,26 @@ class Jobs:
 
     def elsewhere(self) -> None:
         """Flag check-ins whose card was on another site within minutes (DDU-12)."""
-        for found in self._institutions():
-            now_ms = self._clock.now_ms()
-            with reading(self._engine) as connection:
-                if not judging.odd_elsewhere(connection, self._profiles, found.id, now_ms):
-                    continue
-            with writing(self._engine) as connection:
-                judging.look_elsewhere(connection, self._profiles, found.id, now_ms)
+        now_ms = self._clock.now_ms()
+        for found, odd in self._each(lambda here, one: judging.odd_elsewhere(here, self._profiles, one.id, now_ms)):
+            if odd:
+                with writing(self._engine) as connection:
+                    judging.look_elsewhere(connection, self._profiles, found.id, now_ms)
 
     def rosters(self) -> None:
         """Build rosters where the campus changed, time passed, or a reader holds a newer one than was issued."""
-        for found in self._institutions():
-            self._alone(f"class lists of {found.name}", partial(self._rosters_of, found))
-
-    def _rosters_of(self, found: institutions.Institution) -> None:
         now_ms = self._clock.now_ms()
-        with reading(self._engine) as connection:
-            change = institutions.campus_change(connection, found.id)
-            said = issued.said(connection, found.id, now_ms)
-            held = issued.issued(connection, found.id)
-        last = self._rosters.get(found.id)
-        lame = self._lame.get(found.id, set())
-        behind = any(version > held[one].version_ms for one, version in said.items() if one in held and one not in lame)
-        if last is not None and last[0] == change and 0 <= now_ms - last[1] < ROSTER_MS and not behind:
-            return
+
+        def look(connection: Connection, found: institutions.Institution) -> tuple[int, set[int]]:
+            return institutions.campus_change(connection, found.id), issued.behind(connection, found.id, now_ms)
+
+        for found, (change, behind) in self._each(look):
+            last = self._rosters.get(found.id)
+            soon = last is not None and last[0] == change and 0 <= now_ms - last[1] < ROSTER_MS
+            if not soon or behind - self._lame.get(found.id, set()):
+                self._alone(f"class lists of {found.name}", partial(self._rosters_of, found, change, now_ms))
+
+    def _rosters_of(self, found: institutions.Institution, change: int, now_ms: int) -> None:
         failed: dict[str, tuple[int, Exception]] = {}
         with writing(self._engine) as connection:
             self.issued += rosters.build(connection, self._ring, found.id, now_ms, failed=failed)
@@ -361,12 +373,14 @@ class Jobs:
     def heads(self) -> None:
         """Write today's heads of the registers' history to the folder, where they are not there yet."""
         key = None if self._audit_key is None else self._audit_key()
-        for found in self._institutions():
-            with reading(self._engine) as connection:
-                path = heads_file.write_daily(connection, found, self._audit_dir or Path(), self._clock.now_ms(), key)
+        now_ms, folder = self._clock.now_ms(), self._audit_dir or Path()
+        for _, path in self._each(lambda here, one: heads_file.write_daily(here, one, folder, now_ms, key)):
             if path is not None:
                 log.info("heads-written file=%s", path.name)
 
-    def _institutions(self) -> list[institutions.Institution]:
+    def _each(
+        self, look: Callable[[Connection, institutions.Institution], Seen]
+    ) -> list[tuple[institutions.Institution, Seen]]:
+        """What this look sees of each institution: all in one read, as most looks find nothing to do."""
         with reading(self._engine) as connection:
-            return institutions.every(connection)
+            return [(found, look(connection, found)) for found in institutions.every(connection)]

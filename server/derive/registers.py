@@ -54,6 +54,8 @@ def releasable(
         sessions = evidence.closed_at(connection, found.id, now_ms, doubted, BATCH, after)
     else:
         sessions = evidence.closed(connection, found.id, now_ms, state, BATCH, after)
+    if not sessions:
+        return [], None
     doors = evidence.doors_of(connection, [row.id for row in sessions])
     replaced = restored_doors.replaced(
         connection, found.id, {door.reader_id for listed in doors.values() for door in listed}, now_ms

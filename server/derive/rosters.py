@@ -54,12 +54,35 @@ def build(
     made = 0
     for (reader_id, name), listed in sorted(at_door.items()):
         try:
+            hours, sessions = _fitting(list(listed.values()), now_ms)
+            digest, old, held_ms = _digest(sessions), issued.get(reader_id), said.get(reader_id, 0)
+            holds = _holds(old, digest, hours, held_ms, now_ms)
+            if holds and hours == HORIZONS_H[0]:
+                continue
             # A savepoint: what fails for one reader, also in the database, is undone for that one alone.
             with savepoint(connection):
+                if hours < HORIZONS_H[0]:
+                    _say_large(connection, institution_id, (reader_id, name), hours, now_ms)
+                if holds:
+                    continue
                 keys = readers.keys(connection, ring, [found[name]])
-                row = _row(connection, institution_id, now_ms, (reader_id, name), listed, keys, issued, said)
-                rosters.issue(connection, [] if row is None else [row])
-                made += row is not None
+                key = max(keys.values(), key=lambda key: key.id)
+                version_ms = max(now_ms, (old.version_ms if old else 0) + 1, held_ms + 1)
+                valid_until_ms = now_ms + hours * HOUR_MS
+                payload = _encode(name, key, version_ms, now_ms, valid_until_ms, sessions)
+                if payload is None:
+                    continue
+                row = {
+                    "reader_id": reader_id,
+                    "institution_id": institution_id,
+                    "version_ms": version_ms,
+                    "valid_until_ms": valid_until_ms,
+                    "digest": digest,
+                    "payload": payload,
+                    "built_ms": now_ms,
+                }
+                rosters.issue(connection, [row])
+                made += 1
         except Exception as error:  # one reader must not keep the others from their class lists
             if failed is None or (isinstance(error, DBAPIError) and unwritable(error) is not None):
                 raise
@@ -67,52 +90,28 @@ def build(
     return made
 
 
-def _row(
-    connection: Connection,
-    institution_id: int,
-    now_ms: int,
-    door: tuple[int, str],
-    listed: dict[int, Listed],
-    keys: dict[tuple[int, int], Any],
-    issued: dict[int, Any],
-    said: dict[int, int],
-) -> dict[str, Any] | None:
-    reader_id, name = door
-    hours, sessions = _fitting(list(listed.values()), now_ms)
-    if hours < HORIZONS_H[0]:
-        alarms.raise_(
-            connection,
-            institution_id,
-            "roster-large",
-            name,
-            f"{name}: the class lists of {HORIZONS_H[0]} hours are more than a reader holds; it gets {hours} hours",
-            now_ms,
-            reader_id=reader_id,
-        )
-    digest, old = _digest(sessions), issued.get(reader_id)
-    version_ms = max(now_ms, (old.version_ms if old else 0) + 1, said.get(reader_id, 0) + 1)
-    if (
+def _holds(old: Any, digest: str, hours: int, held_ms: int, now_ms: int) -> bool:
+    """Whether the roster that was issued last is still the right one. held_ms: the version that the reader has."""
+    return (
         old is not None
         and old.digest == digest
         and now_ms - old.built_ms < AGE_MS
         and old.valid_until_ms - now_ms >= min(LEFT_MS, hours * HOUR_MS // 2)
-        and old.version_ms >= said.get(reader_id, 0)
-    ):
-        return None
-    key = max(keys.values(), key=lambda key: key.id)
-    valid_until_ms = now_ms + hours * HOUR_MS
-    payload = _encode(name, key, version_ms, now_ms, valid_until_ms, sessions)
-    if payload is None:
-        return None
-    return {
-        "reader_id": reader_id,
-        "institution_id": institution_id,
-        "version_ms": version_ms,
-        "valid_until_ms": valid_until_ms,
-        "digest": digest,
-        "payload": payload,
-        "built_ms": now_ms,
-    }
+        and old.version_ms >= held_ms
+    )
+
+
+def _say_large(connection: Connection, institution_id: int, door: tuple[int, str], hours: int, now_ms: int) -> None:
+    reader_id, name = door
+    alarms.raise_(
+        connection,
+        institution_id,
+        "roster-large",
+        name,
+        f"{name}: the class lists of {HORIZONS_H[0]} hours are more than a reader holds; it gets {hours} hours",
+        now_ms,
+        reader_id=reader_id,
+    )
 
 
 def _fitting(sessions: list[Listed], now_ms: int) -> tuple[int, list[Listed]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from firmware.contract import statement
 from firmware.contract.mac import Key
@@ -17,8 +17,7 @@ from server.store.quarantines import Suspect
 SEEN_EVERY_MS = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Item:
+class Item(NamedTuple):
     """One thing as the gateway had it. line: for all kinds but raw. raw_b64, topic: for raw."""
 
     id: str
@@ -44,8 +43,7 @@ class Answer:
     suspect: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """An authentic record. said: None where its form is not known here."""
 
     item: Item

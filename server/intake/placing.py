@@ -67,10 +67,14 @@ class Placing:
             for person_id in placer.whose(fact, read["person_id"], read["at_ms"], read["uncertainty_ms"]):
                 marks += self._due(person_id, read["at_ms"], read["uncertainty_ms"], fact["institution_id"])
         # What tells of when swipes without a time were made: they themselves, their clock, and boots after theirs.
-        doubted = {read["reader_id"] for read in made_readings if read["at_ms"] is None}
-        doubted |= {row.reader_id for row in old if row.at_ms is None}
+        lone = {read["swipe_id"]: read["reader_id"] for read in made_readings if read["at_ms"] is None}
+        doubted = set(lone.values()) | {row.reader_id for row in old if row.at_ms is None}
         doubted |= {made.reader.id for _, made in new if made.said is not None and made.said.kind == "open"}
-        before = untimed.of_readers(self.desk.connection, doubted, self.desk.now_ms) if doubted else {}
+        # Where nothing comes that has a time, or gets one, all that stood there before stays as it was.
+        doubted &= {read["reader_id"] for read in made_readings if read["at_ms"] is not None} | {
+            row.reader_id for row in old
+        }
+        before = untimed.of_readers(self.desk.connection, doubted, self.desk.now_ms)
         swipes.add(self.desk.connection, facts, made_readings)
         changed = []
         for row in old:
@@ -96,8 +100,10 @@ class Placing:
             for person_id in placer.whose(row._mapping, read["person_id"], read["at_ms"], read["uncertainty_ms"]):
                 marks += self._due(person_id, read["at_ms"], read["uncertainty_ms"], row.institution_id)
         swipes.read_again(self.desk.connection, changed)
-        if doubted:
-            marks += self._without_time(before, untimed.of_readers(self.desk.connection, doubted, self.desk.now_ms))
+        if lone or doubted:
+            after = untimed.of_readers(self.desk.connection, doubted, self.desk.now_ms)
+            alone = [one for one, reader_id in lone.items() if reader_id not in doubted]
+            marks += self._without_time(before, after | untimed.of_swipes(self.desk.connection, alone))
         due.mark(self.desk.connection, marks)
 
     def _without_time(

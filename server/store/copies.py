@@ -11,15 +11,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, delete, func, inspect, select, text, update
+from sqlalchemy import Connection, Engine, bindparam, create_engine, delete, func, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from server.errors import Refused, StoreError
 from server.store import alarms, institutions, migrations
 from server.store.engine import reading
+from server.store.prepared import Prepared
 from server.store.schema import import_run, login, metadata, roster
 
 #: `import_run.kind` of a restore: started_ms is when the backup was taken, finished_ms when it was put in place
@@ -198,15 +198,18 @@ class Restores:
         return {"at_ms": restored_ms, "age_s": (now_ms - made_ms) // 1000 + MARGIN_S}
 
 
+_RESTORED = Prepared(
+    select(func.max(import_run.c.finished_ms).label("at"), func.min(import_run.c.started_ms).label("made")).where(
+        import_run.c.institution_id == bindparam("institution"),
+        import_run.c.kind == RESTORE,
+        import_run.c.finished_ms > bindparam("after_ms"),
+    )
+)
+
+
 def restored(connection: Connection, institution_id: int, now_ms: int) -> tuple[int, int] | None:
     """As `Restores.of`, from the database."""
-    row: Any = connection.execute(
-        select(func.max(import_run.c.finished_ms).label("at"), func.min(import_run.c.started_ms).label("made")).where(
-            import_run.c.institution_id == institution_id,
-            import_run.c.kind == RESTORE,
-            import_run.c.finished_ms > now_ms - TOLD_MS,
-        )
-    ).one()
+    row = _RESTORED.first(connection, {"institution": institution_id, "after_ms": now_ms - TOLD_MS})
     return None if row.at is None else (row.at, row.made)
 
 

@@ -46,7 +46,9 @@ def open_engine(url: str, *, checkpoint_pages: int = CHECKPOINT_PAGES) -> Engine
             parsed.set(drivername="postgresql+psycopg"), pool_size=8, max_overflow=8, hide_parameters=True
         )
         event.listen(made, "connect", _wait_with_an_end)
-        return _watched(made)
+        _watch(made)
+        made.update_execution_options(writes=Writes())
+        return made
     raise BadSetting("database-url", f"the store runs on sqlite:/// or postgresql://, not on {backend}://")
 
 
@@ -106,7 +108,10 @@ def _sqlite(url: str, path: str | None, checkpoint_pages: int) -> Engine:
             )
 
     # Within one process writers queue here: SQLite's own waiting is a sleep that may lose the race for long.
-    _watched(engine).update_execution_options(writer=threading.Lock(), carried=carried, wal=_Wal(checkpoint_pages))
+    # In place: an engine that is derived from another asks both for listeners at each statement.
+    engine.update_execution_options(
+        writer=threading.Lock(), carried=carried, wal=_Wal(checkpoint_pages), writes=Writes()
+    )
     return engine
 
 
@@ -153,7 +158,7 @@ def _carried_over(engine: Engine, connection: Connection) -> Unwritable | None:
     wal = engine.get_execution_options().get("wal")
     if wal is None:
         return None
-    changes = connection.connection.driver_connection.total_changes  # type: ignore[union-attr]  of sqlite3
+    changes = _counted(connection)
     wal.pages += COMMIT_PAGES + (changes - connection.info.get("changes", 0)) // ROWS_OF_A_PAGE
     connection.info["changes"] = changes
     if wal.pages < wal.most:
@@ -176,7 +181,9 @@ class Writes:
         self.failures = 0
 
 
-def _watched(engine: Engine) -> Engine:
+def _watch(engine: Engine) -> None:
+    """Note for each connection whether a statement of SQLAlchemy's changes something. SQLite counts that by itself."""
+
     def _note(_cursor, _statement, _parameters, context) -> None:  # noqa: ANN001  SQLAlchemy's own untyped hook
         # None: `prepared.send`, which notes it itself.
         if context is not None and (context.isinsert or context.isupdate or context.isdelete):
@@ -186,9 +193,11 @@ def _watched(engine: Engine) -> Engine:
     # a tenth of its time.
     event.listen(engine, "do_execute", _note)
     event.listen(engine, "do_executemany", _note)
-    # In place: an engine that is derived from another asks both for listeners at each statement.
-    engine.update_execution_options(writes=Writes())
-    return engine
+
+
+def _counted(connection: Connection) -> int:
+    """How many rows SQLite has changed on this connection so far; 0 on PostgreSQL, which does not say."""
+    return getattr(connection.connection.driver_connection, "total_changes", 0)
 
 
 def writes(engine: Engine) -> Writes:
@@ -222,12 +231,13 @@ def writing(engine: Engine) -> Iterator[Connection]:
         with lock, translated(), engine.connect() as connection:
             connection.info.pop("changed", None)
             _begin(connection, write=True)
+            counted = _counted(connection)
             try:
                 yield connection
             except BaseException:
                 _end(connection, commit=False)
                 raise
-            changed = connection.info.pop("changed", False)
+            changed = connection.info.pop("changed", False) or _counted(connection) != counted
             _end(connection, commit=True)
             failed = _carried_over(engine, connection) if changed else None
     except Unwritable as error:

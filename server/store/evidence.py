@@ -183,6 +183,9 @@ _RELEASE = Prepared(
 
 
 _NO_OUTAGES = Prepared(delete(outage).where(outage.c.session_id == bindparam("session")))
+_ADD_OUTAGES = Prepared(
+    outage.insert(), ("institution_id", "session_id", "reader_id", "from_ms", "to_ms", "why", "created_ms")
+)
 
 
 def set_outages(
@@ -190,19 +193,18 @@ def set_outages(
 ) -> None:
     """The outages in this session's window: (reader id, from, to, why)."""
     _NO_OUTAGES.run(connection, {"session": session_id})
-    if rows:
-        connection.execute(
-            outage.insert(),
-            [
-                {
-                    "institution_id": institution_id,
-                    "session_id": session_id,
-                    "reader_id": reader_id,
-                    "from_ms": from_ms,
-                    "to_ms": to_ms,
-                    "why": why,
-                    "created_ms": now_ms,
-                }
-                for reader_id, from_ms, to_ms, why in rows
-            ],
-        )
+    _ADD_OUTAGES.each(
+        connection,
+        [
+            {
+                "institution_id": institution_id,
+                "session_id": session_id,
+                "reader_id": reader_id,
+                "from_ms": from_ms,
+                "to_ms": to_ms,
+                "why": why,
+                "created_ms": now_ms,
+            }
+            for reader_id, from_ms, to_ms, why in rows
+        ],
+    )

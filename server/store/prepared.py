@@ -31,8 +31,11 @@ _LIST = re.compile(r"(NOT )?IN \(__\[POSTCOMPILE_(\w+)\]\)")
 _TUPLES = re.compile(r"\(([\w.]+(?:, [\w.]+)+)\) IN \(__\[POSTCOMPILE_(\w+)\]\)")
 _VALUES = re.compile(r" VALUES \(.*?\)(?= ON CONFLICT | RETURNING |$)", re.DOTALL)
 _PLACE = re.compile(r"%\((\w+)\)s")
+_NAME = re.compile(r":(\w+)")
 _NAMED = sqlite_dialect(paramstyle="named")
 _NOTHING: Mapping[str, Any] = {}
+#: so many rows SQLite gets in one INSERT that returns something: few texts, each of which it knows again
+_AT_ONCE = (64, 16, 4, 1)
 
 
 class Prepared:
@@ -148,6 +151,7 @@ class _Sqlite(_Compiled):
         super().__init__(statement, columns, _NAMED)
         #: how many places each list has -> the text, and their names
         self._spelt: dict[tuple[int, ...], tuple[str, list[list[str]]]] = {}
+        self._inserts: dict[int, tuple[str, list[str]]] = {}
 
     def bound(self, values: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         if not self.lists:
@@ -196,11 +200,27 @@ class _Sqlite(_Compiled):
         return _LIST.sub(spell, _TUPLES.sub(either, self.text)), list(places.values())
 
     def added(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        # One by one, and known again: a text for each number of rows would be parsed each time.
+        # A text for each number of rows would be parsed each time: so many at once, and the rest by fewer.
         found: list[Any] = []
-        for at, row in enumerate(rows):
-            found += self._sent(connection, self.text, row, heard=at == 0).fetchall()
+        at = 0
+        while at < len(rows):
+            many = next(size for size in _AT_ONCE if size <= len(rows) - at)
+            text, names = self._insert(many)
+            given = tuple([row[name] for row in rows[at : at + many] for name in names])
+            found += self._sent(connection, text, given, heard=at == 0).fetchall()
+            at += many
         return self.named(found)
+
+    def _insert(self, many: int) -> tuple[str, list[str]]:
+        """The INSERT of so many rows, and the columns of each in the order of their places."""
+        made = self._inserts.get(many)
+        if made is None:
+            values = _VALUES.search(self.text)
+            assert values is not None
+            row = _NAME.sub("?", values[0].removeprefix(" VALUES "))
+            text = self.text.replace(values[0], f" VALUES {', '.join([row] * many)}")
+            made = self._inserts[many] = text, _NAME.findall(values[0])
+        return made
 
 
 class _Postgresql(_Compiled):

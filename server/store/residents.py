@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
+from server.store.prepared import Prepared
 from server.store.rosters import oldest_card_key
 from server.store.schema import card_assignment, card_token, reader
 from server.store.schema_residence import duty, kiosk, pin, residence_leave, residency, template
 
 
-def kiosks(connection: Connection, institution_id: int, now_ms: int) -> list[Any]:
-    """Rows (reader id, name, house id or None, capacity) of every reader that serves a house, or served one and whose
-    sensor may still hold somebody: that one has no house now."""
+def _kiosks() -> Select:
+    now_ms = bindparam("now_ms")
     last = select(func.max(kiosk.c.id)).where(kiosk.c.reader_id == reader.c.id).correlate(reader).scalar_subquery()
     serves = and_(kiosk.c.from_ms <= now_ms, or_(kiosk.c.to_ms.is_(None), kiosk.c.to_ms > now_ms))
     now = (
@@ -24,13 +24,21 @@ def kiosks(connection: Connection, institution_id: int, now_ms: int) -> list[Any
         .correlate(reader)
         .scalar_subquery()
     )
-    query = (
+    return (
         select(reader.c.id.label("reader_id"), reader.c.name, now.label("house_id"), kiosk.c.capacity)
         .join(kiosk, kiosk.c.id == last)
-        .where(reader.c.institution_id == institution_id, reader.c.ended_ms.is_(None))
+        .where(reader.c.institution_id == bindparam("institution"), reader.c.ended_ms.is_(None))
         .order_by(reader.c.id)
     )
-    return list(connection.execute(query))
+
+
+_KIOSKS = Prepared(_kiosks())
+
+
+def kiosks(connection: Connection, institution_id: int, now_ms: int) -> list[Any]:
+    """Rows (reader id, name, house id or None, capacity) of every reader that serves a house, or served one and whose
+    sensor may still hold somebody: that one has no house now."""
+    return _KIOSKS.all(connection, {"institution": institution_id, "now_ms": now_ms})
 
 
 def of_house(connection: Connection, house_id: int, from_ms: int, until_ms: int) -> set[int]:

@@ -176,15 +176,35 @@ def said(connection: Connection, institution_id: int, now_ms: int) -> dict[int, 
     return {row.reader_id: row.roster_ms for row in rows}
 
 
+_BEHIND = Prepared(
+    select(roster.c.reader_id)
+    .join(reader_state, reader_state.c.reader_id == roster.c.reader_id)
+    .where(
+        roster.c.institution_id == _INSTITUTION,
+        reader_state.c.roster_ms > roster.c.version_ms,
+        reader_state.c.roster_ms <= bindparam("latest_ms"),
+    )
+)
+
+
+def behind(connection: Connection, institution_id: int, now_ms: int) -> set[int]:
+    """The readers that said they hold a newer roster than the one that is issued to them; impossible ones left out."""
+    return set(_BEHIND.scalars(connection, {"institution": institution_id, "latest_ms": now_ms + AHEAD_MS}))
+
+
+_LAST_CHANGE = Prepared(select(func.max(roster.c.change_no)))
+_ISSUED_ANEW = ("version_ms", "valid_until_ms", "digest", "payload", "change_no", "built_ms")
+_ISSUE = Prepared(
+    lambda dialect: upsert.over_of(dialect, roster, ("reader_id",), _ISSUED_ANEW),
+    ("reader_id", "institution_id", *_ISSUED_ANEW),
+)
+
+
 def issue(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Issue rosters: rows of `roster` without `change_no`."""
     if not rows:
         return
     # Never below the time: a store restored from a backup must not number again what gateways have passed already.
     newest_ms = max(row["built_ms"] for row in rows)
-    last = max(newest_ms, connection.execute(select(func.max(roster.c.change_no))).scalar() or 0)
-    columns = ("version_ms", "valid_until_ms", "digest", "payload", "change_no", "built_ms")
-    connection.execute(
-        upsert.over(connection, roster, ("reader_id",), columns),
-        [row | {"change_no": last + place} for place, row in enumerate(rows, start=1)],
-    )
+    last = max(newest_ms, _LAST_CHANGE.scalar(connection) or 0)
+    _ISSUE.each(connection, [row | {"change_no": last + place} for place, row in enumerate(rows, start=1)])

@@ -17,6 +17,7 @@ from server.policy.tiers import Tier, tier
 from server.scope import Scope
 from server.store import course_times, institutions, parts, sessions
 from server.store.course_times import CourseTimes as CourseTimes
+from server.store.prepared import Prepared
 from server.store.schema import enrolment, register, session, session_class, session_staff
 from server.store.schema_work import absence, absence_session, attachment, trip, trip_person
 
@@ -191,13 +192,15 @@ def came_along(connection: Connection, found: Any, person_ids: Iterable[int]) ->
     return set(connection.execute(query).scalars())
 
 
+_MEMBERS = Prepared(
+    select(enrolment.c.person_id)
+    .join(session_class, session_class.c.class_id == enrolment.c.class_id)
+    .join(session, session.c.id == session_class.c.session_id)
+    .where(and_(session.c.id == bindparam("session"), sessions.listed()))
+    .distinct()
+)
+
+
 def members(connection: Connection, session_id: int) -> list[int]:
     """Who is on the class list at the session's start."""
-    query = (
-        select(enrolment.c.person_id)
-        .join(session_class, session_class.c.class_id == enrolment.c.class_id)
-        .join(session, session.c.id == session_class.c.session_id)
-        .where(and_(session.c.id == session_id, sessions.listed()))
-        .distinct()
-    )
-    return sorted(connection.execute(query).scalars())
+    return sorted(_MEMBERS.scalars(connection, {"session": session_id}))

@@ -6,7 +6,7 @@ it, by the class list that it judged with, and by its arrival here. What is not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, func, select
@@ -40,24 +40,32 @@ class Untimed(NamedTuple):
     whose: Mapping[int, tuple[int, int]]
 
 
+_MADE = select(*_FIELDS).join(swipe, swipe.c.id == reading.c.swipe_id).where(reading.c.at_ms.is_(None))
 _OF_READERS = Prepared(
-    select(*_FIELDS)
-    .join(swipe, swipe.c.id == reading.c.swipe_id)
-    .where(
-        reading.c.reader_id.in_(bindparam("readers", expanding=True)),
-        reading.c.at_ms.is_(None),
-        swipe.c.received_ms >= bindparam("from_ms"),
+    _MADE.where(
+        reading.c.reader_id.in_(bindparam("readers", expanding=True)), swipe.c.received_ms >= bindparam("from_ms")
     )
 )
+_OF_SWIPES = Prepared(_MADE.where(reading.c.swipe_id.in_(bindparam("swipes", expanding=True))))
 
 
 def of_readers(connection: Connection, reader_ids: Iterable[int], now_ms: int) -> dict[int, Untimed]:
-    """swipe id -> what is known of when and whose it was: the swipes of these readers that have no time.
+    """swipe id -> what is known of when and whose it was: the swipes of these readers that have no time, and may be
+    somebody's.
 
     What came longer ago than registers are looked at again is left out: it would only be read at each delivery.
     """
-    values = {"readers": sorted(set(reader_ids)), "from_ms": now_ms - LOOK_BACK_MS}
-    rows = _OF_READERS.all(connection, values)
+    wanted = sorted(set(reader_ids))
+    if not wanted:
+        return {}
+    rows = _OF_READERS.all(connection, {"readers": wanted, "from_ms": now_ms - LOOK_BACK_MS})
+    return {row.swipe_id: one for row, one in _known(connection, rows)}
+
+
+def of_swipes(connection: Connection, swipe_ids: Iterable[int]) -> dict[int, Untimed]:
+    """The same of these swipes."""
+    wanted = sorted(set(swipe_ids))
+    rows = _OF_SWIPES.all(connection, {"swipes": wanted}) if wanted else []
     return {row.swipe_id: one for row, one in _known(connection, rows)}
 
 
@@ -80,11 +88,10 @@ def at_sessions(
     there = {room for session in windows for room in rooms.get(session, ())}
     values = {"rooms": sorted(there), "from_ms": min(one.opens_ms for one in windows.values())}
     rows = _AT_ROOMS.all(connection, values) if there else []
-    wanted, found = set(person_ids), {}
-    for row, one in _known(connection, rows):
+    found: dict[tuple[int, int], int] = {}
+    for row, one in _known(connection, rows, set(person_ids)):
         left_ms = FOREVER_MS if row.left_ms is None else row.left_ms
-        for person in wanted & one.whose.keys():
-            begins, ends = one.whose[person]
+        for person, (begins, ends) in one.whose.items():
             begins, ends = max(begins, row.placed_ms), min(ends, left_ms - 1)
             for session, window in windows.items():
                 since_ms = max(begins, window.opens_ms)
@@ -94,7 +101,8 @@ def at_sessions(
     return found
 
 
-def _known(connection: Connection, rows: list[Any]) -> list[tuple[Any, Untimed]]:
+def _known(connection: Connection, rows: list[Any], persons: Set[int] | None = None) -> list[tuple[Any, Untimed]]:
+    """Those of these rows that may be somebody's. persons: among these only."""
     if not rows:
         return []
     bounds, tokens = _Bounds(connection), {}
@@ -103,17 +111,21 @@ def _known(connection: Connection, rows: list[Any]) -> list[tuple[Any, Untimed]]
     owned = {one: cards.owners(connection, one, named) for one, named in tokens.items()}
     found = []
     for row in rows:
-        lo_ms, hi_ms = bounds.of(row)
-        whose: dict[int, tuple[int, int]] = {}
-        for token in _tokens(row):
-            for from_ms, to_ms, person in owned[row.institution_id].get(token, ()):
-                begins, ends = max(lo_ms, from_ms), hi_ms if to_ms is None else min(hi_ms, to_ms - 1)
-                if begins <= ends:
-                    before = whose.get(person, (begins, ends))
-                    whose[person] = min(begins, before[0]), max(ends, before[1])
+        held = [one for token in _tokens(row) for one in owned[row.institution_id].get(token, ())]
         if row.token is None and row.person_id is not None:
             # Its token was taken out since (store/emptying.py): whose it was stays.
-            whose[row.person_id] = lo_ms, hi_ms
+            held.append((0, None, row.person_id))
+        # Most are nobody's of those asked for, and to look for when they were made takes a look at each boot around.
+        held = [one for one in held if persons is None or one[2] in persons]
+        if not held:
+            continue
+        lo_ms, hi_ms = bounds.of(row)
+        whose: dict[int, tuple[int, int]] = {}
+        for from_ms, to_ms, person in held:
+            begins, ends = max(lo_ms, from_ms), hi_ms if to_ms is None else min(hi_ms, to_ms - 1)
+            if begins <= ends:
+                before = whose.get(person, (begins, ends))
+                whose[person] = min(begins, before[0]), max(ends, before[1])
         made = Untimed(swipe_id=row.swipe_id, reader_id=row.reader_id, institution_id=row.institution_id, whose=whose)
         found.append((row, made))
     return found

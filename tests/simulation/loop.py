@@ -56,8 +56,8 @@ class SimLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now_s
 
-    def get_debug(self) -> bool:
-        return False
+    #: False, without a call of ours: asyncio asks for each future that it makes
+    get_debug: Any = bool
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: object = None) -> Any:
         made = _Turn(callback, args, when)

@@ -110,13 +110,16 @@ class Oracle:
         look = self._looks.get(gateway)
         if look is None:
             look = self._looks[gateway] = sqlite3.connect(self.spools[gateway])
+        told: dict[str, set[int]] = {}
         for line in payload.decode(errors="replace").split('"'):
             parts = line.split("|")
-            if len(parts) < 7 or self.lines.get((parts[2], parts[4], _number(parts[5]))) != line:
-                continue
-            query = "SELECT 1 FROM spool WHERE lane = ? AND seq = ? AND passing = 0"
-            if look.execute(query, (f"{SITE}/{parts[2]}/{parts[4]}", int(parts[5]))).fetchone() is None:
-                self.world.fail(f"{gateway} acknowledged a record of {parts[2]} that is not in its spool")
+            if len(parts) >= 7 and self.lines.get((parts[2], parts[4], _number(parts[5]))) == line:
+                told.setdefault(f"{SITE}/{parts[2]}/{parts[4]}", set()).add(int(parts[5]))
+        for lane, seqs in told.items():
+            query = "SELECT seq FROM spool WHERE lane = ? AND seq BETWEEN ? AND ? AND passing = 0"
+            there = {seq for (seq,) in look.execute(query, (lane, min(seqs), max(seqs)))}
+            if not seqs <= there:
+                self.world.fail(f"{gateway} acknowledged {sorted(seqs - there)} of {lane}, which is not in its spool")
 
     def forget_spool(self, gateway: str) -> None:
         look = self._looks.pop(gateway, None)

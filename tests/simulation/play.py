@@ -245,13 +245,19 @@ class Run:
         while quiet < (10 if self.server.restores else 3):
             await asyncio.sleep(LOOK_S)
             self.technician.look()
-            left = [board.name for board in self.boards if not board.is_on or board.backlog()]
-            left += [host.name for host in self.hosts if not host.is_on or host.pending()]
-            left += ["jobs"] if self.oracle.anybody_due() else []
+            left = self._left()
             quiet = 0 if left else quiet + 1
             if self.loop.time() - since_s > DRAIN_S:
                 self.world.fail(f"not drained after {DRAIN_S} s: {left}")
                 return
+
+    def _left(self) -> list[str]:
+        """Who has something to do still: of the first that have, along the line."""
+        return (
+            [board.name for board in self.boards if not board.is_on or board.backlog()]
+            or [host.name for host in self.hosts if not host.is_on or host.pending()]
+            or (["jobs"] if self.oracle.anybody_due() else [])
+        )
 
 
 def play(

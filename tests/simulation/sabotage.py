@@ -9,8 +9,8 @@ from server.intake.answering import Answering
 from server.intake.judge import Judge
 from server.jobs import Jobs
 from server.policy import marking
-from server.store import evidence, institutions
-from server.store.engine import reading, writing
+from server.store import evidence
+from server.store.engine import writing
 from tests.simulation.board import Board
 from tests.simulation.gateways import Host
 from tests.simulation.play import Cast
@@ -87,10 +87,10 @@ class _RashJobs(Jobs):
     def settle(self, state):
         from server.derive import registers
 
-        for found in self._institutions():
-            with reading(self._engine) as connection:
-                closed = evidence.closed(connection, found.id, self._clock.now_ms(), marking.PENDING, 100)
-                found = institutions.one(connection, found.id)
+        def look(connection, found):
+            return evidence.closed(connection, found.id, self._clock.now_ms(), marking.PENDING, 100)
+
+        for found, closed in self._each(look):
             for row in closed:
                 with writing(self._engine) as connection:
                     one = registers.Releasable(session=row, state=marking.COMPLETE, doors=())

@@ -94,7 +94,7 @@ class _Quick(MemoryStorage):
     def idle(self):
         # Room is made only where it runs short, as on flash.
         medium = self.medium
-        kept = sum(len(records) for records in medium.records.values())
+        kept = sum(map(len, medium.records.values()))
         if kept * 4 < medium.capacity * 3:
             return False
         done = False

@@ -39,16 +39,28 @@ class Fuse:
     """Counts statements and kills the store at one of them. One for each engine."""
 
     def __init__(self, engine: Engine) -> None:
-        self.left: int | None = None
+        self._dialect: Any = engine.dialect
         for name in ("do_execute", "do_executemany", "do_execute_no_params"):
             event.listen(engine, name, self._next)
+        self.left = None
+
+    @property
+    def left(self) -> int | None:
+        """So many statements are left to the store; None: it does not die."""
+        return self._left
+
+    @left.setter
+    def left(self, left: int | None) -> None:
+        self._left = left
+        # Nobody asks who listens where it would hear of nothing: that is most of the time.
+        self._dialect._has_events = left is not None
 
     def _next(self, *_: Any) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise Killed
+        assert self._left is not None
+        self._left -= 1
+        if self._left < 0:
+            self.left = None
+            raise Killed
 
 
 class Server:

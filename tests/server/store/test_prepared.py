@@ -56,6 +56,17 @@ def test_what_is_inserted_comes_back_under_its_own_columns_and_what_is_there_doe
     assert held == {"A": ("t", "A", "T"), "B": ("t", "B", "T"), "C": ("t", "C", "other")}
 
 
+@pytest.mark.parametrize("many", [1, 3, 5, 90])
+def test_however_many_are_inserted_each_comes_back_once_but_what_is_there(world, many):
+    codes = [f"G{n:02}" for n in range(many)]
+    with writing(world.engine) as connection:
+        ADD.added(connection, groups(world, codes[-1], title="first"))
+        made = ADD.added(connection, groups(world, *codes, title="second"))
+    assert sorted(row.code for row in made) == codes[:-1]
+    held = {row.code: (row.id, row.title) for row in world.all(group) if row.source == "t"}
+    assert held == {row.code: (row.id, "second") for row in made} | {codes[-1]: (held[codes[-1]][0], "first")}
+
+
 def test_pairs_are_compared_as_pairs(world):
     with writing(world.engine) as connection:
         ids = {row.code: row.id for row in ADD.added(connection, groups(world, "A", "B", "C"))}
