@@ -40,7 +40,7 @@ async def bounded(script: Script, folder: Path, say: Say, *, taps: int | None, a
     good, lodged = True, None
     async with Stage(script, folder, say) as stage:
         if stage.lodging is not None:
-            await stage.lodging.begin()
+            await stage.lodging.begin(stage.day)
         evening = asyncio.create_task(stage.lodge(), name="residence") if stage.lodging else None
         if not script.residence_only:
             told, good = await _doors(script, stage, say, taps)

@@ -135,7 +135,7 @@ async def _residence(stage: Stage, seed: int, say: Say) -> None:
     assert lodging is not None and evening is not None
     rng = random.Random(f"residence life {seed}")
     try:
-        await lodging.begin()
+        await lodging.begin(stage.day)
         await lodging.enrol()
         await lodging.desk.withdraw()
         say("the residence's fingers are enrolled; its people come now")

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,8 @@ class ResidenceStage:
         self._say("making houses, kiosks and residents")
         self.desk.provision()
 
-    async def begin(self) -> None:
-        """Start the kiosks; staff set PINs, approve leave, and ask for the fingers to be enrolled."""
+    async def begin(self, day: date) -> None:
+        """Start the kiosks; staff set PINs, approve leave for the evening of this date, and ask for the fingers."""
         with_receiver = fitted(self.residence.kiosks)
         for n, name in enumerate(self.residence.kiosks):
             settings = self.desk.settings / f"{name}.json"
@@ -105,7 +106,7 @@ class ResidenceStage:
             kiosk.open()
             await kiosk.power_on()
         self._say("staff set PINs, approve leave and ask for fingers to be enrolled")
-        await self.desk.prepare(int(self._clock()))
+        await self.desk.prepare(day)
         await self._ready(IDLE)
 
     async def switch_off(self) -> None:

@@ -1,6 +1,6 @@
 """When the residence's evening is, in a demo: around now beside the doors, or as the shipped profile has it, alone."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,11 +15,15 @@ MENDED_S, VISIT_S, MORE = 50.0, 1.6, 1.4
 ENROLMENT_S, STARTS = 2.9, 3.0
 
 
-def evening_now(folder: Path, zone: str) -> date:
-    """Make *folder* one of an institution's own profiles by which an evening is on now. Returns the evening's date."""
+def evening_now(folder: Path, zone: str, now: datetime | None = None) -> date:
+    """Make *folder* one of an institution's own profiles by which an evening is on now. Returns the evening's date.
+
+    now: the time at the place; None: what the clock says.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # Opened some minutes ago at least: a kiosk's clock is not sure to the second.
-    now = datetime.now(ZoneInfo(zone)) - timedelta(minutes=5)
+    now = (now or datetime.now(UTC)).astimezone(UTC) - timedelta(minutes=5)
+    now = now.astimezone(ZoneInfo(zone))
     opens = now.hour
     closes = (opens + HOURS) % 24
     (folder / "residence.toml").write_text(

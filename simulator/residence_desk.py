@@ -10,11 +10,10 @@ import io
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date
 from html import unescape
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -65,12 +64,12 @@ class Pages:
         page = await self.get(at or path)
         await self.send(path, self._fields(page) | dict(fields))
 
-    async def take_in(self, kind: str, rows: list[dict[str, str]]) -> None:
-        """Give a list to the registry's page, look, and take it in."""
+    async def take_in(self, kind: str, rows: list[dict[str, str]], first: date) -> None:
+        """Give a list to the registry's page, look, and take it in. first: the day from which it holds."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]))
+        writer = csv.DictWriter(text, [*rows[0], "from"])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row | {"from": first.isoformat()} for row in rows)
         path = "/residence/registry/import"
         fields = {"csrf": self._fields(await self.get(path))["csrf"], "kind": kind}
         data = text.getvalue().encode()
@@ -131,8 +130,8 @@ class Desk:
         self._line.add_staff(self.login, ["--role", "residence", "--name", self.login.who])
         self._line.logins.append(self.login)
 
-    async def prepare(self, now_ms: int) -> None:
-        """Once the store runs: lists, then PINs, leave, consents and enrolments. now_ms: of the residence's clock."""
+    async def prepare(self, evening: date) -> None:
+        """Once the store runs: lists, then PINs, leave on this evening, consents and enrolments."""
         registrar = next(one for one in self._line.logins if one.name == REGISTRY)
         token = await asyncio.to_thread(run, ["staff", "token", "admin", "--name", "residence"], env=self._line.env)
         self._api = httpx.AsyncClient(
@@ -141,19 +140,22 @@ class Desk:
         registry = Pages(self._line.url)
         await registry.sign_in(registrar)
         people = self._residence.residents.values()
+        # From the evening's date on: after midnight the evening that is on may be yesterday's.
         await registry.take_in(
             "residents",
             [{"number": one.id.upper(), "house": one.house, "floor": one.floor, "room": one.room} for one in people],
+            evening,
         )
         await registry.take_in(
             "duty",
             [{"number": one.upper(), "house": house.code} for house in self._residence.houses for one in house.staff],
+            evening,
         )
         await registry.close()
         self._warden = Pages(self._line.url)
         await self._warden.sign_in(self.login)
         self._houses = {one["code"]: one["id"] for one in (await self._get("/residence/houses"))["houses"]}
-        day = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(self._line.env["MUSTER_TIME_ZONE"])).date().isoformat()
+        day = evening.isoformat()
         for row in await self._rows(day):
             self._people[row["number"]] = row["person_id"]
         for one in people:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import dataclasses
 import hashlib
 import logging
 import tempfile
@@ -91,7 +90,7 @@ def a_delivery() -> tuple[Check, Sequence[bytes]]:
             desk = Desk(
                 connection, world.ring, institution_id=world.institution_id, gateway_id=None, now_ms=world.now_ms
             )
-            answer = deliveries.Delivery(desk).take([item, dataclasses.replace(item, id="y")])
+            answer = deliveries.Delivery(desk).take([item, item._replace(id="y")])
             assert answer.done == ["x", "y"]
             transaction.rollback()
 

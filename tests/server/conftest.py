@@ -1,16 +1,18 @@
 """The store's world on SQLite and on PostgreSQL: a test that asks for `world` runs on both."""
 
-import shutil
 from functools import partial
 from itertools import count
 
 import pytest
+from anyio.from_thread import start_blocking_portal
+from fastapi.testclient import TestClient
 from sqlalchemy import create_engine
 from sqlalchemy.util import LRUCache
 
 from server import deliveries
 from server.store import migrations
 from server.store.engine import open_engine
+from tests.server import kept
 from tests.server.reader_line import Line
 from tests.server.store_world import World
 
@@ -27,6 +29,15 @@ class Compiled(LRUCache):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _one_loop_for_requests():
+    """A client alone makes a loop with its threads for each request."""
+    with start_blocking_portal() as portal:
+        TestClient.portal = portal
+        yield
+        TestClient.portal = None
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _statements_are_compiled_once():
     with pytest.MonkeyPatch.context() as patch:
         known = {"compiled_cache": Compiled(2000)}
@@ -38,9 +49,7 @@ def _statements_are_compiled_once():
 def empty_sqlite(tmp_path_factory):
     """An SQLite file with the schema, to be copied: migrating takes longer than most tests."""
     path = tmp_path_factory.mktemp("template") / "empty.db"
-    engine = open_engine(f"sqlite:///{path}")
-    migrations.upgrade(engine)
-    engine.dispose()
+    kept.make_fresh(path)
     return path
 
 
@@ -55,19 +64,28 @@ def empty_postgres(postgres_cluster):
 
 
 @pytest.fixture(scope="session")
+def filled_postgres(postgres_cluster, empty_postgres):
+    """A PostgreSQL database in which the tests' world stands, to be copied; and what is remembered of that world."""
+    postgres_cluster.copy(empty_postgres, "filled_store")
+    made = World(postgres_cluster.url("filled_store"))
+    made.close()
+    return "filled_store", made.remembered()
+
+
+@pytest.fixture(scope="session")
 def _store_names():
     return count()
 
 
 @pytest.fixture
-def new_sqlite(empty_sqlite, tmp_path_factory):
+def new_sqlite(tmp_path_factory):
     """`new_sqlite()` is the address of a fresh database with the schema."""
     folder = tmp_path_factory.mktemp("store")
     numbers = count()
 
     def new():
         path = folder / f"{next(numbers)}.db"
-        shutil.copy(empty_sqlite, path)
+        kept.make_fresh(path)
         return f"sqlite:///{path}"
 
     return new
@@ -78,9 +96,9 @@ def new_postgres(postgres_cluster, empty_postgres, _store_names):
     """`new_postgres()` is the address of a fresh database with the schema; dropped after the test."""
     made = []
 
-    def new():
+    def new(template=empty_postgres):
         name = f"store_{next(_store_names)}"
-        postgres_cluster.execute(f"CREATE DATABASE {name} TEMPLATE {empty_postgres}")
+        postgres_cluster.copy(template, name)
         made.append(name)
         return postgres_cluster.url(name)
 
@@ -91,13 +109,18 @@ def new_postgres(postgres_cluster, empty_postgres, _store_names):
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
 def database_url(request):
-    """A fresh database with the schema, on each of the two."""
-    return request.getfixturevalue(f"new_{request.param}")()
+    """A fresh database with the schema, on each of the two; with the world in it where the test asks for that."""
+    new = request.getfixturevalue(f"new_{request.param}")
+    if request.param == "postgres" and "world" in request.fixturenames:
+        return new(request.getfixturevalue("filled_postgres")[0])
+    return new()
 
 
 @pytest.fixture
-def world(database_url):
-    made = World(database_url)
+def world(request, database_url):
+    # On SQLite the world itself copies one that was filled before.
+    filled = None if database_url.startswith("sqlite") else request.getfixturevalue("filled_postgres")[1]
+    made = World(database_url, filled=filled)
     yield made
     made.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from copy import deepcopy
 
 from sqlalchemy import select
 
@@ -16,6 +17,7 @@ from server.policy import profile
 from server.store import cards, evidence, institutions, migrations, parts, readers, schema, session_profiles
 from server.store.engine import open_engine, reading, writing
 from server.vault import Vault
+from tests.server import kept
 
 MIN = 60_000
 HOUR = 60 * MIN
@@ -27,7 +29,19 @@ UIDS = [bytes([4, n, 2, 3]) for n in range(1, 60)]
 class World:
     """An institution with persons, rooms, classes and sessions. now_ms is set by the test."""
 
-    def __init__(self, url: str, *, students: int = 3, rooms: int = 2, now_ms: int = NINE - 10 * 24 * HOUR) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        students: int = 3,
+        rooms: int = 2,
+        now_ms: int = NINE - 10 * 24 * HOUR,
+        filled: dict | None = None,
+    ) -> None:
+        """filled: what is remembered of this database's world, which stands in it already."""
+        key = ("world", students, rooms, now_ms)
+        fresh = filled is None and kept.is_fresh(url)
+        filled = kept.again(url, key) if fresh else filled
         self.engine = open_engine(url)
         if not migrations.is_current(self.engine):
             migrations.upgrade(self.engine)
@@ -36,12 +50,22 @@ class World:
         self.ring = readers.KeyRing(self.vault)
         self.profiles = profile.read_all()
         self._uid = itertools.count(1)
+        if filled is not None:
+            vars(self).update(deepcopy(filled))
+            return
         with writing(self.engine) as connection:
             self.institution_id = institutions.ensure(connection, "main", "Europe/London", now_ms).id
             self.keys = cards.current_keys(connection, self.vault, self.institution_id, now_ms)
             self.rooms = [readers.ensure_room(connection, self.institution_id, f"R{n}") for n in range(rooms)]
         self.students = [self.person(f"S{n}", UIDS[n]) for n in range(students)]
         self.group = self.class_group("C1", self.students)
+        if fresh:
+            kept.keep(url, key, self.engine, self.remembered())
+
+    def remembered(self) -> dict:
+        """What this world knows of its rows, for one on a copy of its database."""
+        names = ("institution_id", "keys", "rooms", "students", "group")
+        return deepcopy({name: vars(self)[name] for name in names})
 
     def insert(self, table, **values) -> int:
         with writing(self.engine) as connection:

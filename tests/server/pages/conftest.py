@@ -1,15 +1,12 @@
 """A school, its server, and visitors signed in or not."""
 
-import shutil
-
 import pytest
 
 from tests.server.pages.school import School, Visitor
 
 
 @pytest.fixture
-def school(tmp_path, empty_sqlite):
-    shutil.copy(empty_sqlite, tmp_path / "muster.db")  # migrating takes longer than most tests
+def school(tmp_path):
     made = School(tmp_path)
     yield made
     made.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from server.clock import Clock
 from server.settings import Settings
 from server.store import accounts, cards, parts, schema
 from server.store.engine import writing
+from tests.server import kept
 from tests.server.store_world import MIN, World, wrap
 
 PASSWORD = "correct horse battery"
@@ -34,11 +36,17 @@ class School:
         self, folder: Path, *, students: int = 5, now_ms: int = NOW, clock: Clock | None = None, url: str = ""
     ) -> None:
         url = url or f"sqlite:///{folder / 'muster.db'}"
-        self.world = World(url, students=0, now_ms=now_ms - 30 * 24 * 3_600_000)
+        key = ("school", students, now_ms)
+        fresh = kept.is_fresh(url)
+        filled, mine = (kept.again(url, key) if fresh else None) or (None, None)
+        self.world = World(url, students=0, now_ms=now_ms - 30 * 24 * 3_600_000, filled=filled)
         self.folder = folder
         self.now_ms = now_ms
         self.clock = clock or Clock(real=lambda: self.now_ms / 1000)
         self.uids = [bytes([4, n >> 8, n & 255, 9]) for n in range(1, students + 1)]
+        if mine is not None:
+            vars(self).update(deepcopy(mine))
+            return
         self.students = [self.person(f"Student {n:03}", uid) for n, uid in enumerate(self.uids)]
         self.ada, self.bob = self.person("Ada Lecturer"), self.person("Bob Lecturer")
         course = self.world.insert(schema.course, source="test", source_id="c", code="CS101", title="Computing for all")
@@ -65,6 +73,10 @@ class School:
                     person_id=person,
                     now_ms=now_ms,
                 )
+        if fresh:
+            names = ("students", "ada", "bob", "group", "accounts")
+            mine = deepcopy({name: vars(self)[name] for name in names})
+            kept.keep(url, key, self.world.engine, (self.world.remembered(), mine))
 
     def app(self, *, work: bool = False, **settings):
         """The whole server; its background work is done by `settle` unless asked for."""

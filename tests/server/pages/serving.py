@@ -41,6 +41,7 @@ class Gateway:
     def __init__(self, school, url: str) -> None:
         with writing(school.world.engine) as connection:
             token = gateways.add(connection, school.world.institution_id, "gw-1", 1)
+        self._clock = school.clock
         self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"})
 
     def deliver(self, *lines: str) -> None:
@@ -50,7 +51,7 @@ class Gateway:
             kind = said if said in ("hello", "head") else "record"
             digest = hashlib.sha256(line.encode()).hexdigest()
             items.append({"id": digest, "site": "main", "reader": reader, "kind": kind, "line": line,
-                          "received_ms": int(time.time() * 1000)})  # fmt: skip
+                          "received_ms": self._clock.now_ms()})  # fmt: skip
         answer = self._http.post("/api/gateway/v1/deliveries", json={"items": items})
         assert answer.status_code == 200, answer.text
         assert len(answer.json()["done"]) == len(items)

@@ -8,7 +8,7 @@ from server.clock import Clock
 from server.store import schema
 from server.store.engine import writing
 from tests.server.pages.browser import Tab
-from tests.server.pages.school import PASSWORD, School
+from tests.server.pages.school import NOW, PASSWORD, School
 from tests.server.pages.serving import Gateway, Serving
 
 pytestmark = pytest.mark.needs("chromium")
@@ -16,7 +16,9 @@ pytestmark = pytest.mark.needs("chromium")
 
 @pytest.fixture
 def live_school(tmp_path):
-    made = School(tmp_path, students=12, now_ms=int(time.time() * 1000), clock=Clock())
+    # A Monday morning that runs on: at midnight a lesson that has begun was yesterday's.
+    begun_s = time.time()
+    made = School(tmp_path, students=12, clock=Clock(origin_s=begun_s, offset_s=NOW / 1000 - begun_s))
     yield made
     made.close()
 
@@ -54,7 +56,7 @@ def test_a_tap_shows_on_the_open_register_within_two_seconds_without_loading_it_
 ):
     session = live_school.session(starts_min=-2)
     board = live_school.reader()
-    gateway.deliver(*board.lines, board.hello(), board.head(int(time.time() * 1000)))
+    gateway.deliver(*board.lines, board.hello(), board.head(live_school.clock.now_ms()))
     sign_in(tab, serving.url, "ada")
     assert tab.run("location.pathname") == "/today"
     tab.submit(".today a[href^='/sessions/']")
@@ -64,7 +66,7 @@ def test_a_tap_shows_on_the_open_register_within_two_seconds_without_loading_it_
     # What must not be touched: the page itself, the other rows, and where the keyboard is.
     tab.run(f"window.same = document.getElementById('p{third}'); document.getElementById('c{first}').focus()")
     for student in (0, 1):
-        gateway.deliver(board.swipe(live_school.uids[student], int(time.time() * 1000)))
+        gateway.deliver(board.swipe(live_school.uids[student], live_school.clock.now_ms()))
         person = live_school.students[student]
         took_s = tab.until(f"document.getElementById('p{person}').innerText.includes('P present')", within_s=2)
         print(f"tap to register: {took_s:.2f} s")
@@ -80,7 +82,7 @@ def test_a_tap_shows_on_the_open_register_within_two_seconds_without_loading_it_
 def test_a_mark_is_set_by_keyboard_while_cards_are_tapped(live_school, serving, gateway, tab):
     session = live_school.session(starts_min=-2)
     board = live_school.reader()
-    gateway.deliver(*board.lines, board.hello(), board.head(int(time.time() * 1000)))
+    gateway.deliver(*board.lines, board.hello(), board.head(live_school.clock.now_ms()))
     sign_in(tab, serving.url, "ada")
     tab.go(f"{serving.url}/sessions/{session}")
     one = live_school.students[1]
@@ -99,7 +101,7 @@ def test_a_mark_is_set_by_keyboard_while_cards_are_tapped(live_school, serving, 
     tab.run(f"document.getElementById('c{other}').click()")
     tab.until(f"document.activeElement.id === 't{other}'")
     tab.run(f"document.getElementById('w{other}').value = 'came without a card'")
-    gateway.deliver(board.swipe(live_school.uids[0], int(time.time() * 1000)))
+    gateway.deliver(board.swipe(live_school.uids[0], live_school.clock.now_ms()))
     tab.until(f"document.getElementById('p{live_school.students[0]}').innerText.includes('P present')", within_s=2)
     assert tab.run(f"document.getElementById('w{other}').value") == "came without a card"
     tab.run(f"document.getElementById('w{other}').form.requestSubmit()")

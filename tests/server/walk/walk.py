@@ -182,16 +182,16 @@ class InACluster:
 
     def __init__(self, cluster: Any, empty: str) -> None:
         self._cluster = cluster
-        cluster.execute(f"CREATE DATABASE walk TEMPLATE {empty}")
+        cluster.copy(empty, "walk")
         self.url = cluster.url("walk")
 
     def keep(self, engine: Engine) -> None:
         engine.dispose()
-        self._cluster.execute("CREATE DATABASE walk_kept TEMPLATE walk")
+        self._cluster.copy("walk", "walk_kept")
 
     def again(self) -> None:
         self._cluster.execute("DROP DATABASE walk WITH (FORCE)")
-        self._cluster.execute("CREATE DATABASE walk TEMPLATE walk_kept")
+        self._cluster.copy("walk_kept", "walk")
 
     def drop(self) -> None:
         for name in ("walk", "walk_kept"):
