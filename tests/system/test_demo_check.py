@@ -1,24 +1,14 @@
 """The whole line in real processes, as `make demo ARGS="--check …"` runs it: its own JSON is what is judged."""
 
-import json
-import subprocess
-import sys
-
 import pytest
+
+from tests.system.checked import checked
 
 pytestmark = pytest.mark.timeout(300)
 
 
 def check(repo, *arguments):
-    done = subprocess.run(
-        [sys.executable, "muster.py", "demo", "--check", "--json", *arguments],
-        cwd=repo, capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
-    print(done.stderr[-4000:])
-    assert done.stdout, "the demo printed no result"
-    result = json.loads(done.stdout.splitlines()[-1])
-    print(json.dumps(result, indent=1))
-    return done.returncode, result
+    return checked(repo, *arguments, within_s=280)
 
 
 @pytest.mark.long(90)

@@ -1,27 +1,17 @@
 """A residence's evening in real processes, as `make demo ARGS="--check --residence-only …"` runs it: its JSON is judged."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 from tests.residence.__main__ import ZERO
 from tests.rules import rule
+from tests.system.checked import checked
 
 pytestmark = pytest.mark.timeout(600)
 
 
 def evening(repo, *arguments):
-    done = subprocess.run(
-        [sys.executable, "muster.py", "demo", "--check", "--json", "--residence-only", *arguments],
-        cwd=repo, capture_output=True, text=True, timeout=580, check=False,
-    )  # fmt: skip
-    print(done.stderr[-4000:])
-    assert done.stdout, "the demo printed no result"
-    told = json.loads(done.stdout.splitlines()[-1])
-    print(json.dumps(told, indent=1))
-    return done.returncode, told["residence"]
+    status, told = checked(repo, "--residence-only", *arguments, within_s=580)
+    return status, told["residence"]
 
 
 @pytest.mark.long(90)
