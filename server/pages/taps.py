@@ -51,7 +51,12 @@ def _show(signed: Visit, connection: Connection, session_id: int, problem: str |
         "taps.html",
         problem=problem,
         taps=[_tap(one, found) for one in unmatched.of(connection, signed.scope, found.row)],
-        waiting=[{"id": row.person_id, "name": row.full_name} for row in register.rows if row.code is None],
+        # Of whom nobody has said anything: without a mark, or absent because no card of theirs was tapped.
+        waiting=[
+            {"id": row.person_id, "name": row.full_name}
+            for row in register.rows
+            if row.code is None or row.source == registers.NO_TAP
+        ],
         reasons=REASONS,
     )
 
@@ -134,7 +139,7 @@ def _resolve(
         place(signed, connection, found, person_id, {"note": reason}, tap=says)
     if outcome == unmatched.UNKNOWN_CARD:
         held = page_register.held(connection, row.id, [person_id]).get(person_id)
-        if held is not None and held.code is not None:
+        if held is not None and held.code is not None and held.source != registers.NO_TAP:
             raise StoreError(
                 "swipe-marked",
                 f"this student is marked {held.code} by now: leave that, and say that this tap is nobody's here",

@@ -36,6 +36,9 @@ from server.store.wanted_marks import MarksRefused as MarksRefused
 from server.store.wanted_marks import Problem as Problem
 from server.store.wanted_marks import Wanted as Wanted
 
+#: `source` of a mark that is there because nothing was tapped
+NO_TAP = "absence"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:

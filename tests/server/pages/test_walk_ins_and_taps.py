@@ -5,6 +5,7 @@ import re
 import pytest
 
 from server.store import schema, schema_work
+from tests.server.store_world import HOUR
 
 CARD, UNKNOWN = bytes([4, 99, 99, 9]), bytes([4, 77, 77, 9])
 
@@ -142,6 +143,23 @@ def test_a_tap_overwrites_no_mark_that_somebody_was_given_meanwhile(school, sign
     assert answer.status_code == 422 and "is marked A by now" in answer.text
     assert [row.code for row in rows(school, schema.mark)] == ["A"]
     assert rows(school, schema_work.swipe_resolution) == []
+
+
+def test_whoever_was_absent_for_want_of_a_known_card_is_there_by_the_tap_that_is_said_to_be_theirs(school, signed):
+    session = school.session(starts_min=-50, minutes=20, profile="port")
+    board = school.world.reader("a-101", room=0)
+    board.boot(at_ms=school.now_ms - 3 * HOUR)
+    school.tap(board, UNKNOWN, ago_s=50 * 60)
+    school.deliver(*board.lines, board.hello(), board.head(school.now_ms))
+    school.world.settle()
+    ada, person = signed("ada"), school.students[0]
+    assert {row.code for row in rows(school, schema.mark)} == {"A"}
+    page = ada.get(f"/sessions/{session}/taps").text
+    assert f'<option value="{person}">' in page
+    swipe = re.search(r"/taps/(\d+)", page)[1]
+    answer = send(ada, f"/sessions/{session}/taps/{swipe}", outcome="unknown-card", person=str(person))
+    assert answer.status_code == 303
+    assert [row.code for row in rows(school, schema.mark) if row.person_id == person] == ["A", "P"]
 
 
 def test_a_tap_at_another_sessions_door_is_not_to_be_resolved_here(school, signed):
