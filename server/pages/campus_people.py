@@ -233,6 +233,9 @@ def _fields(signed: Visit, connection: Connection, found: Person | None) -> tupl
         for one in campus_catalogue.listed(connection, signed.scope, "department", act="campus.change")
         if one.ended_ms is None or (found is not None and found.department_id == one.id)
     )]  # fmt: skip
+    if found is not None and not signed.scope.reach("campus.change").all:
+        # A part of the institution leaves it as it is.
+        departments = [one for one in departments if one[0] == str(found.department_id or "")]
     return (
         Field(name="given", label="Given names", value=found.given_name if found else "", longest=120),
         Field(name="family", label="Family name", value=found.family_name if found else "", longest=120, needed=True,

@@ -69,12 +69,18 @@ def add(connection: Connection, scope: Scope, wanted: Wanted, *, once: str, now_
 def change(
     connection: Connection, scope: Scope, person_id: int, wanted: Wanted, *, seen: str, now_ms: int
 ) -> list[str]:
-    """Make the person so. Returns what changed. Raises NotFound, ChangedMeanwhile, FieldRefused(`number-taken`)."""
+    """Make the person so. Returns what changed.
+
+    Raises NotFound, NotAllowed (a department, for a part of the institution), ChangedMeanwhile, FieldRefused(`number-taken`).
+    """
     campus.begin(connection, scope)
     now = campus_people.one(connection, scope, person_id, "campus.change")
     changed = differs(now, wanted)
     if not changed:
         return []
+    if "department" in changed:
+        # By it all about somebody is read: no part of the institution gives itself a person, or gives one away.
+        campus.need_whole(scope, "campus.change")
     campus.need_seen(seen, now.seen)
     _set(connection, scope, person_id, wanted, now_ms)
     if "name" in changed:

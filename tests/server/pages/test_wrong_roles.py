@@ -1,5 +1,7 @@
 """Real requests of whoever must not: another's object in the address or in a field, a role that ended, oneself."""
 
+import re
+
 import pytest
 
 from server.store import parts, rights, schema, schema_rights, schema_work, tokens
@@ -219,6 +221,25 @@ def test_what_is_ones_own_in_the_address_carries_nobody_elses_in_a_field(there, 
             wrong.append((who, path, fields, answer.status_code))
             before = [there.world.all(one) for one in tables]
     assert wrong == []
+
+
+def test_a_departments_registry_gives_itself_no_student_of_another_department(there, enter):
+    table = schema_rights.person_department
+    tia = there.people["tia"]
+    there.world.insert(table, person_id=tia, department_id=there.departments[1], from_ms=0)
+    there.world.enrol(there.groups[0], tia)
+    path, before = f"/registry/people/{tia}/change", there.world.all(table)
+    rex = enter("rex")
+    page = rex.get(path).text
+    hidden = dict(re.findall(r'<input type="hidden" name="([a-z]+)" value="([^"]*)"', page))
+    assert hidden["seen"] and f'<option value="{there.departments[0]}"' not in page
+    fields = hidden | {"given": "Tia", "family": "Two", "do": "do"}
+    for wanted in (there.departments[0], ""):
+        assert rex.post(path, fields | {"department": str(wanted)}).status_code in (403, 422)
+    assert there.world.all(table) == before
+    # What is no department's stays theirs to put right.
+    assert rex.post(path, fields | {"department": str(there.departments[1]), "family": "Corrected"}).status_code == 303
+    assert there.world.all(table) == before
 
 
 #: who may not: a lecturer of another session, whoever handed it over, another department, and roles that only read
