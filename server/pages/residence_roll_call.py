@@ -38,7 +38,7 @@ def worker() -> Response:
 @router.get("/residence/houses/{house}/roll-call")
 @act("residence.read")
 def roll_call(signed: Signed, house: str) -> Response:
-    """Everybody to tick off, by floor and room, with what is known of tonight and what is not."""
+    """Everybody to tick off, by floor and room, with what is known of the last evening that opened and what is not."""
     return _page(signed, number(house, "house"))
 
 
@@ -56,8 +56,7 @@ def to_keep(signed: Signed, house: str) -> Response:
 def _page(signed: Visit, house_id: int) -> Response:
     with reading(signed.engine) as connection:
         local, scope, profiles = signed.local(connection), signed.scope, signed.desk.profiles
-        tonight = residence_board.tonight(connection, scope, profiles, local.now_ms)
-        found = residence_board.board(connection, scope, profiles, house_id, tonight, local.now_ms)
+        found = residence_board.roll_call(connection, scope, profiles, house_id, local.now_ms)
     rows = [residence_words.row(one, local) for one in found.people]
     answer = page(
         signed.request,
@@ -67,6 +66,7 @@ def _page(signed: Visit, house_id: int) -> Response:
         at=local.seconds(local.now_ms),
         at_day=day_words(local.today()),
         at_ms=local.now_ms,
+        evening=day_words(found.date),
         known=residence_words.known(found, local).text,
         people=len(rows),
         floors=residence_words.floors(rows),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import Connection, func, select
@@ -132,6 +132,21 @@ def board(connection: Connection, scope: Scope, profiles: Profiles, house_id: in
         kiosks=residence_kiosks.shown(placed),
         people=tuple(one for _, one in sorted(rows, key=lambda pair: pair[0])),
     )
+
+
+def roll_call(connection: Connection, scope: Scope, profiles: Profiles, house_id: int, now_ms: int) -> Board:
+    """Everybody who may be in the house now, by the last evening that has opened: whoever sleeps there is in by that one
+    at night too; and whoever lives there since. Raises NotAllowed, NotFound(`house`)."""
+    rules = Calendar(connection, scope.institution_id, profiles).at(now_ms)
+    found = board(connection, scope, profiles, house_id, rules.begun(now_ms), now_ms)
+    coming = board(connection, scope, profiles, house_id, rules.tonight(now_ms), now_ms)
+    there = {one.person_id for one in found.people}
+    since = [
+        one
+        for one in coming.people
+        if one.person_id not in there and residence_reach.house_of(connection, one.person_id, now_ms) == house_id
+    ]
+    return replace(found, people=(*found.people, *since))
 
 
 def people(connection: Connection, ids: list[int]) -> dict[int, tuple[str, str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
@@ -32,6 +32,13 @@ class Rules:
         """The date of the evening that is on, or of the next one: from midnight on it is today's."""
         found = evenings.around(self.rule, now_ms, self.zone)
         return max(found.day, moments.day_of(now_ms, self.zone)) if now_ms >= found.closes_ms else found.day
+
+    def begun(self, now_ms: int) -> date:
+        """The date of the last evening that has opened: at night and until the next one opens it is yesterday's."""
+        day = self.tonight(now_ms)
+        while self.evening(day).opens_ms > now_ms:
+            day -= timedelta(days=1)
+        return day
 
 
 class Calendar:

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from server.policy import evenings
-from server.store import alarms
+from server.store import alarms, schema_residence
+from server.store.engine import writing
 from server.store.schema_residence import evening_act
 from tests.rules import rule
 from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS, WARDEN_UID, Home
@@ -209,3 +210,26 @@ def test_a_technician_sees_whose_kiosk_a_reader_is_and_that_its_lamp_is_off_at_r
     text = words(home.visitor("tess").get("/doors"))
     assert "Kiosk, North House k-1" in text and "off until somebody checks in" in text
     assert "Kiosk, South House k-2" in text and "no room" not in text
+
+
+@rule("DDU-12")
+def test_at_night_the_roll_call_is_of_the_evening_before_with_whoever_slept_or_lives_here(home):
+    home.check_in(0, OPENS + HOUR)
+    home.known(CLOSES + MIN)
+    gone, come = home.people[1], home.people[5]
+    with writing(home.world.engine) as c:
+        table = schema_residence.residency
+        midnight_ms = OPENS + 6 * HOUR
+        c.execute(table.update().where(table.c.person_id == gone).values(to_ms=midnight_ms))
+        c.execute(table.update().where(table.c.person_id == come).values(from_ms=midnight_ms + 8 * HOUR))
+    path = f"/residence/houses/{home.house}/roll-call"
+    for hours, many in ((9, 5), (16, 6)):  # three at night; ten in the morning, when somebody has moved in
+        home.now(OPENS + hours * HOUR)
+        text = words(home.visitor("ros").get(path))
+        assert "Monday 21 September 2026: The evening is over and complete up to 22:00" in text
+        assert "Amara Okafor in 19:00" in text.replace("● ", "").replace("✓ ", "") and "Chen Yu-Ting" in text
+        assert f"{many} residents" in text and ("Zoë van der Berg" in text) == (many == 6)
+    # From the next opening on it is the evening's.
+    home.now(OPENS + 24 * HOUR + MIN)
+    text = words(home.visitor("ros").get(path))
+    assert "Tuesday 22 September 2026" in text and "Chen Yu-Ting" not in text and "5 residents" in text
