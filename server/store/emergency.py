@@ -172,8 +172,8 @@ def _by_card(connection: Connection, here: int, since_ms: int, now_ms: int) -> d
 
 
 def _by_hand(connection: Connection, here: int, profiles: Profiles, since_ms: int, now_ms: int) -> list[Seen]:
-    """Whoever a person marked as being there, in a session of these hours that has begun and has a room: as of its
-    start, since a mark says no more."""
+    """Whoever a person marked as being there, in a session that has begun, is on or ended in these hours, and has a room:
+    as of its start, since a mark says no more."""
     query = (
         select(
             mark.c.person_id,
@@ -190,7 +190,7 @@ def _by_hand(connection: Connection, here: int, profiles: Profiles, since_ms: in
         .outerjoin(site, site.c.id == room.c.site_id)
         .where(
             session.c.institution_id == here,
-            session.c.starts_ms >= since_ms,
+            session.c.ends_ms >= since_ms,
             session.c.starts_ms <= now_ms,
             session.c.cancelled_ms.is_(None),
             mark.c.source == "person",

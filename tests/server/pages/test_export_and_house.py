@@ -299,6 +299,21 @@ def test_somebody_marked_present_by_hand_is_seen_and_an_old_tap_is_not(school, o
     assert "Student 002" not in text
 
 
+@pytest.mark.rule("LOUGH-38")
+def test_who_is_in_a_lesson_that_is_still_on_is_seen_however_long_ago_it_began(school, office):  # noqa: F811
+    now_ms, world = school.now_ms, school.world
+    for student, starts_min, minutes in ((0, -300, 360), (1, -360, 60)):
+        session = school.session(starts_min=starts_min, minutes=minutes)
+        with writing(world.engine) as connection:
+            registers.record(
+                connection, world.institution_id, session,
+                [registers.Wanted(person_id=school.students[student], code="P")], source="person", rule="test",
+                authority=None, by_account_id=school.accounts["ada"], now_ms=now_ms, profiles=world.profiles,
+            )  # fmt: skip
+    text = " ".join(said(office.get("/emergency")).split())
+    assert "Student 000" in text and "marked by hand, lesson from 05:20" in text and "Student 001" not in text
+
+
 @pytest.mark.rule("LOUGH-38", "LOUGH-B", "LOUGH-V")
 def test_who_only_counts_as_attended_is_not_on_site(school, office, signed):  # noqa: F811
     """Ill at home, or on a trip: whoever counts heads does not look for them here."""
