@@ -55,7 +55,7 @@ def _cells(one: MonthRow) -> list[str | int]:
     counted = one.percentage
     return [
         one.name, one.number, one.floor, one.room, *(one.count(state) for state in each),
-        one.count(evenings.UNKNOWN, evenings.EXPECTED), int(counted.attended), int(counted.counted), counted.text,
+        one.count(evenings.UNKNOWN), int(counted.attended), int(counted.counted), counted.text,
     ]  # fmt: skip
 
 

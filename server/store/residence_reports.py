@@ -41,17 +41,21 @@ class MonthRow:
 def month(
     connection: Connection, scope: Scope, profiles: Profiles, house_id: int, year: int, month: int, now_ms: int
 ) -> list[MonthRow]:
-    """Everybody who lived in a house on an evening of this month, by name. Raises NotAllowed, NotFound(`house`)."""
+    """Everybody who lived in a house on an evening of this month that has begun, by name; on its first one before any
+    has. Raises NotAllowed, NotFound(`house`)."""
     scope.need(residence_board.READ)
     residence_reach.need_house(connection, scope, house_id, residence_board.READ)
+    calendar = Calendar(connection, scope.institution_id, profiles)
     first, last = date(year, month, 1), date(year, month, monthrange(year, month)[1])
+    # What is to come is neither leave nor not known.
+    last = max(first, min(last, calendar.at(now_ms).begun(now_ms)))
     found: dict[int, list[State]] = {}
     for one in residence_evenings.states(
         connection, scope.institution_id, profiles, first, last, now_ms, house_id=house_id
     ):
         found.setdefault(one.person_id, []).append(one)
     named = residence_board.people(connection, list(found))
-    rule = Calendar(connection, scope.institution_id, profiles).of_day(last).rule
+    rule = calendar.of_day(last).rule
     rows = []
     for person_id, states in found.items():
         name, sort, number = named.get(person_id, ("", "", ""))
