@@ -136,7 +136,7 @@ def _resolve(
         uncertainty_ms=one.uncertainty_ms,
     )
     if outcome == unmatched.ADDED:
-        place(signed, connection, found, person_id, {"note": reason}, tap=says)
+        place(signed, connection, found, person_id, reason, tap=says)
     if outcome == unmatched.UNKNOWN_CARD:
         held = page_register.held(connection, row.id, [person_id]).get(person_id)
         if held is not None and held.code is not None and held.source != registers.NO_TAP:

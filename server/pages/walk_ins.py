@@ -59,7 +59,8 @@ def add(signed: Signed, session: str, fields: Form) -> Response:
     with writing(signed.engine) as connection:
         found = beside.find(signed, connection, session_id, "register.mark")
         try:
-            added = place(signed, connection, found, number(fields.get("person", ""), "student"), fields)
+            note = notes.within(fields.get("note", ""), NOTE_LIMIT)
+            added = place(signed, connection, found, number(fields.get("person", ""), "student"), note)
         except StoreError as error:
             if not error.mendable:
                 raise
@@ -73,13 +74,12 @@ def place(
     connection: Connection,
     found: beside.Beside,
     person_id: int,
-    fields: dict[str, str],
+    note: str,
     *,
     tap: Decision | None = None,
 ) -> bool:
     """Add a walk-in and mark them present, or as their tap says. False: they were on the register already."""
     now_ms, row = signed.now_ms(), found.row
-    note = notes.within(fields.get("note", ""), NOTE_LIMIT)
     if not walk_ins.add(connection, signed.scope, signed.desk.profiles, row.id, person_id, note=note, now_ms=now_ms):
         return False
     profile = signed.desk.profile(row.profile, row.starts_ms)

@@ -139,6 +139,8 @@ def roll_call(connection: Connection, scope: Scope, profiles: Profiles, house_id
     at night too; and whoever lives there since. Raises NotAllowed, NotFound(`house`)."""
     rules = Calendar(connection, scope.institution_id, profiles).at(now_ms)
     found = board(connection, scope, profiles, house_id, rules.begun(now_ms), now_ms)
+    if found.date == rules.tonight(now_ms):
+        return found
     coming = board(connection, scope, profiles, house_id, rules.tonight(now_ms), now_ms)
     there = {one.person_id for one in found.people}
     since = [

@@ -43,6 +43,16 @@ def people(school: School) -> None:
                 )
 
 
+def words(text: str) -> str:
+    """What a page says, without its tags."""
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def marks(school: School, session: int) -> dict[int, str | None]:
+    """person -> the mark that holds in a session."""
+    return {person: found[0] for (one, person), found in school.world.marks().items() if one == session}
+
+
 def fill_in(visitor: Visitor, path: str, **values: str | None):
     """Send the form that stands on a page, with the fields that it has, as a browser would; to where it goes."""
     text = visitor.get(path).text

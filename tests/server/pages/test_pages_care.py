@@ -1,7 +1,6 @@
 """The student's page, absences and lost cards, through their real forms."""
 
 import base64
-import re
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,7 +9,7 @@ from firmware.contract import roster
 from server.store import gateways, registers, schema, schema_work
 from server.store.engine import writing
 from tests.rules import rule
-from tests.server.pages.care_school import day, fill_in, form_to, people, send
+from tests.server.pages.care_school import day, fill_in, form_to, marks, people, send, words
 from tests.server.pages.school import HOSTILE
 
 PAGES = ("/me", "/me/absence", "/me/card", "/absences", "/absences/new", "/trips", "/trips/new", "/paper")
@@ -20,14 +19,6 @@ PAGES = ("/me", "/me/absence", "/me/card", "/absences", "/absences/new", "/trips
 def school(school):
     people(school)
     return school
-
-
-def words(text: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
-
-
-def marks(school, session):
-    return {person: found[0] for (one, person), found in school.world.marks().items() if one == session}
 
 
 @rule("PORT-12")

@@ -9,20 +9,8 @@ import pytest
 from server.outbox import Outbox
 from server.store import schema, schema_work
 from server.store.engine import writing
+from tests.server.pages.register_desk import plain, rows, send
 from tests.server.store_world import MIN
-
-
-def plain(text: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
-
-
-def send(visitor, path: str, **fields: str):
-    return visitor.post(path, {"csrf": visitor.csrf("/today")} | fields)
-
-
-def rows(school, table):
-    return school.world.all(table)
-
 
 # --- what the door says otherwise -------------------------------------------------------------------------------------
 

@@ -1,27 +1,17 @@
 """Trips, and registers on paper or off site, through their real forms."""
 
-import re
-
 import pytest
 
 from server.store import registers, schema, schema_work
 from server.store.engine import writing
 from tests.rules import rule
-from tests.server.pages.care_school import fill_in, form_to, people, send
+from tests.server.pages.care_school import fill_in, form_to, marks, people, send, words
 
 
 @pytest.fixture
 def school(school):
     people(school)
     return school
-
-
-def words(text: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
-
-
-def marks(school, session):
-    return {person: found[0] for (one, person), found in school.world.marks().items() if one == session}
 
 
 @rule("LOUGH-V", "LOUGH-7")

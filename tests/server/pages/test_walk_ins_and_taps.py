@@ -5,21 +5,10 @@ import re
 import pytest
 
 from server.store import schema, schema_work
+from tests.server.pages.register_desk import plain, rows, send
 from tests.server.store_world import HOUR
 
 CARD, UNKNOWN = bytes([4, 99, 99, 9]), bytes([4, 77, 77, 9])
-
-
-def plain(text: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
-
-
-def send(visitor, path: str, **fields: str):
-    return visitor.post(path, {"csrf": visitor.csrf("/today")} | fields)
-
-
-def rows(school, table):
-    return school.world.all(table)
 
 
 def stranger(school, name="Stranger Danger", uid=CARD) -> int:
@@ -131,6 +120,16 @@ def test_a_tap_that_is_said_to_be_somebodys_is_late_by_its_own_time(school, sign
         assert send(ada, f"{path}/{swipe}", **fields).status_code == 303
     found = [(row.person_id, row.code, row.late_min) for row in rows(school, schema.mark)]
     assert found == [(person, "L", 12), (first, "P", None), (second, "L", 15)]
+
+
+def test_a_reason_and_a_note_of_full_length_are_kept_together(school, signed):
+    session, person = school.session(starts_min=-2), stranger(school)
+    school.tap(school.reader(), CARD)
+    ada = signed("ada")
+    swipe = re.search(r"/taps/(\d+)", ada.get(f"/sessions/{session}/taps").text)[1]
+    fields = {"outcome": "added", "reason": "the same card again", "note": "x" * 500}
+    assert send(ada, f"/sessions/{session}/taps/{swipe}", **fields).status_code == 303
+    assert [(row.person_id, row.code) for row in rows(school, schema.mark)] == [(person, "P")]
 
 
 def test_a_tap_overwrites_no_mark_that_somebody_was_given_meanwhile(school, signed):
