@@ -26,9 +26,12 @@ CUTS ?= 25
 UPGRADE ?=
 
 BIN := $(VENV)/bin
-# The first interpreter that runs and is 3.11 or newer; PYTHON=/path/to/python overrides it.
-PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+# The first interpreter that runs and is 3.11 or newer; PYTHON=/path/to/python overrides it. The system's own comes first,
+# where it can make a venv: it is what servers and Raspberry Pis run, and one built by pyenv without optimisations is slower.
+PYTHON ?= $(shell ok='import sys; sys.exit(sys.version_info < (3, 11))'; \
+	/usr/bin/python3 -c "import ensurepip; $$ok" 2>/dev/null && { echo /usr/bin/python3; exit; }; \
+	for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c "$$ok" 2>/dev/null && { echo "$$p"; break; }; done)
 
 VENV_MADE := $(VENV)/pyvenv.cfg
 DEMO_MADE := $(VENV)/.installed-demo
