@@ -15,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from server.errors import NotAllowed
-from server.scope import ACTS, NONE, ROLE_NAMES, Scope
+from server.scope import ACTS, Scope
 
 _NAME = "_muster_declared"
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -70,7 +69,5 @@ def of(endpoint: Any) -> Declared | None:
 def enforce(endpoint: Any, scope: Scope) -> None:
     """Raises NotAllowed(`not-allowed`) where none of the route's acts reaches anything."""
     said = of(endpoint)
-    if said is None or not said.acts or any(scope.may(name) for name in said.acts):
-        return
-    roles = {role: None for name in said.acts for role, how_far in ACTS[name].items() if how_far != NONE}
-    raise NotAllowed("not-allowed", f"this is for: {', '.join(ROLE_NAMES[role] for role in roles)}")
+    if said is not None and said.acts:
+        scope.need(*said.acts)

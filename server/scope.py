@@ -185,11 +185,15 @@ class Scope:
         """Whether the act reaches anything at all; what it reaches is the store's condition."""
         return bool(self.reach(act))
 
-    def need(self, act: str) -> None:
-        """Raises NotAllowed(`not-allowed`) where the act reaches nothing."""
-        if not self.may(act):
-            names = ", ".join(ROLE_NAMES[role] for role, how_far in ACTS[act].items() if how_far != NONE)
-            raise NotAllowed("not-allowed", f"this is for: {names}")
+    def need(self, *acts: str) -> None:
+        """Raises NotAllowed(`not-allowed`) where none of these acts reaches anything."""
+        if any(self.may(act) for act in acts):
+            return
+        if any(ACTS[act].get(grant.role) == OWN for act in acts for grant in self.grants):
+            # The role is right, and nobody has said whose the account is.
+            raise NotAllowed("not-allowed", "your account is not connected to a person yet: ask an administrator")
+        roles = {role: None for act in acts for role, how_far in ACTS[act].items() if how_far != NONE}
+        raise NotAllowed("not-allowed", f"this is for: {', '.join(ROLE_NAMES[role] for role in roles)}")
 
     @property
     def sees_all(self) -> bool:

@@ -6,6 +6,11 @@
     checksum  <I                 CRC-32 of all before it
     MAC       16 bytes           under the kiosk's key, of all before it
 
+Where the kiosk is registered stands as an entry of nobody's, before all others: token of zeros, no slot, no flags, the
+radius (metres; 0: no place is registered) as its generation, and `<i i` latitude and longitude (1e-7 degrees) as its
+PIN. To firmware and gateways that know nothing of it, it is the entry of a card that nobody has; a list of an older
+store has none.
+
 It travels where a door's roster does, with the same rules of version and freshness. It is a *desired state*: the sensor
 may hold, in this slot, the template of this generation, and nothing else; the kiosk erases what the list does not name.
 Names never go to a kiosk.
@@ -42,6 +47,14 @@ FLAGS = RESIDENT | STAFF | ENROL | AWAY | LOCKED
 
 #: When a check-in counts, UTC epoch milliseconds; `closes_ms` is the first moment at which it does not.
 Evening = namedtuple("Evening", ("opens_ms", "closes_ms"))
+#: The token of the entry that says where the kiosk is registered. (No card has it, as near as 64 bits can promise.)
+PLACE_TOKEN = bytes(TOKEN_BYTES)
+_DEGREES = "<ii"
+_PER_DEGREE = 10_000_000
+RADIUS_MAX_M = 100_000
+#: Where a kiosk is registered: degrees, and metres around it. `NOWHERE`: nobody registered a place for it.
+Place = namedtuple("Place", ("latitude", "longitude", "radius_m"))
+NOWHERE = Place(0.0, 0.0, 0)
 #: One card. slot: `NO_SLOT` where the sensor may hold nothing of theirs; pin: `NO_PIN` where none is set.
 Entry = namedtuple("Entry", ("token", "slot", "generation", "flags", "pin"))
 
@@ -49,7 +62,7 @@ Entry = namedtuple("Entry", ("token", "slot", "generation", "flags", "pin"))
 class Residents:
     """A residents list that passed its checks: a view on the bytes it was read from."""
 
-    def __init__(self, reader, version_ms, valid_from_ms, valid_until_ms, evenings, count, blob):
+    def __init__(self, reader, version_ms, valid_from_ms, valid_until_ms, evenings, count, blob, place):
         self.reader = reader
         #: issue time, UTC epoch milliseconds
         self.version_ms = version_ms
@@ -61,7 +74,9 @@ class Residents:
         self.count = count
         #: the whole list as received: what is kept on the shelf
         self.blob = blob
-        self._offset = _HEADER_BYTES + len(evenings) * _EVENING_BYTES
+        #: the registered `Place`, or None: the store said nothing of it
+        self.place = place
+        self._offset = _HEADER_BYTES + (len(evenings) * _EVENING_BYTES) + (0 if place is None else _ENTRY_BYTES)
 
     def entry(self, place: int) -> "Entry":
         """The entry at this place, 0 to `count` - 1, in order of tokens."""
@@ -94,14 +109,21 @@ class Residents:
         return at_ms <= self.valid_until_ms and at_ms - self.version_ms <= STALE_AFTER_MS
 
 
-def encode(reader: str, key, version_ms: int, valid_from_ms: int, valid_until_ms: int, evenings, entries) -> bytes:
-    """The bytes of a residents list. evenings: `Evening`s, cut to whole seconds; entries: `Entry`s.
+def encode(
+    reader: str, key, version_ms: int, valid_from_ms: int, valid_until_ms: int, evenings, entries, place=None
+) -> bytes:
+    """The bytes of a residents list. evenings: `Evening`s, cut to whole seconds; entries: `Entry`s; place: a `Place`, or
+    None: nothing is said of it.
 
     Raises Misuse(`residents-...`) where it could not be read back, or is larger than a kiosk can hold.
     """
     if not is_name(reader):
         raise Misuse("residents-reader", "a residents list is for a kiosk with a name")
     ordered = sorted(entries)
+    if ordered and ordered[0].token == PLACE_TOKEN:
+        raise Misuse("residents-entry", "a token of zeros is no card's")
+    if place is not None:
+        ordered.insert(0, _entry_of(place))
     if len(set([one.token for one in ordered])) != len(ordered):  # noqa: C403  as in roster.py
         raise Misuse("residents-order", "a residents list names each card once")
     parts = []
@@ -125,6 +147,26 @@ def encode(reader: str, key, version_ms: int, valid_from_ms: int, valid_until_ms
     return body
 
 
+def _entry_of(place):
+    # Not a number compares false.
+    if not (abs(place.latitude) <= 90 and abs(place.longitude) <= 180 and 0 <= place.radius_m <= RADIUS_MAX_M):
+        raise Misuse("residents-place", "a place has degrees north and east, and up to 100 km around it")
+    degrees = [round(one * _PER_DEGREE) for one in (place.latitude, place.longitude)]
+    return Entry(PLACE_TOKEN, NO_SLOT, int(place.radius_m), 0, struct.pack(_DEGREES, *degrees))
+
+
+def _place_of(one):
+    """The place that this entry says, or None: it is a card's."""
+    if one.token != PLACE_TOKEN:
+        return None
+    north, east = struct.unpack(_DEGREES, one.pin)
+    place = Place(north / _PER_DEGREE, east / _PER_DEGREE, one.generation)
+    on_earth = abs(place.latitude) <= 90 and abs(place.longitude) <= 180 and place.radius_m <= RADIUS_MAX_M
+    if one.slot != NO_SLOT or one.flags or not on_earth:
+        raise Malformed("residents-place", "the kiosk's registered place is not one")
+    return place
+
+
 def is_one(blob: bytes) -> bool:
     """Whether these bytes say that they are a residents list, and not a door's roster."""
     return bytes(blob[:4]) == MAGIC
@@ -134,7 +176,7 @@ def decode(blob: bytes, key=None, reader: str = "") -> "Residents":
     """The list in these bytes. key: the kiosk's `Key` (the gateway, which holds none, hands in None).
 
     reader: whose it must be, if given. Raises Malformed with `residents-length`, `residents-magic`,
-    `residents-checksum`, `residents-mac`, `residents-reader`, `residents-order` or `residents-entry`.
+    `residents-checksum`, `residents-mac`, `residents-reader`, `residents-order`, `residents-entry` or `residents-place`.
     """
     end = len(blob) - MAC_BYTES - 4
     if end < _HEADER_BYTES or len(blob) > ROSTER_MAX:
@@ -162,9 +204,14 @@ def decode(blob: bytes, key=None, reader: str = "") -> "Residents":
             raise Malformed("residents-order", "the evenings are out of order")
         found.append(Evening(opens * 1000, closes * 1000))
         last = closes
-    listed = Residents(owner, version_ms, valid_from * 1000, valid_until * 1000, found, count, blob)
+    parts = (owner, version_ms, valid_from * 1000, valid_until * 1000, found)
+    listed = Residents(*parts, count, blob, None)
     before = b""
-    for place in range(count):
+    registered = _place_of(listed.entry(0)) if count else None
+    if registered is not None:
+        listed = Residents(*parts, count - 1, blob, registered)
+        before = PLACE_TOKEN
+    for place in range(listed.count):
         one = listed.entry(place)
         if one.token <= before:
             raise Malformed("residents-order", "the entries are not in order of their tokens")

@@ -83,7 +83,7 @@ FIELDS = {
         ("wall_ms", "N"),
         ("clock", "c"),
         ("uncertainty_ms", "N"),
-        ("able", "w"),  # ok, or what keeps the reader from taking swipes: chip, full, storage
+        ("able", "w"),  # ok, or what keeps the reader from taking swipes: chip, full, storage; of a kiosk also list
         ("journals", "l"),
     ),
     # store to reader; `nonce` is that of the reader's last hello (for `time`: of the hello or head it answers)

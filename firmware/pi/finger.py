@@ -26,8 +26,10 @@ class Outcome(StrEnum):
     NOT_MATCHED = "not-matched"
     #: the picture shows too little: clean the finger or the glass, press anew
     POOR = "poor"
-    #: nobody laid a finger on the glass in time, or nobody took it off
+    #: nobody laid a finger on the glass in time, or (in an enrolment) nobody took it off
     NO_FINGER = "no-finger"
+    #: what lay on the glass before was not taken off in time
+    COVERED = "covered"
     #: the sensor holds nothing in that slot
     NO_TEMPLATE = "no-template"
     #: two fingers were shown for one template
@@ -133,15 +135,17 @@ class Finger:
     def verify(self, slot: int, *, wait_s: float, lift: bool, go_on: Callable[[], bool]) -> Check:
         """Compare the finger that comes onto the glass within *wait_s* with the template in *slot*.
 
-        lift: the glass must be free first, so that a finger left lying is not taken for another try.
+        lift: the glass must be free first, so that a finger left lying is not taken for another try, nor for the next
+        person's; COVERED where it never is.
         go_on() is asked all the while; CANCELLED once it says no.
         """
         if slot not in self._line.settled(self._index):
             return Check(outcome=Outcome.NO_TEMPLATE)
         until_s = time.monotonic() + wait_s
-        for wanted in (False, True) if lift else (True,):
-            if (ended := self._await(wanted, until_s, go_on)) is not None:
-                return Check(outcome=ended)
+        if lift and (ended := self._await(False, until_s, go_on)) is not None:
+            return Check(outcome=Outcome.COVERED if ended == Outcome.NO_FINGER else ended)
+        if (ended := self._await(True, until_s, go_on)) is not None:
+            return Check(outcome=ended)
         seen_s = time.monotonic()
         outcome, score = self._line.settled(lambda: self._compare(slot))
         return Check(outcome=outcome, score=score, sensor_s=time.monotonic() - seen_s)

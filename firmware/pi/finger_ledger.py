@@ -34,6 +34,7 @@ _DROP = "DELETE FROM slot WHERE slot = ?"
 _TRIES = "SELECT tries FROM pin WHERE token = ? AND hash = ?"
 _TRIED = "INSERT OR REPLACE INTO pin VALUES (?, ?, ?)"
 _FORGIVE = "DELETE FROM pin WHERE token = ?"
+_PINS = "SELECT token, hash FROM pin ORDER BY token"
 _SAID = "SELECT value FROM said WHERE name = ?"
 _SAY = "INSERT OR REPLACE INTO said VALUES (?, ?)"
 
@@ -109,6 +110,16 @@ class FingerLedger:
         """The PIN was right: none of them counts any more."""
         self._commit(_FORGIVE, [(token,)])
 
+    def pins(self) -> list[tuple[bytes, bytes]]:
+        """Every card and PIN (its hash) of which wrong tries are counted."""
+        return [(bytes(token), bytes(pin)) for token, pin in self._all(_PINS)]
+
+    def forget(self, tokens: list[bytes]) -> None:
+        """Nothing of these cards' PINs is in the file any more, nor in its log."""
+        self._commit(_FORGIVE, [(token,) for token in tokens])
+        # The deleted row is overwritten (secure_delete), and the log that had it is emptied.
+        self._all("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def said(self, name: str) -> str | None:
         """What a record last said of this part of the kiosk, or None."""
         found = self._one(_SAID, (name,))
@@ -132,6 +143,13 @@ class FingerLedger:
             raise self._fail(error) from error
         return None if row is None else row[0]
 
+    def _all(self, statement: str) -> list[tuple]:
+        database = self._check()
+        try:
+            return database.execute(statement).fetchall()
+        except sqlite3.Error as error:
+            raise self._refused(error) from error
+
     def _commit(self, statement: str, rows: list[tuple]) -> None:
         database = self._check()
         try:
@@ -139,15 +157,17 @@ class FingerLedger:
             database.executemany(statement, rows)
             database.execute("COMMIT")
         except sqlite3.Error as error:
-            full = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
             try:
                 if database.in_transaction:
                     database.execute("ROLLBACK")
             except sqlite3.Error:
-                full = False
-            if full:
-                raise StorageFull("the disk is full: make room on the SD card") from error
-            raise self._fail(error) from error
+                raise self._fail(error) from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: sqlite3.Error) -> StorageFailed | StorageFull:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+            return StorageFull("the disk is full: make room on the SD card")
+        return self._fail(error)
 
     def _check(self) -> sqlite3.Connection:
         if self._failed or self._database is None:
@@ -169,6 +189,7 @@ def _open(path: Path) -> tuple[sqlite3.Connection, dict[int, Row]]:
             raise sqlite3.OperationalError("this ledger is of another release: update the firmware")
         (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
         database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA secure_delete = ON")
         (kept,) = database.execute("PRAGMA synchronous").fetchone()
         if (mode, kept) != ("wal", 2):
             raise sqlite3.OperationalError("the disk does not keep a log, or does not sync")

@@ -24,6 +24,7 @@ from firmware.pi.sensor_events import (
     Enrolled,
     EnrolStep,
     Erased,
+    GlassFree,
     SensorLost,
     SensorOther,
     SensorReady,
@@ -152,6 +153,8 @@ class KioskBoard(Board):
                     self._kiosk.enrolled(self._acts.pop(event.order, 0), str(event.outcome), now_ms)
                 case Erased():
                     self._kiosk.erased(event.slot, str(event.outcome), now_ms)
+                case GlassFree():
+                    self._kiosk.glass_free()
                 case SensorReady():
                     self._kiosk.sensor_found(event.slots, now_ms)
                     self._log("sensor-ready", capacity=event.found.capacity, held=len(event.slots))

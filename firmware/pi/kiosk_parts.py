@@ -100,11 +100,17 @@ def board(kiosk: Fitted, wiring: Wiring, storage: Storage) -> KioskBoard:
     reader = KioskReader(
         settings=wiring.settings, storage=storage, shelf=shelf, random_bytes=os.urandom, firmware=FIRMWARE
     )
-    fence = Fence(kiosk.settings.site, fitted=kiosk.gps is not None, was=_was(ledger))
+    own = kiosk.settings.site
+    fence = Fence(reader.house.site(own), fitted=kiosk.gps is not None, was=_was(ledger))
     positions: list[Position] = []
 
     def where() -> Where:
         return positions[0].where() if positions else fence.read(wiring.now_ms())
+
+    def register() -> None:
+        (positions[0] if positions else fence).register(reader.house.site(own))
+
+    reader.on_list = register
 
     def make_position(report: Callable) -> Position | None:
         if kiosk.gps is not None:

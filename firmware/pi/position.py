@@ -16,7 +16,7 @@ import pynmea2
 import serial
 
 from firmware.reader import fence
-from firmware.reader.fence import Fence, Gga, Rmc, Where
+from firmware.reader.fence import Fence, Gga, Rmc, Site, Where
 
 BAUD = 9600
 #: A sentence has at most 82 bytes (NMEA 0183); some receivers write a few more.
@@ -136,6 +136,11 @@ class Position:
         """The place, the coarse cell and the fix's quality, now. For any thread."""
         with self._lock:
             return self._fence.read(_now_ms())
+
+    def register(self, site: Site | None) -> None:
+        """The kiosk is registered there from now on. For any thread."""
+        with self._lock:
+            self._fence.register(site)
 
     @property
     def jumps(self) -> int:

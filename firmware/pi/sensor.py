@@ -4,8 +4,9 @@ The sensor is slow and may fall silent, so it is asked beside the event loop; th
 `report` and an enrolment's `intend`, which are called in it. Orders are carried out one after another. An order that
 comes while the sensor is away ends with LOST at once: nobody waits at a kiosk for a thing that is not there.
 
-While nothing is ordered the sensor is asked every PROBE_S whether it is still there, so one that falls silent is lost
-within 2 s, and one that comes back is found within a second or two. It may then be another one, or an empty one:
+After a comparison or an enrolment the glass is looked at until it is free (`GlassFree`): what lies there until then is
+not the next person's finger. While nothing else is to be done the sensor is asked every PROBE_S whether it is still
+there, so one that falls silent is lost within 2 s, and one that comes back is found within a second or two. It may then be another one, or an empty one:
 `SensorReady` says which slots it holds, and its hearer compares.
 """
 
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firmware.pi.finger import Check, Expected, Finger, Outcome, Step
+from firmware.pi.finger import LOOK_S, Check, Expected, Finger, Outcome, Step
 from firmware.pi.finger_line import ANSWER_S, FingerError, Lost
 from firmware.pi.sensor_events import (
     Checked,
@@ -25,6 +26,7 @@ from firmware.pi.sensor_events import (
     Erased,
     Event,
     Glass,
+    GlassFree,
     SensorLost,
     SensorOther,
     SensorReady,
@@ -66,6 +68,8 @@ class Sensor:
         #: orders up to this number are not waited for any more
         self._cancelled = 0
         self._last = 0
+        #: a finger may lie on the glass still, since the last order that wanted one
+        self._lying = False
         #: the class of the last exception that should not have been; it is said as SensorLost("fault")
         self.fault: str | None = None
         self._thread = threading.Thread(target=self._run, name="sensor", daemon=True)
@@ -92,6 +96,7 @@ class Sensor:
         """Compare the next finger with the template in *slot*; `Checked` follows. See `Finger.verify`."""
 
         def run(order: int) -> Event:
+            self._lying = True
             check = self._finger.verify(slot, wait_s=wait_s, lift=lift, go_on=self._wanted(order))
             return Checked(order=order, slot=slot, check=check)
 
@@ -101,6 +106,8 @@ class Sensor:
         """Put a finger into *slot*; `EnrolStep`s and `Enrolled` follow. See `Finger.enrol`; intend() may block."""
 
         def run(order: int) -> Event:
+            self._lying = True
+
             def step(asked: Step) -> None:
                 self._report(EnrolStep(order=order, slot=slot, step=asked))
 
@@ -172,9 +179,9 @@ class Sensor:
         """Orders, until the sensor is lost (raises FingerError) or the thread is to end."""
         while not self._stop.is_set():
             try:
-                order = self._orders.get(timeout=PROBE_S)
+                order = self._orders.get(timeout=LOOK_S if self._lying else PROBE_S)
             except queue.Empty:
-                self._finger.probe()
+                self._rest()
                 continue
             if order is None:
                 return
@@ -184,6 +191,14 @@ class Sensor:
                 self._report(order.lost)
                 raise
             self._report(event)
+
+    def _rest(self) -> None:
+        """Nothing is ordered."""
+        if not self._lying:
+            self._finger.probe()
+        elif not self._finger.present():
+            self._lying = False
+            self._report(GlassFree())
 
     def _refuse(self, for_s: float) -> None:
         """While the sensor is away: every order ends at once."""

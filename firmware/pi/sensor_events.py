@@ -30,7 +30,7 @@ class SensorOther:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """`verify` ended: MATCHED, NOT_MATCHED, POOR, NO_FINGER, NO_TEMPLATE, CANCELLED or LOST."""
+    """`verify` ended: MATCHED, NOT_MATCHED, POOR, NO_FINGER, COVERED, NO_TEMPLATE, CANCELLED or LOST."""
 
     order: int
     slot: int
@@ -80,4 +80,9 @@ class Glass:
     present: bool | None
 
 
-Event = SensorReady | SensorLost | SensorOther | Checked | EnrolStep | Enrolled | Erased | SlotsHeld | Glass
+@dataclass(frozen=True, kw_only=True)
+class GlassFree:
+    """No finger lies on the glass, for the first time since `verify` or `enrol` ended."""
+
+
+Event = SensorReady | SensorLost | SensorOther | Checked | EnrolStep | Enrolled | Erased | SlotsHeld | Glass | GlassFree

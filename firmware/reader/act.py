@@ -9,8 +9,8 @@ class Act:
     def __init__(self, tokens, entry, held, by=None):
         self.tokens = tokens
         self.entry = entry
-        #: the token that stands for the card in records
-        self.subject = statement.evidence_of([held if held is not None else tokens[0]])[1:]
+        #: the token that stands for the card in records: while card keys change, the store knows each card by the older
+        self.subject = statement.evidence_of([held if held is not None else tokens[-1]])[1:]
         self.tries = 0
         self.fingers = 0
         self.digits = ""

@@ -121,6 +121,7 @@ class Fence:
         self._site = site
         self._fitted = fitted
         self._settled = was
+        self._told = was  # OUT since it said that it was moved, until it has said that it is back
         self._side = None
         self._streak = 0
         self._rmc = None
@@ -134,6 +135,13 @@ class Fence:
 
     def __repr__(self):
         return "Fence(place=%s, fix=%s)" % (self._settled, self._fix)
+
+    def register(self, site):
+        """It is registered at this `Site` (None: at none) from now on: another place than before is judged anew."""
+        if site != self._site:
+            self._site = site
+            self._settled = self._side = None
+            self._streak = 0
 
     def heard(self, now_ms):
         """Any whole sentence came: the receiver is there."""
@@ -206,7 +214,8 @@ class Fence:
             return None
         if self._streak < (SETTLED_AFTER if self._settled is None else MOVED_AFTER):
             return None
-        before, self._settled = self._settled, side
+        self._settled = side
+        before, self._told = self._told, side
         if side == OUT:
             return MOVED
         return RETURNED if before == OUT else None

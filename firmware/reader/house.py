@@ -4,7 +4,7 @@ What stands on the residents list decides; nothing is remembered here. The store
 """
 
 from firmware.contract import verdict
-from firmware.reader.fence import OUT
+from firmware.reader.fence import OUT, Site
 
 
 class House:
@@ -20,6 +20,14 @@ class House:
             return False
         self.roster = residents
         return True
+
+    def site(self, own):
+        """The `Site` at which the kiosk is registered, or None. own: what its settings say, which holds while no list
+        says anything: none has come, or the store is of a release that tells nothing of it."""
+        told = None if self.roster is None else self.roster.place
+        if told is None:
+            return own
+        return Site(float(told.latitude), float(told.longitude), float(told.radius_m)) if told.radius_m else None
 
     def find(self, tokens: list):
         """(the entry, the token of these by which it was found); (None, None) where the list has none, or there is no list."""

@@ -16,6 +16,7 @@ from firmware.reader.act import Act
 from firmware.reader.condition import Condition
 from firmware.reader.enrolment import Enrolment
 from firmware.reader.fence import OUT
+from firmware.reader.glass import Glass
 from firmware.reader.kiosk_table import (
     DEADLINES,
     ENROLLING,
@@ -32,10 +33,7 @@ from firmware.reader.kiosk_table import (
     TABLE,
     WITNESS,
     Beep,
-    Cancel,
-    Enrol,
     Survey,
-    Verify,
 )
 from firmware.reader.pins import Pins
 from firmware.reader.screens import Screen
@@ -53,6 +51,7 @@ class Kiosk:
         self._house = reader.house
         self._where = where
         self._actions = []
+        self._glass = Glass(self._actions.append)
         self._pins = Pins(key=pin_key, ledger=ledger, count=reader.count)
         self._condition = Condition(reader=reader, ledger=ledger)
         self._tell = self._condition.tell
@@ -62,7 +61,6 @@ class Kiosk:
         self._screen = Screen("closed", {})
         self._until_ms = None
         self._act = None
-        self._order = 0  # of the last thing that the sensor was asked to wait for a finger for
         self._settled_ms = None
         reader.more_health = self._health
 
@@ -83,25 +81,30 @@ class Kiosk:
         self._happens("key", (char,), now_ms)
 
     def checked(self, order: int, outcome: str, now_ms: int) -> None:
-        """A comparison ended: `matched`, `not-matched`, `poor`, `no-finger`, `no-template`, `cancelled` or `lost`."""
-        if order == self._order:
+        """A comparison ended: `matched`, `not-matched`, `poor`, `no-finger`, `covered`, `no-template`, `cancelled`, `lost`."""
+        self._glass.seen(outcome)
+        if order == self._glass.order:
             self._happens("checked", (outcome,), now_ms)
 
     def step(self, order: int, step: str, now_ms: int) -> None:
         """An enrolment asks for `place`, `poor`, `remove` or `place-again`."""
-        if order == self._order:
+        if order == self._glass.order:
             self._happens("step", (step,), now_ms)
 
     def intend(self, order: int) -> bool:
-        """The sensor is about to write the template of this enrolment: it may, once that is on stable storage."""
-        # Otherwise whoever was to be enrolled has left.
-        here = self.state == ENROLLING and order == self._order and self._enrolment.is_under(order)
+        """The sensor is about to write this enrolment's template: it may, once that is kept, and unless they have left."""
+        here = self.state == ENROLLING and order == self._glass.order and self._enrolment.is_under(order)
         return here and self._enrolment.intend()
 
     def enrolled(self, order: int, outcome: str, now_ms: int) -> None:
         """An enrolment ended: `stored`, `differ`, `poor`, `no-finger`, `held`, `failed`, `cancelled` or `lost`."""
+        self._glass.taken = True
         if self._enrolment.is_under(order):
             self._happens("enrolled", (outcome,), now_ms)
+
+    def glass_free(self) -> None:
+        """No finger lies on the glass any more since the last comparison or enrolment."""
+        self._glass.taken = False
 
     def erased(self, slot: int, outcome: str, now_ms: int) -> None:
         """An `Erase` ended: `erased`, `failed` or `lost`."""
@@ -137,6 +140,7 @@ class Kiosk:
         if self._settled_ms is None or now_ms - self._settled_ms >= SETTLE_EVERY_MS:
             self._settled_ms = now_ms
             self.slots.settle(now_ms)
+            self._pins.forget(self._house.roster)
             self._condition.report(now_ms)
 
     # -- what to do and to show ------------------------------------------------------------------------------------
@@ -151,7 +155,7 @@ class Kiosk:
         """What the display says now."""
         if self.state != IDLE:
             return self._screen
-        if self._reader.uplink.able != "ok":
+        if self._reader.broken():
             return Screen("broken", {})
         moved = self._where().place == OUT
         return Screen("moved" if moved else self._house.idle(self._reader.reading(now_ms)), {})
@@ -166,9 +170,8 @@ class Kiosk:
     def _enter(self, state, now_ms):
         if state is None:
             return  # all stays, and the deadline too
-        if self.state in (FINGER, ENROLLING) and state not in (FINGER, ENROLLING):
-            self._order += 1  # what the sensor still says is not heard
-            self._actions.append(Cancel())
+        if state not in (FINGER, ENROLLING):
+            self._cancelled()
         self.state = state
         wait_ms = DEADLINES.get(state)
         self._until_ms = None if wait_ms is None else now_ms + wait_ms
@@ -188,7 +191,8 @@ class Kiosk:
         if not entry.flags & RESIDENT:
             return self._ask("staff", STAFF_HERE)
         if self.slots.usable(entry):
-            return self._verify("finger", lift=False)
+            # Whoever was here may not have taken their finger away yet: it is not this person's.
+            return self._verify("finger", lift=self._glass.taken or self.state == FINGER)
         return self._alternative()
 
     def _another_card(self, tokens, now_ms):
@@ -200,19 +204,17 @@ class Kiosk:
         return None if done and self._act.is_of(tokens) else self._begin(tokens, now_ms)
 
     def _stranger(self, now_ms):
-        reading = self._reader.reading(now_ms)
         detail = None if self._house.roster is not None else "no-list"
         if not self._tell("card-unknown", now_ms, subject=self._act.subject, detail=detail):
             return self._not_recorded(now_ms)
-        self._flash(self._house.stranger(reading), now_ms)
+        self._flash(self._house.stranger(self._reader.reading(now_ms)), now_ms)
         # Without a list nobody is known to be staff either.
         return self._ask("witness-unknown", WITNESS) if detail is None else self._shown("card-noted")
 
     # -- finger ----------------------------------------------------------------------------------------------------
 
     def _verify(self, message, lift):
-        self._order += 1
-        self._actions.append(Verify(self._order, self._act.entry.slot, lift))
+        self._glass.verify(self._act.entry.slot, lift)
         return self._ask(message, FINGER)
 
     def _checked(self, outcome, now_ms):
@@ -243,11 +245,13 @@ class Kiosk:
         return self._alternative()
 
     def _instead_of_finger(self, char, now_ms):
-        if char == "*":
-            return self._alternative()
-        if char == "#" and self._act.entry.flags & STAFF:
-            return self._ask("staff", STAFF_HERE)
-        return None
+        return self._alternative() if char == "*" else self._enrol_instead(char)
+
+    def _enrol_instead(self, char):
+        # Staff who live there, whichever way they check in themselves.
+        entry = self._act.entry
+        begins = char == "#" and entry is not None and entry.flags & STAFF
+        return self._ask("staff", STAFF_HERE) if begins else None
 
     # -- the alternative: PIN and witness, or the witness alone ----------------------------------------------------
 
@@ -277,12 +281,12 @@ class Kiosk:
 
     def _pin_given(self, now_ms):
         act = self._act
-        digits, act.digits = act.digits, ""
         entry, _ = self._house.find(act.tokens)
         if self._pins.left(entry) <= 0:
             return self._alternative()  # the list has changed meanwhile
         act.entry = entry
-        given = self._pins.given(entry, digits)
+        given = self._pins.given(entry, act.digits)
+        act.digits = ""
         if given == pins.RIGHT:
             act.pin_right = True
             return self._ask("witness-pin", WITNESS)
@@ -299,6 +303,9 @@ class Kiosk:
         if left <= 0:
             return self._ask("witness-locked", WITNESS)
         return self._ask("pin-wrong", PIN, left=str(left))
+
+    def _instead_of_witness(self, char, now_ms):
+        return self._leave(char, now_ms) if char == "*" else self._enrol_instead(char)
 
     def _witnessed(self, tokens, now_ms):
         if self._act.is_of(tokens):
@@ -342,9 +349,7 @@ class Kiosk:
         if may != "ok":
             return self._shown("enrol-" + may)
         self._act = Act(tokens, entry, held, staff.subject)
-        self._order += 1
-        self._enrolment.begin(self._order, self._act)
-        self._actions.append(Enrol(self._order, entry.slot))
+        self._enrolment.begin(self._glass.enrol(entry.slot), self._act)
         return self._ask("enrol-wait", ENROLLING)
 
     def _enrol_step(self, step, now_ms):
@@ -376,8 +381,7 @@ class Kiosk:
     def _cancelled(self):
         """Whoever was here has left: what the sensor still says of that is not heard."""
         if self.state in (FINGER, ENROLLING):
-            self._order += 1
-            self._actions.append(Cancel())
+            self._glass.cancel()
 
     def _ask(self, message, state, **parts):
         self._screen = Screen(message, parts)
@@ -393,5 +397,4 @@ class Kiosk:
     def _health(self):
         rows = self.slots.rows()
         held = len([row for row in rows if row.state == "held"])
-        words = self._condition.words
-        return {"condition": words, "held": held, "open": len(rows) - held, "sensor": self.slots.able()}
+        return {"condition": self._condition.words, "held": held, "open": len(rows) - held, "sensor": self.slots.able()}

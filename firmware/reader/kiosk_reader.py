@@ -8,14 +8,23 @@ from firmware.reader.errors import StorageFailed, StorageFull
 from firmware.reader.house import House
 from firmware.reader.reader import Reader
 
+#: What a kiosk without a residents list says of itself: it keeps whose cards were there, and can check nobody in.
+NO_LIST = "list"
+
 
 class KioskReader(Reader):
-    """As `Reader`. more_health() -> dict: what stands under `kiosk` in the health report."""
+    """As `Reader`. more_health() -> dict: what stands under `kiosk` in the health report.
+
+    on_list() is called once another residents list is in force.
+    """
 
     def __init__(self, *, settings, storage, shelf, random_bytes, firmware):
         #: the `House`, which the base calls its door
         self.house = House()
         self.more_health = dict
+        self.on_list = lambda: None
+        # It was without a list, and no head has said so yet: one that says `ok` would speak for all the time since boot.
+        self._listless = False
         Reader.__init__(
             self,
             settings=settings,
@@ -26,6 +35,34 @@ class KioskReader(Reader):
             door=self.house,
             decode=residents.decode,
         )
+
+    def next(self, now_ms: int):
+        """As a door's; a head that says that there was no list is followed at once by one that says how it is now."""
+        out = Reader.next(self, now_ms)
+        if out is not None and out.kind == "head" and self._listless and self.house.roster is not None:
+            self._listless = False
+            self._look(now_ms)
+            self.uplink.head_due(now_ms)
+        return out
+
+    def received(self, kind: str, payload: bytes, now_ms: int) -> None:
+        """As a door's; once there is a list the store hears at once that there was none."""
+        before = self.house.roster
+        Reader.received(self, kind, payload, now_ms)
+        if self.house.roster is not before:
+            self.on_list()
+        if self._listless and self.house.roster is not None:
+            self.uplink.head_due(now_ms)
+
+    def broken(self) -> bool:
+        """Without a list it keeps who was there all the same."""
+        return self.uplink.able not in ("ok", NO_LIST)
+
+    def _able(self):
+        able = Reader._able(self)
+        if self.house.roster is None:
+            self._listless = True
+        return NO_LIST if able == "ok" and self._listless else able
 
     def tokens(self, uid: bytes) -> list:
         """A card's `Token`s, one or two."""

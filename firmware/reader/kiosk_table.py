@@ -19,11 +19,14 @@ SHOWN_MS = 2_500
 GRACE_MS = 3_000
 SETTLE_EVERY_MS = 1_000
 
+#: outcomes of a comparison after which a finger may still lie on the glass
+FINGER_SEEN = ("matched", "not-matched", "poor", "covered")
 #: fingers refused in one act, after which the alternative is offered
 FINGERS_MOST = 3
 PIN_LEAST, PIN_MOST = 4, 8  #: digits
 
 #: Compare the next finger with a slot. act: comes back with the answer; one that is not the last asked for is not heard.
+#: lift: what lies on the glass is somebody else's finger, or was taken already: it must go first.
 Verify = namedtuple("Verify", ("act", "slot", "lift"))
 #: Put a finger into a slot. The sensor asks `intend(act)` before it writes.
 Enrol = namedtuple("Enrol", ("act", "slot"))
@@ -66,7 +69,7 @@ TABLE = {
     (PIN, "enrolled"): "_enrolment_after_all",
     (PIN, "late"): "_give_up",
     (WITNESS, "card"): "_witnessed",
-    (WITNESS, "key"): "_leave",
+    (WITNESS, "key"): "_instead_of_witness",
     (WITNESS, "checked"): None,
     (WITNESS, "step"): None,
     (WITNESS, "enrolled"): "_enrolment_after_all",

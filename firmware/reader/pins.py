@@ -17,13 +17,32 @@ def pin_hash(key, token: bytes, digits: str) -> bytes:
 class Pins:
     """The PINs of one kiosk. key: the institution's PIN `Key`.
 
-    ledger: tries(token, hash), tried(token, hash) and forgive(token), durable on return; all may raise ReaderError.
+    ledger: tries(token, hash), tried(token, hash) and forgive(token), durable on return; pins() -> every (token, hash)
+    that it counts tries of, and forget(tokens), after which nothing of these is on its disk. All may raise ReaderError.
     """
 
     def __init__(self, *, key, ledger, count):
         self._key = key
         self._ledger = ledger
         self._count = count
+        self._looked = None  # the list by which was forgotten last
+        self._gone = set()  # tokens that are to be forgotten
+
+    def forget(self, listed) -> None:
+        """Whoever this list (None: there is none) does not name, with the PIN they have now, leaves nothing here."""
+        if listed is None or listed is self._looked:
+            return
+        try:
+            for token, pin in self._ledger.pins():
+                entry = listed.find(token)
+                if entry is None or entry.pin != pin:
+                    self._gone.add(token)
+            if self._gone:
+                self._ledger.forget(sorted(self._gone))
+                self._gone.clear()
+            self._looked = listed
+        except ReaderError as error:  # tried again
+            self._count(error.code)
 
     def left(self, entry) -> int:
         """How many tries this entry's PIN has left; none where there is no PIN, and where they cannot be counted."""

@@ -182,6 +182,10 @@ class Reader:
             "roster": self.uplink.roster_version_ms,
         }
 
+    def broken(self) -> bool:
+        """Whether it can keep nothing now."""
+        return self.uplink.able != "ok"
+
     def _roster(self, blob, now_ms):
         try:
             new = self._decode(blob, self.settings.key, self.settings.reader)
@@ -234,17 +238,17 @@ class Reader:
                 self._count(error.code)
         self._look(heard_ms)
 
+    def _able(self):
+        """What keeps the reader from taking swipes, or `ok`."""
+        if self.journal.trouble:
+            return self.journal.trouble
+        return "ok" if self._chip_able else "chip"
+
     def _look(self, now_ms):
         """Set the idle light and the reader's ability from what is known now."""
-        if self.journal.trouble:
-            able = self.journal.trouble
-        elif not self._chip_able:
-            able = "chip"
-        else:
-            able = "ok"
-        self.uplink.able = able
+        self.uplink.able = self._able()
         reading = self.clock.read(now_ms)
-        if able != "ok":
+        if self.broken():
             self.lights.idle(lights.IDLE_BROKEN)
         elif reading.wall_ms is None or self.door.roster is None or reading.wall_ms > self.door.roster.valid_until_ms:
             self.lights.idle(lights.IDLE_WAITING)

@@ -70,7 +70,7 @@ class Uplink:
         self.refused = {}
         #: highest roster version held, for the hello
         self.roster_version_ms = None
-        #: what keeps the reader from taking swipes: ok, chip, full or storage
+        #: what keeps the reader from taking swipes: ok, chip, full or storage; of a kiosk also list
         self.able = "ok"
 
     def linked(self, now_ms: int) -> None:

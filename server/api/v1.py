@@ -75,12 +75,14 @@ def version(request: Request, scope: Signed, session_id: Number) -> dict[str, in
 
 
 class SetMark(BaseModel):
-    """A mark by hand. code null: takes the mark away."""
+    """A mark by hand. code null: takes the mark away. seen: the `mark_id` that the register showed, 0 for none; another
+    one holds meanwhile: 409 `mark-changed`. Without it, what a person set or verified is 409 too."""
 
     code: Word | None
     late_min: Minutes | None = None
     early_min: Minutes | None = None
     remark: Words = ""
+    seen: Number | None = None
 
 
 @router.put("/sessions/{session_id}/marks/{person_id}")
@@ -99,6 +101,8 @@ def set_mark(request: Request, scope: Signed, session_id: Number, person_id: Num
             late_min=said.late_min,
             early_min=said.early_min,
             remark=said.remark,
+            seen_mark_id=said.seen,
+            blind=said.seen is None,
             now_ms=state.clock.now_ms(),
         )
         return {"version": registers.version(connection, scope, session_id)}

@@ -6,11 +6,11 @@ From facts and rules only, so that it is the same in whatever order they came an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
-from server.policy import evenings, moments, oddities
+from server.policy import evenings, oddities
 from server.policy.profile import Profiles
 from server.store import cards, check_ins, residence_flags, residence_pins, residence_templates
 from server.store.engine import Connection
@@ -44,6 +44,7 @@ def judge_due(connection: Connection, profiles: Profiles, institution_id: int, n
 
     # (person, date): whose evenings are to be judged anew
     touched: set[tuple[int, date]] = set()
+    # (reader, date) and (person, date): for the houses of these it is looked again what is odd.
     kiosk_days: set[tuple[int, date]] = set()
     people: set[int] = set()
     read = []
@@ -81,10 +82,8 @@ def judge_due(connection: Connection, profiles: Profiles, institution_id: int, n
     check_ins.read_events(connection, told)
     for reader_id in sorted({row.reader_id for row in events}):
         residence_templates.settle(connection, institution_id, reader_id)
-    for person_id in sorted(people):
-        residence_pins.count(connection, institution_id, person_id, now_ms)
-    for reader_id, day in sorted(kiosk_days):
-        residence_flags.raise_all(connection, institution_id, _odd(connection, calendar, reader_id, day))
+    locks = {one: residence_pins.count(connection, institution_id, one, now_ms) for one in sorted(people)}
+    _look(connection, institution_id, calendar, kiosk_days, touched, {one: at for one, at in locks.items() if at})
     return len(rows) + len(events)
 
 
@@ -97,6 +96,7 @@ def odd_elsewhere(connection: Connection, profiles: Profiles, institution_id: in
     near_ms = calendar.at(now_ms).rule.odd.elsewhere_within_min * 60_000
     for row, taps in residence_flags.far_taps(connection, institution_id, now_ms - FAR_MS, near_ms):
         seen = oddities.Seen(
+            key=row.check_in_id,
             what="check-in",
             at_ms=row.at_ms,
             day=date.fromisoformat(row.evening),
@@ -106,7 +106,7 @@ def odd_elsewhere(connection: Connection, profiles: Profiles, institution_id: in
         )
         odd = oddities.elsewhere(calendar.at(row.at_ms).rule.odd, seen, row.site, taps)
         found += [] if odd is None else [odd]
-    return found
+    return oddities.together(found)
 
 
 def look_elsewhere(connection: Connection, profiles: Profiles, institution_id: int, now_ms: int) -> int:
@@ -121,7 +121,7 @@ def _judge_people(connection: Connection, calendar: Calendar, touched: set[tuple
     homes = check_ins.homes_of(connection, people)
     for person_id, day in sorted(touched):
         rules = calendar.of_day(day)
-        rows = check_ins.of_person(connection, person_id, *_nearest(day, calendar))
+        rows = check_ins.of_person(connection, person_id, *calendar.near(day, day))
         near = [row for row in rows if evenings.around(rules.rule, row.at, calendar.zone).day == day]
         duties = check_ins.duties_of(connection, {row.witness for row in near if row.witness is not None})
         at_houses = check_ins.houses_of_kiosks(connection, {row.reader_id for row in near})
@@ -188,24 +188,66 @@ def _write(connection: Connection, judged: list[tuple[Any, evenings.Judged]]) ->
     check_ins.judge(connection, changed)
 
 
-def _odd(connection: Connection, calendar: Calendar, reader_id: int, day: date) -> list[oddities.Odd]:
-    """What is odd at a kiosk on an evening, and in the time to which no other evening is nearer."""
-    from_ms, to_ms = _nearest(day, calendar)
-    houses = check_ins.houses_of_kiosks(connection, [reader_id]).get(reader_id, [])
+def _look(
+    connection: Connection,
+    institution_id: int,
+    calendar: Calendar,
+    kiosk_days: set[tuple[int, date]],
+    person_days: set[tuple[int, date]],
+    locks: Mapping[int, residence_pins.Lock],
+) -> None:
+    """Say what is odd on these evenings in the houses where these kiosks stood or these persons lived. locks: person id
+    -> what locked their PIN over several kiosks."""
+    at_houses = check_ins.houses_of_kiosks(connection, {one for one, _ in kiosk_days})
+    homes = check_ins.homes_of(connection, {one for one, _ in person_days} | locks.keys())
+    house_days = _houses(calendar, at_houses, kiosk_days) | _houses(calendar, homes, person_days)
+    more: dict[tuple[int, date], list[oddities.Seen]] = {}
+    for person_id, lock in locks.items():
+        # Their own house's staff give them a new one.
+        house_id = _lives(homes.get(person_id, ()), lock.at_ms)
+        if house_id is not None:
+            day = _evening(calendar, lock.at_ms)
+            seen = oddities.Seen(
+                key=lock.record_id, what=residence_pins.LOCKED, at_ms=lock.at_ms, day=day, house_id=house_id,
+                reader_id=lock.reader_id, person_id=person_id,
+            )  # fmt: skip
+            more.setdefault((house_id, day), []).append(seen)
+    for house_id, day in sorted(house_days | more.keys()):
+        seen = [*_seen_at(connection, calendar, house_id, day), *more.get((house_id, day), ())]
+        residence_flags.raise_all(connection, institution_id, oddities.of_house(calendar.of_day(day).rule.odd, seen))
+
+
+def _houses(calendar: Calendar, spans: Mapping[int, Spans], days: Iterable[tuple[int, date]]) -> set[tuple[int, date]]:
+    """(house, date): where these kiosks stood, or these persons lived, at a time that is nearest to these evenings."""
+    found: set[tuple[int, date]] = set()
+    for one, day in days:
+        first_ms, last_ms = calendar.near(day, day)
+        found |= {
+            (house_id, day)
+            for from_ms, to_ms, house_id in spans.get(one, ())
+            if from_ms <= last_ms and (to_ms is None or to_ms > first_ms)
+        }
+    return found
+
+
+def _seen_at(connection: Connection, calendar: Calendar, house_id: int, day: date) -> list[oddities.Seen]:
+    """What a house's staff are to look at of an evening, and of the time to which no other evening is nearer: what was
+    at their kiosks while these stood there, and their residents' check-ins at another house's."""
+    from_ms, to_ms = calendar.near(day, day)
+    spans = check_ins.kiosks_of_house(connection, house_id, from_ms, to_ms)
     seen = []
-    for row in residence_flags.events_of(connection, reader_id, from_ms, to_ms):
-        house_id = cards.owner_at(houses, row.when)
-        if house_id is not None and _evening(calendar, row.when) == day:
-            seen.append(_seen(row.event, row.when, day, house_id, row))
-    for row in residence_flags.check_ins_of(connection, reader_id, day.isoformat()):
-        if row.house_id is None:
-            continue
-        if row.why:
-            seen.append(_seen(row.why, row.at_ms, day, row.house_id, row))
+    for row in residence_flags.events_of(connection, spans, from_ms, to_ms):
+        if cards.owner_at(spans[row.reader_id], row.when) == house_id and _evening(calendar, row.when) == day:
+            seen.append(_seen(row.id, row.event, row.when, day, house_id, row))
+    for row in residence_flags.check_ins_of(connection, house_id, day.isoformat()):
+        if row.why and row.why != evenings.OTHER_HOUSE:
+            seen.append(_seen(row.check_in_id, row.why, row.at_ms, day, house_id, row))
         if row.method == evenings.WITNESS and row.counts and row.why != evenings.WITNESS_ONLY:
             # Whatever else was odd about it: that it rests on somebody's word alone is said in any case.
-            seen.append(_seen(evenings.WITNESS_ONLY, row.at_ms, day, row.house_id, row))
-    return oddities.of_kiosk(calendar.of_day(day).rule.odd, seen)
+            seen.append(_seen(row.check_in_id, evenings.WITNESS_ONLY, row.at_ms, day, house_id, row))
+    for row in residence_flags.elsewhere_of(connection, house_id, day.isoformat()):
+        seen.append(_seen(row.check_in_id, row.why, row.at_ms, day, house_id, row))
+    return seen
 
 
 def _evening(calendar: Calendar, at_ms: int) -> date:
@@ -213,15 +255,9 @@ def _evening(calendar: Calendar, at_ms: int) -> date:
     return evenings.around(calendar.at(at_ms).rule, at_ms, calendar.zone).day
 
 
-def _nearest(day: date, calendar: Calendar) -> tuple[int, int]:
-    """A time, epoch ms, that holds everything whose nearest evening may be this one."""
-    from_ms = moments.instant(day - timedelta(days=1), moments.time.min, calendar.zone)
-    return from_ms, moments.instant(day + timedelta(days=3), moments.time.min, calendar.zone)
-
-
-def _seen(what: str, at_ms: int, day: date, house_id: int, row: Any) -> oddities.Seen:
+def _seen(key: int, what: str, at_ms: int, day: date, house_id: int, row: Any) -> oddities.Seen:
     return oddities.Seen(
-        what=what, at_ms=at_ms, day=day, house_id=house_id, reader_id=row.reader_id, person_id=row.person_id
+        key=key, what=what, at_ms=at_ms, day=day, house_id=house_id, reader_id=row.reader_id, person_id=row.person_id
     )
 
 

@@ -113,7 +113,8 @@ def _row(
     said: dict[int, int],
 ) -> dict[str, Any] | None:
     held_ms = said.get(place.reader_id, 0)
-    digest = hashlib.sha256(repr((place.house_id, opened, listed)).encode()).hexdigest()
+    registered = _registered(place)
+    digest = hashlib.sha256(repr((place.house_id, opened, listed, registered)).encode()).hexdigest()
     if (
         old is not None
         and old.digest == digest
@@ -130,6 +131,13 @@ def _row(
         "version_ms": version_ms,
         "valid_until_ms": until_ms,
         "digest": digest,
-        "payload": wire.encode(place.name, key, version_ms, now_ms, until_ms, opened, listed),
+        "payload": wire.encode(place.name, key, version_ms, now_ms, until_ms, opened, listed, registered),
         "built_ms": now_ms,
     }
+
+
+def _registered(place: Any) -> wire.Place:
+    """Where the page says that it stands: what its settings file says holds no longer, as it may be of another house."""
+    if place.radius_m is None:
+        return wire.NOWHERE
+    return wire.Place(place.latitude, place.longitude, place.radius_m)

@@ -114,7 +114,7 @@ def import_oneroster(
         if not changes.any():
             return summary, None
         return summary, lambda each: imported.apply(
-            connection, store.institution.id, source, held, changes, now_ms, each
+            connection, store.institution.id, source, held, changes, now_ms, each, store.profiles
         )
 
     return _run(store, "oneroster", source, package.digest, started_ms, work, bad, dry, confirm, tell, step)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from firmware.contract import statement
 from firmware.contract.mac import Key
-from server.store import alarms, journals, readers
+from server.store import alarms, cards, journals, readers
 from server.store.engine import Connection
 from server.store.quarantines import Suspect
 
@@ -98,6 +99,17 @@ class Desk:
         last = getattr(self.states.get(reader_id), "seen_ms", None)
         if last is None or not 0 <= self.now_ms - last < SEEN_EVERY_MS:
             self.notes.setdefault(reader_id, {})["seen_ms"] = self.now_ms
+
+    def learn(self, facts: Iterable[Mapping[str, Any]]) -> None:
+        """While card keys change, what carries a card's tokens under both tells the one that is not known yet. facts:
+        with institution_id, key_id, token, key2_id and token2."""
+        pairs: dict[int, list[tuple[tuple[int, bytes], tuple[int, bytes]]]] = {}
+        for one in facts:
+            if one["token2"] is not None:
+                both = (one["key_id"], one["token"]), (one["key2_id"], one["token2"])
+                pairs.setdefault(one["institution_id"], []).append(both)
+        for institution_id, told in pairs.items():
+            cards.learn(self.connection, institution_id, told, self.now_ms)
 
     def suspect(self, item: Item, code: str, *, authentic: bool = False) -> None:
         """This item goes to quarantine."""

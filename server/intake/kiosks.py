@@ -49,6 +49,8 @@ class Kiosks:
             else:
                 events.append(fact | _event(made.said) | {"at_ms": at_ms})
         check_ins.add(connection, facts, readings, events)
+        # Whoever checks in at kiosks alone is known under the new card key by that, as others are by their swipes.
+        self.desk.learn(facts)
         check_ins.place_again(connection, repaired, lambda fact: _placed(fact, known))
 
     def _common(self, row_id: int, made: Record, journal: journals.Journal) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Placing:
         old = swipes.told_of(self.desk.connection, repaired)
         if not facts and not old:
             return
-        self._learn(facts)
+        self.desk.learn(facts)
         told_readers = {fact["reader_id"] for fact in facts} | {row.reader_id for row in old}
         placer = _Placer(
             known,
@@ -125,15 +125,6 @@ class Placing:
             if one is not None
             for person_id, (begins, ends) in one.whose.items()
         ]
-
-    def _learn(self, facts: list[dict[str, Any]]) -> None:
-        pairs: dict[int, list[tuple[tuple[int, bytes], tuple[int, bytes]]]] = {}
-        for fact in facts:
-            if fact["token2"] is not None:
-                one, other = _tokens(fact)
-                pairs.setdefault(fact["institution_id"], []).append((one, other))
-        for institution_id, told in pairs.items():
-            cards.learn(self.desk.connection, institution_id, told, self.desk.now_ms)
 
     def _fact(self, row_id: int, made: Record, journal: journals.Journal) -> dict[str, Any]:
         assert made.said is not None

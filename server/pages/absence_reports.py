@@ -78,7 +78,12 @@ def _read(fields: Mapping[str, str], offered: list[attendance.Coming], local: Lo
     )
 
 
-def _offered(connection: Connection, person_id: int, local: Local) -> list[attendance.Coming]:
+def _offered(connection: Connection, signed: Visit, person_id: int, local: Local) -> list[attendance.Coming]:
+    """The classes that a form may name: a lecturer logs what concerns their own, or whole days."""
+    return attendance.for_scope(connection, signed.scope, person_id, _around(connection, person_id, local))
+
+
+def _around(connection: Connection, person_id: int, local: Local) -> list[attendance.Coming]:
     today = local.today()
     begins = local.bounds(today - timedelta(days=OFFER_BACK))[0]
     ends = local.bounds(today + timedelta(days=OFFER_AHEAD))[0]
@@ -153,8 +158,9 @@ def _form(
     sessions, who, kinds = [], None, set()
     if person_id is not None:
         who = attendance.student(connection, signed.scope, person_id)
-        for one in _offered(connection, person_id, local):
-            kinds |= set(signed.desk.profile(one.profile, one.starts_ms).absences)
+        around = _around(connection, person_id, local)
+        kinds = {kind for one in around for kind in signed.desk.profile(one.profile, one.starts_ms).absences}
+        for one in attendance.for_scope(connection, signed.scope, person_id, around):
             sessions.append(
                 {
                     "id": one.session_id,
@@ -216,7 +222,7 @@ def report(signed: Signed, sent: Upload) -> Response:
         files = sent.ready()
         with writing(signed.engine) as connection:
             local = signed.local(connection)
-            asked = _read(sent.fields, _offered(connection, person_id, local), local)
+            asked = _read(sent.fields, _offered(connection, signed, person_id, local), local)
             _send(connection, signed, person_id, asked, files, channel=SELF, told_by="", reported_ms=local.now_ms)
     except StoreError as error:
         if not _own_form(error):
@@ -282,7 +288,7 @@ def log(signed: Signed, sent: Upload) -> Response:
         files = sent.ready()
         with writing(signed.engine) as connection:
             local = signed.local(connection)
-            asked = _read(fields, _offered(connection, person_id, local), local)
+            asked = _read(fields, _offered(connection, signed, person_id, local), local)
             channel = fields.get("channel", "")
             if channel not in (PHONE, PARENT, STAFF):
                 raise Wrong("absence-channel", "choose how it was told")

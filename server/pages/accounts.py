@@ -13,8 +13,8 @@ from server.pages.account import at
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.rendering import page
-from server.scope import COURSE, DEPARTMENT, INSTITUTION, LECTURER, RESIDENCE_HOUSE, ROLE_NAMES
-from server.store import account_changes, accounts, campus, held_roles, tokens
+from server.scope import ADMIN, COURSE, DEPARTMENT, INSTITUTION, LECTURER, RESIDENCE_HOUSE, ROLE_NAMES
+from server.store import account_changes, accounts, campus, held_roles, identities, tokens
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
 
@@ -31,15 +31,18 @@ SAID = {
     "added": "The account is made.",
     "granted": "The role is given. Whoever was signed in with this account signs in again.",
     "revoked": "The role is taken away. Whoever was signed in with this account signs in again.",
-    "disabled": "The account is disabled, and its logins, API tokens and passkeys have ended.",
+    "disabled": "The account is disabled, and its logins, API tokens, passkeys and links to a provider have ended.",
     "enabled": "The account may sign in again.",
-    "password": "The password is changed, and the account's logins, API tokens and passkeys have ended.",
+    "password": "The password is changed, and the account's logins, API tokens, passkeys and links have ended.",
     "token": "The token is revoked. Programs get nowhere with it any more.",
+    "person": "It is said whose the account is. Whoever was signed in with it signs in again.",
+    "unlinked": "The link is ended. That account at the provider opens this one no more.",
 }
 ACTIONS = {
     "account.add": "account made",
     "account.grant": "role given",
     "account.revoke": "role taken away",
+    "account.person": "said whose it is",
     "account.disable": "disabled",
     "account.enable": "enabled again",
     "account.password": "new password given",
@@ -88,6 +91,7 @@ def _list(
                 "shown_name": one.shown_name,
                 "roles": [_role(role) for role in one.roles],
                 "disabled": one.disabled_ms is not None,
+                "left": one.left_ms is not None,
             }
             for one in found[: accounts.LISTED]
         ],
@@ -153,6 +157,8 @@ def _show(
         local = signed.local(connection)
         steps = campus.history(connection, signed.scope, accounts.subjects(account_id))
         programs = tokens.of_account(connection, found.id, signed.now_ms())
+        whose = accounts.whose(connection, found)
+        links = identities.of_account(connection, found.id)
     typed = typed or {}
     return page(
         signed.request,
@@ -166,8 +172,13 @@ def _show(
         own=found.id == signed.login.account_id,
         made=at(local, found.created_ms),
         disabled=at(local, found.disabled_ms),
+        left=at(local, found.left_ms),
+        administers=any(role.role == ADMIN for role in found.roles),
         held=[{"id": role.id, "name": _role(role), "since": at(local, role.from_ms)} for role in found.roles],
         tokens=[{"id": one.id, "name": one.name, "made": at(local, one.created_ms)} for one in programs],
+        links=[{"id": one.id, "issuer": one.issuer, "made": at(local, one.created_ms)} for one in links],
+        whose=whose,
+        person=typed.get("person", whose.external_id if whose else ""),
         code=typed.get("code", ""),
         history=[
             {
@@ -180,6 +191,22 @@ def _show(
         ],
         **_choices(typed),
     )
+
+
+@router.post("/accounts/{account}/person")
+@act(accounts.ACT)
+def set_person(signed: Signed, account: str, fields: Form) -> Response:
+    """Say whose the account is."""
+    check_csrf(fields, signed.login)
+    account_id = number(account, "account")
+    try:
+        with writing(signed.engine) as connection:
+            account_changes.set_person(
+                connection, signed.scope, account_id, person=fields.get("person", ""), now_ms=signed.now_ms()
+            )
+    except FieldRefused as error:
+        return _show(signed, account_id, typed=fields, problems={error.field: words.sentence(error)})
+    return _done(account_id, "person")
 
 
 @router.post("/accounts/{account}/roles")
@@ -239,6 +266,17 @@ def revoke_token(signed: Signed, account: str, program: str, fields: Form) -> Re
     with writing(signed.engine) as connection:
         account_changes.revoke_token(connection, signed.scope, account_id, number(program, "token"), signed.now_ms())
     return _done(account_id, "token")
+
+
+@router.post("/accounts/{account}/links/{link}/end")
+@act(accounts.ACT)
+def unlink(signed: Signed, account: str, link: str, fields: Form) -> Response:
+    """An account at the provider opens this one no more."""
+    check_csrf(fields, signed.login)
+    account_id = number(account, "account")
+    with writing(signed.engine) as connection:
+        account_changes.unlink(connection, signed.scope, account_id, number(link, "identity"), signed.now_ms())
+    return _done(account_id, "unlinked")
 
 
 @router.post("/accounts/{account}/disable")

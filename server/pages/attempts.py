@@ -2,7 +2,8 @@
 
 Counted is a pair: the address and the account tried from it. Beside it the address alone, with room for a whole college
 that is behind one. A browser that signed in before is a *known device* of that account (server/pages/device.py): it is
-counted for itself and waits for nobody else's mistakes. A passkey waits for nothing.
+counted for itself and waits for nobody else's mistakes. So is one in which another account signed in before, as on a
+classroom's machine: by that account, whose it was, and not by the address. A passkey waits for nothing.
 
 In memory: it need not outlive the process. A try is counted before the password is looked at, so that many at once get
 no further than one after another, and taken back where it was right.

@@ -37,7 +37,8 @@ def modules(desk: Desk, rows: Iterable[Attended], local: Local) -> list[dict[str
             {
                 "code": code or "no course code",
                 "title": title,
-                "profile": desk.profile(name).title,
+                # As it was called for the latest of these, not for what is still to come.
+                "profile": desk.profile(name, max(row.starts_ms for row in mine)).title,
                 "ledgers": ledgers(desk, name, mine, local),
                 "rows": _rows(desk, name, mine, local),
                 "unmarked": sum(row.code is None and row.cancelled_ms is None for row in mine),
@@ -48,13 +49,18 @@ def modules(desk: Desk, rows: Iterable[Attended], local: Local) -> list[dict[str
 
 def ledgers(desk: Desk, name: str, rows: list[Attended], local: Local) -> list[dict[str, Any]]:
     """Each ledger's percentage over these sessions; for the bursary also the other reading (both are shown). Of a
-    programme also the days that pay the to-and-fro incentive (DDU-11)."""
+    programme also the days that pay the to-and-fro incentive (DDU-11).
+
+    A ledger counts the sessions whose own version of the rules has it: one that a later version brings or drops is
+    neither laid over the past nor lost to it (LOUGH-39).
+    """
     found = []
     for ledger, title in _LEDGERS.items():
-        if ledger not in desk.profile(name).ledger_rules:
+        held = _held(desk, name, ledger, rows)
+        if not held:
             continue
-        here = _percentage(desk, name, ledger, rows)
-        other = _otherwise(desk, name, rows) if ledger == BURSARY else None
+        here = _joined([percentages.percentage(one, ledger, counted) for one, counted in held])
+        other = _joined([percentages.otherwise(one, counted) for one, counted in held]) if ledger == BURSARY else None
         found.append(
             {
                 "title": title,
@@ -67,7 +73,7 @@ def ledgers(desk: Desk, name: str, rows: list[Attended], local: Local) -> list[d
                 "other": other.sum if other is not None and other.fraction != here.fraction else None,
             }
         )
-    if desk.profile(name).programme is not None:
+    if any(one.programme is not None for one, _ in _versions(desk, name, rows)):
         found.append(_incentive(_days(desk, name, rows, local)))
     return found
 
@@ -81,7 +87,7 @@ def _incentive(paid: dict[date, days.Pay]) -> dict[str, Any]:
 
 def _days(desk: Desk, name: str, rows: list[Attended], local: Local) -> dict[date, days.Pay]:
     """Whether each day pays, by its date: what counts for the entitlements, by its own rules (DDU-10), of all its shifts.
-    Days of which nothing counts yet are left out."""
+    Days of which nothing counts yet, and those under rules of no programme, are left out."""
     shifts: dict[date, list[Attended]] = {}
     for row in rows:
         if row.cancelled_ms is None:
@@ -89,6 +95,8 @@ def _days(desk: Desk, name: str, rows: list[Attended], local: Local) -> dict[dat
     found = {}
     for day, mine in shifts.items():
         profile = desk.profile(name, mine[0].starts_ms)
+        if profile.programme is None:
+            continue
         counted = percentages.percentage(profile, ENTITLEMENT, [_counted(profile, row) for row in mine]).rows
         if any(one.effect != NOT_REQUIRED for one in counted):
             codes = [one.code if one.effect in (ATTENDED, HALF) else None for one in counted]
@@ -97,12 +105,18 @@ def _days(desk: Desk, name: str, rows: list[Attended], local: Local) -> dict[dat
 
 
 def _versions(desk: Desk, name: str, rows: list[Attended]) -> list[tuple[Profile, list[Counted]]]:
-    """The rows by the version of the rules that holds for each: a changed profile does not rewrite the past."""
+    """The rows by the version of the rules that holds for each, the oldest version first: a changed profile does not
+    rewrite the past."""
     found: dict[int | None, tuple[Profile, list[Counted]]] = {}
     for row in rows:
         profile = desk.profile(name, row.starts_ms)
         found.setdefault(profile.from_ms, (profile, []))[1].append(_counted(profile, row))
-    return list(found.values())
+    return [found[from_ms] for from_ms in sorted(found, key=lambda from_ms: -1 if from_ms is None else from_ms)]
+
+
+def _held(desk: Desk, name: str, ledger: str, rows: list[Attended]) -> list[tuple[Profile, list[Counted]]]:
+    """Those of them whose version has this ledger."""
+    return [(one, counted) for one, counted in _versions(desk, name, rows) if ledger in one.ledger_rules]
 
 
 def _counted(profile: Profile, row: Attended) -> Counted:
@@ -118,14 +132,6 @@ def _counted(profile: Profile, row: Attended) -> Counted:
         cancelled=row.cancelled_ms is not None,
         weight=weight,
     )
-
-
-def _percentage(desk: Desk, name: str, ledger: str, rows: list[Attended]) -> Percentage:
-    return _joined([percentages.percentage(one, ledger, counted) for one, counted in _versions(desk, name, rows)])
-
-
-def _otherwise(desk: Desk, name: str, rows: list[Attended]) -> Percentage:
-    return _joined([percentages.otherwise(one, counted) for one, counted in _versions(desk, name, rows)])
 
 
 def _joined(parts: list[Percentage]) -> Percentage:
@@ -144,9 +150,12 @@ def _joined(parts: list[Percentage]) -> Percentage:
 def _rows(desk: Desk, name: str, rows: list[Attended], local: Local) -> list[dict[str, Any]]:
     whys: dict[str, dict[object, str]] = {}
     for ledger in (ATTENDANCE, BURSARY):
-        if ledger in desk.profile(name).ledger_rules:
-            whys[ledger] = {row.key: row.why for row in _percentage(desk, name, ledger, rows).rows}
-    paid = _days(desk, name, rows, local) if desk.profile(name).programme is not None else {}
+        whys[ledger] = {
+            row.key: row.why
+            for one, counted in _held(desk, name, ledger, rows)
+            for row in percentages.percentage(one, ledger, counted).rows
+        }
+    paid = _days(desk, name, rows, local)
     made = []
     for row in sorted(rows, key=lambda one: (-one.starts_ms, -one.session_id)):
         profile = desk.profile(name, row.starts_ms)

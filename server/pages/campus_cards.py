@@ -30,7 +30,7 @@ WHYS = (("lost", "lost"), ("returned", "given back"), ("blocked", "another reaso
 def ask_card(signed: Signed, person: str) -> Response:
     """Which card."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
+        found = campus_people.theirs(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
         return show(signed, _ask(signed, connection, found, signed.local(connection)))
 
 
@@ -39,7 +39,7 @@ def ask_card(signed: Signed, person: str) -> Response:
 def give(signed: Signed, person: str, fields: Form) -> Response:
     """Give a new card; the others stop."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
+        found = campus_people.theirs(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
         local = signed.local(connection)
         came = sent(signed, fields, local)
         ask = _ask(signed, connection, found, local)
@@ -120,7 +120,7 @@ def _ask(signed: Visit, connection: Connection, found: Person, local: Local) -> 
 def ask_block(signed: Signed, person: str, card: str) -> Response:
     """Why it is to be blocked."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
+        found = campus_people.theirs(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
         return show(signed, _ask_block(found, _theirs(found, card)))
 
 
@@ -129,7 +129,7 @@ def ask_block(signed: Signed, person: str, card: str) -> Response:
 def block(signed: Signed, person: str, card: str, fields: Form) -> Response:
     """Stop a card at every door."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
+        found = campus_people.theirs(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
         card_id = _theirs(found, card)
         came = sent(signed, fields, signed.local(connection))
         why = came.answers.chosen("why", WHYS)

@@ -5,6 +5,7 @@ One list, one form and one history for all of them; PAGES says what each one's f
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -20,7 +21,7 @@ from server.pages.guard import PageRoute, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
-from server.store import campus, campus_catalogue, campus_enrolments, campus_timetable
+from server.store import campus, campus_catalogue, campus_enrolments, campus_timetable, session_profiles
 from server.store.campus_catalogue import Thing
 from server.store.engine import Connection, reading, writing
 
@@ -54,11 +55,18 @@ def _save(
     return campus_catalogue.save(
         connection, signed.scope, kind.name, thing.id if thing else None, values, ended=came.answers.checked("ended"),
         seen=came.seen or (thing.seen if thing else ""), once=came.once or "0" * 32, now_ms=signed.now_ms(),
+        profiles=signed.desk.profiles,
     )  # fmt: skip
 
 
 def _effects(signed: Visit, kind: Page, thing: Thing | None, came: Sent, values: dict[str, Any]) -> list[Said]:
-    campus.tried(signed.engine, lambda connection: _save(signed, kind, thing, came, values, connection))
+    def work(connection: Connection) -> Counter[str]:
+        before = _judged(signed, kind, thing, connection)
+        _save(signed, kind, thing, came, values, connection)
+        after = _judged(signed, kind, thing, connection)
+        return Counter(after[key] for key in after if after[key] != before.get(key))
+
+    judged = campus.tried(signed.engine, work)
     if thing is None:
         return [Said("", "Nothing rests on it yet.")]
     with reading(signed.engine) as connection:
@@ -71,6 +79,9 @@ def _effects(signed: Visit, kind: Page, thing: Thing | None, came: Sent, values:
                                  "they should not."))  # fmt: skip
     elif counts:
         said.append(Said("calm", f"It concerns {', '.join(counts)}."))
+    for name, count in sorted(judged.items()):
+        said.append(Said("late", f"{words.many(count, 'coming session')} {'is' if count == 1 else 'are'} judged by {name} "
+                                 "from now on: the profile of its new course."))  # fmt: skip
     if kind.name == "course" and values["department_id"] != thing.values["department_id"]:
         said.append(
             Said("late", "The head of the other department sees its registers from now on, also those of before.")
@@ -80,6 +91,15 @@ def _effects(signed: Visit, kind: Page, thing: Thing | None, came: Sent, values:
             Said("late", f"It comes from {thing.source}: change it there too, or the next import sets it back.")
         )
     return said
+
+
+def _judged(signed: Visit, kind: Page, thing: Thing | None, connection: Connection) -> dict[int, str]:
+    """A class's coming sessions, and the profile of each."""
+    if kind.name != "class" or thing is None:
+        return {}
+    ids = session_profiles.of_classes(connection, [thing.id])
+    found = session_profiles.coming(connection, ids, signed.now_ms())
+    return {key: profile for key, (profile, _, _) in found.items()}
 
 
 def _routes(kind: Page) -> None:

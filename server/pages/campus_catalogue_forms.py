@@ -31,12 +31,19 @@ def _value(thing: Thing | None, column: str) -> str:
 
 
 def _options(
-    signed: Visit, connection: Connection, kind: str, thing: Thing | None, column: str, none: str
+    signed: Visit, connection: Connection, kind: str, thing: Thing | None, column: str, none: str, *, of: str = ""
 ) -> tuple[tuple[str, str], ...]:
+    """of: what is given away by it: a part of the institution keeps its own."""
     listed = campus_catalogue.listed(connection, signed.scope, kind, act="campus.change")
     held = thing.values[column] if thing else None
-    return (("", none), *((str(one.id), f"{one.values['code']} – {one.values['title']}") for one in listed
-                          if one.ended_ms is None or one.id == held))  # fmt: skip
+    own = campus_catalogue.owners(connection, signed.scope, of) if of else None
+    named = [
+        (str(one.id), f"{one.values['code']} – {one.values['title']}")
+        for one in listed
+        if one.id == held or (one.ended_ms is None and (own is None or one.id in own))
+    ]
+    nobodys = own is None or (thing is not None and held is None)
+    return (("", none), *named) if nobodys else tuple(named)
 
 
 def _id(answers: Answers, name: str, fields: tuple[Field, ...]) -> int | None:
@@ -95,7 +102,7 @@ def _department(signed: Visit, connection: Connection, thing: Thing | None, _loc
 
 
 def _course(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
-    options = _options(signed, connection, "department", thing, "department_id", "none")
+    options = _options(signed, connection, "department", thing, "department_id", "none", of="course")
     return (
         _code(thing, "It stands on every register."),
         _title(thing),
@@ -106,7 +113,7 @@ def _course(signed: Visit, connection: Connection, thing: Thing | None, _local: 
 
 
 def _class(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
-    options = _options(signed, connection, "course", thing, "course_id", "none")
+    options = _options(signed, connection, "course", thing, "course_id", "none", of="class")
     return (
         _code(thing, "The timetable names the class by it."),
         _title(thing),

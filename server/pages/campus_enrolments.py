@@ -38,7 +38,8 @@ AHEAD_MS = 96 * 3_600_000
 def ask_enrol(signed: Signed, person: str) -> Response:
     """Which class, and from when on."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
+        person_id = number(person, "person")
+        found = campus_people.one(connection, signed.scope, person_id, "campus.change", now_ms=signed.now_ms())
         return show(signed, _ask_enrol(signed, connection, found, signed.local(connection)))
 
 
@@ -48,7 +49,7 @@ def enrol(signed: Signed, person: str, fields: Form) -> Response:
     """Put them on a class list. Sent twice it is done once."""
     scope, now_ms = signed.scope, signed.now_ms()
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, scope, number(person, "person"), "campus.change")
+        found = campus_people.one(connection, scope, number(person, "person"), "campus.change", now_ms=now_ms)
         local = signed.local(connection)
         if fields.get("day") == "today":
             # The form in the search's result.
@@ -63,10 +64,13 @@ def enrol(signed: Signed, person: str, fields: Form) -> Response:
         try:
             group = campus_classes.by_code(connection, scope, code)
             there = campus_enrolments.open_places(connection, group.id, found.id, role, from_ms)
+            planned = None
             if not any(row.source_id == came.once for row in there):
                 campus_enrolments.check(connection, group, found.id, there, from_ms)
+                planned = campus_enrolments.later(there, from_ms)
+                until_ms = None if planned is None else planned.from_ms
                 if role == campus_classes.STUDENT:
-                    locked_lists.need_open(connection, scope, signed.desk.profiles, group.id, from_ms, None, now_ms)
+                    locked_lists.need_open(connection, scope, signed.desk.profiles, group.id, from_ms, until_ms, now_ms)
         except FieldRefused as error:
             return refused(signed, ask, came, error)
         touched = campus_enrolment_effects.touched(connection, group.id, found.id, from_ms, now_ms, AHEAD_MS)
@@ -74,6 +78,11 @@ def enrol(signed: Signed, person: str, fields: Form) -> Response:
     def effects() -> list[Said]:
         said = [Said("calm", f"{found.full_name} is on the list of {group.code} as {role} for "
                              f"{words.many(touched.coming, 'coming session')}.")]  # fmt: skip
+        if planned is not None:
+            said.append(Said("late", f"They were to come onto it on {local.dated(planned.from_ms)}: they come on this day "
+                                     "instead."))  # fmt: skip
+            if planned.to_ms is not None:
+                said.append(Said("", f"They are on it until {local.dated(planned.to_ms)}, as it was planned."))
         if touched.doors:
             said.append(Said("", f"The doors of {', '.join(touched.doors)} take their card within a minute."))
         elif touched.coming:

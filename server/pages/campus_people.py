@@ -14,7 +14,7 @@ from server.pages.guard import PageRoute, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
-from server.store import campus, campus_catalogue, campus_people, campus_person_changes
+from server.store import accounts, campus, campus_catalogue, campus_people, campus_person_changes
 from server.store.campus_people import Person
 from server.store.campus_person_changes import Wanted
 from server.store.engine import Connection, reading, writing
@@ -62,9 +62,9 @@ def add(signed: Signed, fields: Form) -> Response:
 def show_person(signed: Signed, person: str, said: str = "") -> Response:
     """Everything the registry keeps of a person."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"))
+        found = campus_people.one(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
         local = signed.local(connection)
-        steps = campus.history(connection, signed.scope, [f"person/{found.id}"])
+        steps = campus.history(connection, signed.scope, [f"person/{found.id}"] if found.whole else [])
     return page(
         signed.request,
         "campus_person.html",
@@ -85,6 +85,7 @@ def _shown(found: Person, local: Local) -> dict[str, Any]:
 
     return {
         "id": found.id,
+        "whole": found.whole,
         "name": found.full_name,
         "number": found.number,
         "email": found.email,
@@ -110,7 +111,7 @@ def _shown(found: Person, local: Local) -> dict[str, Any]:
 def ask_change(signed: Signed, person: str) -> Response:
     """The form with what is there."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
+        found = campus_people.theirs(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
         return show(signed, _ask_change(signed, connection, found))
 
 
@@ -119,7 +120,7 @@ def ask_change(signed: Signed, person: str) -> Response:
 def change(signed: Signed, person: str, fields: Form) -> Response:
     """Change a person. Changed meanwhile it is shown, not overwritten."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
+        found = campus_people.theirs(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
         came = sent(signed, fields, signed.local(connection))
         ask = _ask_change(signed, connection, found)
         wanted = _wanted(came, ask)
@@ -164,7 +165,7 @@ def _follows(found: Person, changed: list[str]) -> list[str]:
 def ask_end(signed: Signed, person: str) -> Response:
     """Whether they have left, or are back."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
+        found = campus_people.theirs(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
         return show(signed, _ask_end(found))
 
 
@@ -173,30 +174,39 @@ def ask_end(signed: Signed, person: str) -> Response:
 def end(signed: Signed, person: str, fields: Form) -> Response:
     """They have left; or they are back."""
     with reading(signed.engine) as connection:
-        found = campus_people.one(connection, signed.scope, number(person, "person"), "campus.change")
+        found = campus_people.theirs(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
         came = sent(signed, fields, signed.local(connection))
     back = found.ended_ms is not None
-    work = campus_person_changes.come_back if back else campus_person_changes.end
     seen = came.seen or found.seen
 
-    def effects() -> list[Said]:
-        campus.tried(
-            signed.engine,
-            lambda connection: work(connection, signed.scope, found.id, seen=seen, now_ms=signed.now_ms()),
+    def work(connection: Connection, seen: str) -> list[int] | None:
+        if not back:
+            return campus_person_changes.end(connection, signed.scope, found.id, seen=seen, now_ms=signed.now_ms())
+        came_back = campus_person_changes.come_back(
+            connection, signed.scope, found.id, seen=seen, now_ms=signed.now_ms()
         )
+        return [] if came_back else None
+
+    def effects() -> list[Said]:
+        alone = campus.tried(signed.engine, lambda connection: work(connection, seen))
         if back:
-            return [Said("", "They can be found, enrolled and given a card again. Nothing else comes back by itself.")]
-        return _leaving(found, signed.now_ms())
+            return [
+                Said("", "They can be found, enrolled and given a card again, and sign in as before. Nothing else comes "
+                         "back by itself."),
+            ]  # fmt: skip
+        with reading(signed.engine) as connection:
+            logins = accounts.of_person(connection, signed.scope, found.id)
+        return _leaving(found, signed.now_ms(), len(alone or ()), logins)
 
     def make() -> Response:
         with writing(signed.engine) as connection:
-            did = work(connection, signed.scope, found.id, seen=came.seen, now_ms=signed.now_ms())
-        return done(f"/registry/people/{found.id}", ("back" if back else "ended") if did else "same")
+            did = work(connection, came.seen)
+        return done(f"/registry/people/{found.id}", "same" if did is None else "back" if back else "ended")
 
     return step(signed, _ask_end(found), came, effects, make)
 
 
-def _leaving(found: Person, now_ms: int) -> list[Said]:
+def _leaving(found: Person, now_ms: int, alone: int, logins: list[accounts.Login]) -> list[Said]:
     places = [one for one in found.enrolments if one.to_ms is None or one.to_ms > now_ms]
     listed, taught = ([one.code for one in places if one.role == role] for role in ("student", "teacher"))
     cards = sum(one.to_ms is None for one in found.cards)
@@ -205,6 +215,14 @@ def _leaving(found: Person, now_ms: int) -> list[Said]:
         said.append(Said("late", f"Comes off {words.many(len(listed), 'class list')}: {', '.join(listed)}."))
     if taught:
         said.append(Said("late", f"Teaches {', '.join(taught)} no longer: their coming sessions need somebody else."))
+    if alone:
+        whom = (
+            "was given to them alone by hand: it needs" if alone == 1 else "were given to them alone by hand: they need"
+        )
+        said.append(Said("late", f"{words.many(alone, 'coming session')} {whom} somebody else."))
+    for one in logins:
+        told = "stays open: an administrator disables it" if one.administers else "lets nobody in any more"
+        said.append(Said("late", f"The account {one.login} {told}."))
     if cards:
         said.append(Said("late", f"{words.many(cards, 'card')} {'stops' if cards == 1 else 'stop'} at every door."))
     said.append(Said("", "Everything before stays: marks, registers, history."))
@@ -222,7 +240,7 @@ def _ask_end(found: Person) -> Ask:
         back=(f"/registry/people/{found.id}", found.full_name),
         seen=found.seen,
         notes=(Said("", "They have left. Say that they are back?" if gone else
-                    "From now on they are on no class list, and no card of theirs works. Nothing is deleted."),),
+                    "From now on they are on no class list, teach no coming session, and neither card nor account of theirs works. Nothing is deleted."),),
         do="They are back" if gone else "They have left",
     )  # fmt: skip
 

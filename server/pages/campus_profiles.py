@@ -1,4 +1,4 @@
-"""Which profile holds where: seen, and given from a day on. The past keeps its own."""
+"""Which profile holds where: seen, given from a day on, and ended. The past keeps its own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from server.declared import act
 from server.pages import campus_words as words
 from server.pages.campus_form import Ask, Field, Form, done, sent, show, step
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, id_in
+from server.pages.guard import PageRoute, id_in, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
 from server.store import campus, campus_profiles
-from server.store.campus_profiles import Effect
+from server.store.campus_profiles import Assignment, Effect
 from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -42,7 +42,9 @@ def listed(signed: Signed, said: str = "") -> Response:
                 "profile": one.profile,
                 "from": local.dated(one.from_ms) if one.from_ms > 0 else "the beginning",
                 "to": local.dated(one.to_ms) if one.to_ms is not None else "",
-                "over": one.to_ms is not None and one.to_ms <= local.now_ms,
+                "over": one.over(local.now_ms),
+                "back": one.back,
+                "id": one.id,
             }
             for one in found
         ],
@@ -85,7 +87,8 @@ def assign(signed: Signed, fields: Form) -> Response:
         )  # fmt: skip
 
     def effects() -> list[Said]:
-        return _follows(campus.tried(signed.engine, lambda connection: work(connection, came.seen or ask.seen)), name)
+        found = campus.tried(signed.engine, lambda connection: work(connection, came.seen or ask.seen))
+        return _follows(found, name, local)
 
     def make() -> Response:
         with writing(signed.engine) as connection:
@@ -96,16 +99,98 @@ def assign(signed: Signed, fields: Form) -> Response:
     return step(signed, ask, came, effects, make)
 
 
-def _follows(effect: Effect, name: str) -> list[Said]:
+@router.get("/registry/profiles/{assignment}/end")
+@act("profiles.change")
+def ask_end(signed: Signed, assignment: str) -> Response:
+    """From when on it does not hold any more."""
+    with reading(signed.engine) as connection:
+        found = campus_profiles.one(connection, signed.scope, number(assignment, "profile"))
+        return show(signed, _ask_end(signed, connection, found, signed.local(connection)))
+
+
+@router.post("/registry/profiles/{assignment}/end")
+@act("profiles.change")
+def end(signed: Signed, assignment: str, fields: Form) -> Response:
+    """End one from a day on; one that has not begun by then is taken back."""
+    with reading(signed.engine) as connection:
+        found = campus_profiles.one(connection, signed.scope, number(assignment, "profile"))
+        local = signed.local(connection)
+        came = sent(signed, fields, local)
+        ask = _ask_end(signed, connection, found, local)
+        to_ms = came.answers.day_ms("day")
+        if not came.answers.problems and to_ms < local.bounds(local.today())[0]:
+            came.answers.wrong("day", "From today on, or later: what was judged before stays as it was.")
+
+    def work(connection: Connection, seen: str) -> Effect:
+        return campus_profiles.end(
+            connection, signed.scope, signed.desk.profiles, found.id, to_ms, seen_=seen, now_ms=signed.now_ms()
+        )
+
+    def effects() -> list[Said]:
+        effect = campus.tried(signed.engine, lambda connection: work(connection, came.seen or ask.seen))
+        return _ends(effect, found, to_ms, local)
+
+    def make() -> Response:
+        with writing(signed.engine) as connection:
+            effect = work(connection, came.seen)
+        signed.request.app.state.wake()
+        return done("/registry/profiles", "same" if effect is campus_profiles.NOTHING else "changed")
+
+    return step(signed, ask, came, effects, make)
+
+
+def _follows(effect: Effect, name: str, local: Local) -> list[Said]:
     said = [Said("calm", f"{words.many(effect.sessions, 'session')} from that day on: {effect.judged} "
                          f"{'is' if effect.judged == 1 else 'are'} judged by {name} instead of another profile.")]  # fmt: skip
-    if effect.windows:
-        has = "has" if effect.windows == 1 else "have"
-        told = f"{words.many(effect.windows, 'session')} {has} another window: for {words.many(effect.students, 'student')}"
-        said.append(Said("late", f"{told} the doors open and close at other times."))
+    if effect.until_ms is not None:
+        said.append(Said("late", f"It holds until {local.dated(effect.until_ms)}: from then on another one was planned "
+                                 "there already. To let it hold longer, end that one first."))  # fmt: skip
+    if effect.begun:
+        has, keep = ("has", "keeps its profile") if effect.begun == 1 else ("have", "keep their profiles")
+        told = f"{words.many(effect.begun, 'session')} of that day {has} begun"
+        said.append(Said("", f"{told}, and {keep}."))
+    said += _windows(effect)
     if effect.judged != effect.sessions:
         said.append(Said("", "The others keep theirs: a narrower assignment holds, or they have it already."))
     return said
+
+
+def _ends(effect: Effect, found: Assignment, to_ms: int, local: Local) -> list[Said]:
+    back = to_ms <= found.from_ms and found.from_ms > local.now_ms
+    said = [Said("calm", f"{found.profile} never holds there: what held before it goes on." if back else
+                         f"{found.profile} holds there no more from that day on: what is given more widely does, or port where "
+                         "nothing is.")]  # fmt: skip
+    for name, count in effect.by.items():
+        said.append(Said("", f"{words.many(count, 'session')} {'is' if count == 1 else 'are'} judged by {name} then."))
+    if not effect.by:
+        said.append(Said("", "No session is judged by another profile then."))
+    return said + _windows(effect)
+
+
+def _windows(effect: Effect) -> list[Said]:
+    if not effect.windows:
+        return []
+    has = "has" if effect.windows == 1 else "have"
+    told = f"{words.many(effect.windows, 'session')} {has} another window: for {words.many(effect.students, 'student')}"
+    return [Said("late", f"{told} the doors open and close at other times.")]
+
+
+def _ask_end(signed: Visit, connection: Connection, found: Assignment, local: Local) -> Ask:
+    to_come = found.from_ms > local.now_ms
+    where = f"{SCOPES.get(found.scope, found.scope)} {found.name}".rstrip()
+    return Ask(
+        title=f"End {found.profile} for {where}",
+        address=f"/registry/profiles/{found.id}/end",
+        fields=(
+            Field(name="day", label="It holds no more from this day on", kind="date", needed=True,
+                  value=local.iso(found.from_ms if to_come else local.now_ms)[0],
+                  hint="Its first day: it is taken back, and never holds." if to_come else
+                       "What was before, and what has begun today, is judged as it was."),
+        ),
+        back=("/registry/profiles", "Profiles"),
+        seen=campus_profiles.seen(connection, signed.scope),
+        do="End it",
+    )  # fmt: skip
 
 
 def _ask(signed: Visit, connection: Connection, local: Local, *, chosen: str) -> Ask:
@@ -126,7 +211,7 @@ def _ask(signed: Visit, connection: Connection, local: Local, *, chosen: str) ->
                   hint="The narrowest holds: session, kind of session, course, programme, institution."),
             Field(name="profile", label="Profile", kind="choice", options=profiles, value=profiles[0][0]),
             Field(name="day", label="From this day on", kind="date", value=local.today().isoformat(), needed=True,
-                  hint="What was before is judged as it was."),
+                  hint="What was before, and what has begun today, is judged as it was."),
         ),
         back=("/registry/profiles", "Profiles"),
         seen=campus_profiles.seen(connection, signed.scope),

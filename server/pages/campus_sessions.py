@@ -166,7 +166,9 @@ def _changed(
     def make() -> Response:
         with writing(signed.engine) as connection:
             effect = work(connection, came.seen)
+            reached = campus_sessions.reached(connection, signed.scope, found.id)
         signed.request.app.state.wake()
-        return done(f"/registry/sessions/{found.id}", "same" if effect.before is effect.after else "changed")
+        address = f"/registry/sessions/{found.id}" if reached else "/registry"
+        return done(address, "same" if effect.before is effect.after else "changed")
 
     return step(signed, ask, came, effects, make)

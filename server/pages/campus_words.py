@@ -35,6 +35,7 @@ _ACTIONS = {
     "session.add": "made by hand",
     "session.change": "changed: {changed}",
     "profile.assign": "judged by the profile {profile} from {day} on",
+    "profile.end": "the profile {profile} holds no more from {day} on",
     "schedule.change": "scheduled import changed",
     "schedule.run": "import asked for",
     "register.export": "exported: {form}",

@@ -25,6 +25,8 @@ class Desk:
     """Bounded memory beside the store; all of it may be lost at any time."""
 
     attempts: Attempts = field(default_factory=Attempts)
+    #: tries at other accounts, from browsers that we know, by the account that each signed in with last
+    guests: Attempts = field(default_factory=Attempts)
     turns: Turns = field(default_factory=Turns)
     begun: Begun = field(default_factory=Begun)
     snapshots: Snapshots = field(default_factory=Snapshots)

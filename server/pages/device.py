@@ -1,7 +1,8 @@
 """A browser that an account signed in with before: a cookie only we can make, worth nothing by itself.
 
 It lets nobody in. It only tells apart the account's own browsers from a stranger's, so that a storm of wrong passwords
-from elsewhere does not make the right person wait. It stops being one when the password changes, and after DAYS.
+from elsewhere does not make the right person wait. It stops being one when the password changes, and after DAYS. For
+other accounts, as on a classroom's machine, it is the browser of somebody we know: its mistakes count for itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from server.errors import BadSetting
-from server.store import logins
+from server.store import logins, passwords
 from server.store.engine import reading
 from server.vault import Vault
 
@@ -42,12 +43,27 @@ def make(vault: Vault, account_id: int, stamp: str, now_ms: int) -> str:
 
 def known(request: Request, login_name: str, now_ms: int) -> str | None:
     """Which device of this account this browser is; None: no known one."""
-    made = _read(request.app.state.vault, request.cookies.get(COOKIE, ""))
-    if made is None or not 0 <= now_ms - made.made_ms < DAYS * 86_400_000:
+    made = _made(request, now_ms)
+    if made is None:
         return None
     with reading(request.app.state.engine) as connection:
         found = logins.stamp(connection, login_name)
     return made.nonce if found == (made.account_id, made.stamp) else None
+
+
+def owner(request: Request, now_ms: int) -> int | None:
+    """The account that signed in with this browser last; None: none that we know of."""
+    made = _made(request, now_ms)
+    if made is None:
+        return None
+    with reading(request.app.state.engine) as connection:
+        stamp = passwords.stamp(connection, made.account_id)
+    return made.account_id if stamp == made.stamp else None
+
+
+def _made(request: Request, now_ms: int) -> _Made | None:
+    made = _read(request.app.state.vault, request.cookies.get(COOKIE, ""))
+    return made if made is not None and 0 <= now_ms - made.made_ms < DAYS * 86_400_000 else None
 
 
 def _read(vault: Vault, value: str) -> _Made | None:

@@ -35,6 +35,7 @@ _LIGHTS = {
 #: a kiosk's lamp is off until somebody checks in
 _AT_REST = "off until somebody checks in"
 _ABLE = {
+    "list": "it has no list of residents, and can check nobody in: see that it is on the network, and serves a house",
     "chip": "the card chip does not answer: check its cable, then restart the reader",
     "full": "the journal is full: bring the reader back on the network so that it can deliver",
     "storage": "its storage failed: replace the reader, and keep the old one for its journal",

@@ -123,7 +123,7 @@ def _person(signed: Visit, connection: Connection, person_id: int) -> _Subject:
         address=f"/people/{person_id}/texts",
         title=page_requests.person_names(connection, [person_id])[person_id],
         back=f"/people/{person_id}/attendance",
-        there=lambda connection: texts.of_person(connection, scope, person_id),
+        there=lambda connection: texts.of_person(connection, scope, person_id, signed.now_ms()),
         erase=lambda connection, folder, keys, reason, now_ms: erasure.of_person(
             connection, folder, scope, person_id, keys, reason=reason, now_ms=now_ms
         ),

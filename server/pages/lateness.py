@@ -34,7 +34,7 @@ def late(signed: Signed, day: str = "", all: str = "") -> Response:
         days = max((one.persistent.days for one in ruled.values() if one.persistent), default=28)
         from_ms, to_ms = local.bounds(last - timedelta(days=days - 1))[0], local.bounds(last)[1]
         codes = {one.late for one in ruled.values() if one.late}
-        found = lateness.of(connection, signed.scope, codes, from_ms, to_ms)
+        found, whole = lateness.of(connection, signed.scope, codes, from_ms, to_ms)
         reached = people.reached(connection, signed.scope, (one.person_id for one in found), "attendance.read")
     lines = _lines(signed, found, local, last, everybody)
     return page(
@@ -51,6 +51,8 @@ def late(signed: Signed, day: str = "", all: str = "") -> Response:
         reached=reached,
         everybody=everybody,
         many=len(lines),
+        whole=whole,
+        last=found[-1].full_name if found else "",
     )
 
 

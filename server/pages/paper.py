@@ -101,8 +101,8 @@ def _steps(one: paper.Paper, local: Local) -> list[dict[str, str]]:
     if one.said_ms is None:
         return [{"do": "said", "name": "It is on paper"}]
     if one.transferred_ms is None:
-        return [{"do": "transferred", "name": "Its marks are transferred"}] if local.now_ms >= one.starts_ms else []
-    return [] if one.destroyed_ms is not None else [{"do": "destroyed", "name": "The paper is destroyed"}]
+        return [{"do": "transferred", "name": "Tick off: marks transferred"}] if local.now_ms >= one.starts_ms else []
+    return [] if one.destroyed_ms is not None else [{"do": "destroyed", "name": "Tick off: paper destroyed"}]
 
 
 @router.post("/sessions/{session}/paper")

@@ -46,7 +46,9 @@ def host(request: Request) -> str:
     except ValueError:
         if parts.scheme == "https" or name == "localhost" or name.endswith(".localhost"):
             return name
-    raise Refused("passkey-host", "passkeys need a name over https, or localhost: open Muster there")
+    raise Refused(
+        "passkey-host", "passkeys work only where Muster's address begins with https, or is localhost: open it there"
+    )
 
 
 def _options(made: Any, state: str) -> Response:
@@ -130,7 +132,7 @@ def begin(request: Request, fields: Form) -> Response:
     if not sign_in.is_ours(request, fields):
         raise NotAllowed("csrf", "load the page again")
     now_ms, state = request.app.state.clock.now_ms(), secrets.token_urlsafe(32)
-    desk_of(request).begun.need(entering.address_of(request), now_ms)
+    desk_of(request).begun.need_for(request, now_ms)
     made = webauthn.generate_authentication_options(
         rp_id=host(request), user_verification=UserVerificationRequirement.REQUIRED
     )

@@ -173,7 +173,7 @@ def _show(
     problem: str | None = None,
     found: Erased | None = None,
 ) -> Response:
-    people.need(connection, signed.scope, person_id, person_export.ACT)
+    people.need_whole(connection, signed.scope, person_id, person_export.ACT, signed.now_ms())
     goes: list[dict[str, Any]] = []
     if found is not None:
         goes = [{"what": what, "many": many} for what, many in found.goes.items()]

@@ -20,7 +20,7 @@ from server.pages.desk import Signed, desk_of
 from server.pages.guard import PageRoute, by_cookie, check_csrf, form, number, same
 from server.pages.rendering import page
 from server.scope import Scope
-from server.store import flows, identities, institutions, logins
+from server.store import account_changes, flows, identities, institutions, logins
 from server.store.engine import writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -56,7 +56,7 @@ def begin(request: Request, next: str = "/") -> Response:
     """On to the provider."""
     found, now_ms = _provider(request), request.app.state.clock.now_ms()
     try:
-        desk_of(request).begun.need(entering.address_of(request), now_ms)
+        desk_of(request).begun.need_for(request, now_ms)
         address, state = _begun(request, found, "oidc", {"next": next[:500]}, now_ms)
     except Often as error:
         return sign_in.later(
@@ -181,6 +181,7 @@ def unlink(signed: Signed, identity: str, fields: Form) -> Response:
     """The provider's account opens this one no more."""
     check_csrf(fields, signed.login)
     with writing(signed.engine) as connection:
-        if not identities.unlink(connection, signed.scope, number(identity, "identity"), signed.now_ms()):
-            raise NotFound("identity", "there is no such link of your account")
+        account_changes.unlink(
+            connection, signed.scope, signed.login.account_id, number(identity, "identity"), signed.now_ms()
+        )
     return RedirectResponse("/account?said=unlinked", status_code=303)

@@ -73,7 +73,7 @@ def houses(signed: Signed, every: str = "") -> Response:
 def _shown(signed: Visit, connection: Connection, house_id: int, day: date) -> tuple[Board, dict[str, Any]]:
     local = signed.local(connection)
     found = residence_board.board(connection, signed.scope, signed.desk.profiles, house_id, day, local.now_ms)
-    rows = [residence_words.row(one, local) for one in found.people]
+    rows = [residence_words.row(one, day, local) for one in found.people]
     return found, {
         "known": residence_words.known(found, local),
         "counts": residence_words.counts(found),

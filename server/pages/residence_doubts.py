@@ -6,6 +6,8 @@ from server.pages.local import Local
 from server.policy import downtime
 from server.store.residence_kiosks import Doubt
 
+#: a time that is known so nearly is said
+NEAR_MS = 10 * 60_000
 _WORDS = {
     downtime.NO_KIOSK: "the house had no kiosk",
     downtime.UNPLACED: "it is not known when one of their check-ins was",
@@ -26,4 +28,11 @@ def said(one: Doubt, local: Local) -> str:
     if one.why == downtime.BEHIND:
         known = "nothing yet" if one.up_to_ms is None else f"everything only up to {local.moment(one.up_to_ms)}"
         return f"the kiosks have told of {known}"
+    if one.why == downtime.NOTED:
+        begins, ends = one.spans[0]
+        at = f" at {local.time(ends)}" if ends - begins < NEAR_MS else ""
+        return f"their card was held{at} to a kiosk that had no list of residents, and could check nobody in"
+    if one.why == downtime.UNPLACED and one.spans:
+        spans = " or ".join(f"between {local.moment(begins)} and {local.moment(ends)}" for begins, ends in one.spans)
+        return f"one of their check-ins has no time: it was made {spans}"
     return _WORDS[one.why]

@@ -11,6 +11,7 @@ from server.pages import residence_doubts, residence_words
 from server.pages.desk import Visit
 from server.pages.local import Local, parse_day
 from server.pages.local import words as day_words
+from server.policy import evenings
 from server.policy.percentages import Percentage
 from server.policy.percentages import Row as PartRow
 from server.store import (
@@ -22,6 +23,7 @@ from server.store import (
     residence_templates,
 )
 from server.store.engine import Connection
+from server.store.residence_evenings import State
 from server.store.residence_templates import Consent
 
 #: evenings that are shown unless others are asked for, and at most
@@ -46,13 +48,15 @@ def shown(signed: Visit, connection: Connection, person_id: int, since: str, unt
             # Why it is not known stands beside the part that it has in the percentage.
             "how": residence_words.how(one, local) if one.doubt is None else "",
             "acts": [residence_words.act(each, local) for each in one.acts],
-            "why": _why(row) if one.doubt is None else residence_doubts.said(one.doubt, local),
+            "uncounted": [residence_words.uncounted(each, one.day, local) for each in one.uncounted],
+            "why": _why(row, one) if one.doubt is None else residence_doubts.said(one.doubt, local),
             "part": _part(row),
         }
         for one, row in zip(states, found.rows, strict=True)
     ]
     return {
         "evenings": rows[::-1],
+        "settles": any(one.doubt is not None and one.doubt.why in residence_words.SETTLED for one in states),
         "figure": figure(found),
         "since": first.isoformat(),
         "until": last.isoformat(),
@@ -64,9 +68,11 @@ def _part(row: PartRow) -> str:
     return "counts" if row.counted and row.attended else "counts against" if row.counted else "not counted"
 
 
-def _why(row: PartRow) -> str:
+def _why(row: PartRow, one: State) -> str:
     """Why it counts so, without repeating that it does: that stands before it."""
     why = row.why.removesuffix(f": {_part(row)}")
+    if one.state == evenings.MISSING and one.uncounted:
+        return f"{why} that counts"
     return why.removesuffix(": does not count yet") if not row.counted else why
 
 

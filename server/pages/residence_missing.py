@@ -43,7 +43,7 @@ def _shown(signed: Visit, connection: Connection, house_id: int, day: date) -> t
     residence_reach.need_house(connection, signed.scope, house_id, TEND)
     local = signed.local(connection)
     found = residence_board.board(connection, signed.scope, signed.desk.profiles, house_id, day, local.now_ms)
-    rows = [residence_words.row(one, local) for one in sorted(found.people, key=lambda one: one.person_id)]
+    rows = [residence_words.row(one, day, local) for one in sorted(found.people, key=lambda one: one.person_id)]
     order = {one.person_id: n for n, one in enumerate(found.people)}
     for one in rows:
         # Whoever looks for people looks at themselves no more than at others, and enters themselves never.

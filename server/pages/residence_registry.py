@@ -152,6 +152,9 @@ def _kiosk(one: Kiosk, local: Local) -> dict[str, Any]:
         "id": one.reader_id,
         "name": one.reader,
         "place": place,
+        "latitude": "" if one.latitude is None else one.latitude,
+        "longitude": "" if one.longitude is None else one.longitude,
+        "radius": "" if one.radius_m is None else one.radius_m,
         "slots": f"{one.taken} of {one.capacity} places taken",
         "full": one.taken >= one.capacity,
         "since": local.dated(one.from_ms),
@@ -252,14 +255,27 @@ def place_kiosk(signed: Signed, house: str, fields: Form) -> Response:
         reader_id = id_in(fields.get("kiosk", ""))
         if reader_id is None:
             raise FieldRefused("kiosk", "kiosk", "choose the reader that stands there")
-        radius = _figure(fields, "radius")
-        residence_admin.place_kiosk(
-            connection, signed.scope, reader_id, house_id, local.now_ms, local.now_ms,
-            latitude=_figure(fields, "latitude"), longitude=_figure(fields, "longitude"),
-            radius_m=None if radius is None else int(radius), capacity=int(_figure(fields, "capacity") or 0),
-        )  # fmt: skip
+        capacity = int(_figure(fields, "capacity") or 0)
+        _place(connection, signed, fields, reader_id, house_id, capacity, local.now_ms)
 
     return _do(signed, fields, house_id, work, "made")
+
+
+def _place(
+    connection: Connection,
+    signed: Visit,
+    fields: dict[str, str],
+    reader_id: int,
+    house_id: int,
+    capacity: int,
+    now_ms: int,
+) -> None:
+    radius = _figure(fields, "radius")
+    residence_admin.place_kiosk(
+        connection, signed.scope, reader_id, house_id, now_ms, now_ms,
+        latitude=_figure(fields, "latitude"), longitude=_figure(fields, "longitude"),
+        radius_m=None if radius is None else int(radius), capacity=capacity,
+    )  # fmt: skip
 
 
 def _figure(fields: dict[str, str], name: str) -> float | None:
@@ -304,6 +320,23 @@ def end_duty(signed: Signed, duty: str, fields: Form) -> Response:
         residence_admin.end_duty(connection, signed.scope, duty_id, local.now_ms, local.now_ms)
 
     return _do_here(signed, fields, work, "ended")
+
+
+@router.post(HOME + "/kiosks/{kiosk}")
+@act(MANAGE)
+def change_kiosk(signed: Signed, kiosk: str, fields: Form) -> Response:
+    """It is registered at another place in the same house, or at none; its sensor keeps what it has. Fields: latitude,
+    longitude, radius."""
+    reader_id = number(kiosk, "kiosk")
+
+    def work(connection: Connection, local: Local) -> None:
+        here = residence_admin.kiosks(connection, signed.scope, None, local.now_ms)
+        found = next((one for one in here if one.reader_id == reader_id), None)
+        if found is None:
+            raise NotFound("kiosk", "there is no such kiosk, or it serves no house now")
+        _place(connection, signed, fields, reader_id, found.house_id, found.capacity, local.now_ms)
+
+    return _do_here(signed, fields, work, "changed")
 
 
 @router.post(HOME + "/kiosks/{kiosk}/end")

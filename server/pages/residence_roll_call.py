@@ -57,7 +57,7 @@ def _page(signed: Visit, house_id: int) -> Response:
     with reading(signed.engine) as connection:
         local, scope, profiles = signed.local(connection), signed.scope, signed.desk.profiles
         found = residence_board.roll_call(connection, scope, profiles, house_id, local.now_ms)
-    rows = [residence_words.row(one, local) for one in found.people]
+    rows = [residence_words.row(one, found.date, local) for one in found.people]
     answer = page(
         signed.request,
         "residence_roll_call.html",

@@ -16,8 +16,9 @@ from server.pages.local import Local
 from server.pages.words import Said
 from server.policy import downtime, evenings
 from server.store.residence_board import Board, Row
-from server.store.residence_evenings import CALL, ENTRY, EXCUSE, NOTE, Act
+from server.store.residence_evenings import CALL, ENTRY, EXCUSE, NOT_THEN, NOTE, Act
 from server.store.residence_leaves import Leave
+from server.store.residence_uncounted import FINGER_REFUSED, PIN_REFUSED, UNKNOWN_THERE, Uncounted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,21 @@ _ODD = {
     evenings.UNSURE: "time not exact",
     evenings.WITNESS_ONLY: "on the witness's word",
 }
+#: why what somebody did at a kiosk does not count
+_UNCOUNTED = {
+    evenings.BEFORE: "before hours",
+    evenings.AFTER: "after hours",
+    evenings.OTHER_HOUSE: "in a house in which they do not live",
+    evenings.NOT_RESIDENT: "when they did not live here",
+    evenings.NO_WITNESS: "with nobody on duty beside them",
+    evenings.ALTERNATIVE: "without a finger",
+    evenings.WITNESS_ONLY: "on the witness's word",
+    evenings.OUTSIDE: "outside the kiosk's place",
+    evenings.NO_FIX: "with no place known",
+    UNKNOWN_THERE: "a card that the kiosk did not know",
+    FINGER_REFUSED: "the finger was refused",
+    PIN_REFUSED: "the PIN was refused",
+}
 REASONS: Mapping[str, str] = {
     "guest-visit": "guest visit",
     "injury": "injury or illness",
@@ -63,7 +79,15 @@ REASONS: Mapping[str, str] = {
     "no-card": "no card with them",
     "other": "other: say what",
 }
-KINDS = {ENTRY: "entered as in", EXCUSE: "excused", CALL: "called", NOTE: "note"}
+KINDS = {
+    ENTRY: "entered as in",
+    EXCUSE: "excused",
+    CALL: "called",
+    NOTE: "note",
+    NOT_THEN: "the check-in without a time was not this evening's",
+}
+#: an evening that is not known for one of these staff can settle, by saying that it was another one's
+SETTLED = (downtime.UNPLACED, downtime.ELSEWHEN, downtime.NOTED)
 #: one tap: what is noted of a call
 CALLS = (("no-answer", "No answer"), ("on-the-way", "On the way"), ("spoken", "Spoken to"))
 LEAVES = {
@@ -118,6 +142,25 @@ def how(one: Row | Any, local: Local) -> str:
     return ", ".join(parts)
 
 
+def uncounted(one: Uncounted, day: date, local: Local) -> str:
+    """`came at 17:58 by finger, before hours: does not count`; of what was no check-in, `held their card at 20:05`."""
+
+    def at(at_ms: int) -> str:
+        return local.time(at_ms) if local.day(at_ms) == day else local.moment(at_ms)
+
+    first, last = at(one.at_ms), at(one.last_ms)
+    when = f"at {first}" if one.many == 1 else f"{one.many} times at {first}" if first == last else (
+        f"{one.many} times from {first} to {last}")  # fmt: skip
+    did = f"held their card {when}" if one.method is None else f"came {when} {_METHODS.get(one.method, '')}"
+    parts = [did.rstrip()]
+    parts += [f"with {one.by}"] if one.by else []
+    parts += [f"at the kiosk of {one.house}"] if one.house else []
+    # Of another house its name says it already.
+    if not (one.why == evenings.OTHER_HOUSE and one.house):
+        parts.append(_UNCOUNTED.get(one.why, one.why))
+    return ", ".join(parts) + ": does not count"
+
+
 def came_at(one: Row | Any, local: Local) -> str:
     """When they checked in; '' where they did not. When staff entered somebody says nothing of when they came."""
     return local.time(one.at_ms) if one.at_ms is not None and one.state != evenings.BY_STAFF else ""
@@ -130,8 +173,8 @@ def act(one: Act, local: Local) -> dict[str, Any]:
     return {"id": one.id, "said": said, "text": one.text, "by": one.by, "when": local.moment(one.at_ms)}
 
 
-def row(one: Row, local: Local) -> dict[str, Any]:
-    """A resident on the board."""
+def row(one: Row, day: date, local: Local) -> dict[str, Any]:
+    """A resident on the board of an evening."""
     shown = STATES[one.state]
     return {
         "id": one.person_id,
@@ -146,6 +189,8 @@ def row(one: Row, local: Local) -> dict[str, Any]:
         "doubt": residence_doubts.said(one.doubt, local) if one.doubt is not None else "",
         "at": came_at(one, local),
         "acts": [act(each, local) for each in one.acts],
+        "uncounted": [uncounted(each, day, local) for each in one.uncounted],
+        "settles": one.doubt is not None and one.doubt.why in SETTLED,
         "looked_for": one.state in LOOKED_FOR,
     }
 
@@ -199,7 +244,9 @@ def known(found: Board, local: Local) -> Said:
         why = residence_doubts.said(found.doubt, local)
         return Said("late", f"The evening is over, but {why}. Nobody is called missing: look for whoever is not in.")
     if up_to_ms is not None and up_to_ms >= found.closes_ms:
-        return Said("good", f"The evening is over and complete up to {closes}: “missing” means no check-in.")
+        return Said(
+            "good", f"The evening is over and complete up to {closes}: “missing” means no check-in that counts."
+        )
     since = "at all" if up_to_ms is None else f"after {local.time(max(up_to_ms, found.opens_ms))}"
     why = f": {which}" if which else ""
     return Said(

@@ -3,6 +3,9 @@ sign-in. The other ways in are beside this: provider.py and passkeys.py."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -102,7 +105,9 @@ async def sign_in(request: Request, fields: Form, desk: Annotated[Desk, Depends(
         return show(request, next=goes_on, typed=typed, problem=EXPIRED, status=403)
     address = entering.address_of(request)
     known = await run_in_threadpool(device.known, request, typed, now_ms)
-    if wait_ms := desk.attempts.take(address, typed, known, now_ms):
+    owner = await run_in_threadpool(device.owner, request, now_ms) if known is None else None
+    count, wait_ms = _counted(desk, address, typed, known, owner, now_ms)
+    if wait_ms:
         minutes = -(-wait_ms // 60_000)
         told = (
             f"Too many wrong passwords from this network. Wait {minutes} {'minute' if minutes == 1 else 'minutes'}, "
@@ -114,7 +119,7 @@ async def sign_in(request: Request, fields: Form, desk: Annotated[Desk, Depends(
         async with turn:
             made = await run_in_threadpool(_checked, request, typed, fields.get("password", "")[:1024], now_ms)
     except Busy:
-        desk.attempts.back(address, typed, known, now_ms)
+        count.back()
         told = "Very many people are signing in just now. Nothing is wrong: try again in a few seconds."
         return later(show(request, next=goes_on, typed=typed, problem=told, status=503), AGAIN_S)
     except NotSignedIn:
@@ -122,8 +127,29 @@ async def sign_in(request: Request, fields: Form, desk: Annotated[Desk, Depends(
         answer = show(request, next=goes_on, typed=typed, problem=told, status=401)
         answer.background = BackgroundTask(logins.failed, request.app.state.engine, typed)
         return answer
-    desk.attempts.right(address, typed, known, now_ms)
+    count.right()
     return await run_in_threadpool(entering.enter, request, made, goes_on)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Count:
+    """Where a try is counted. back: it was none. right: the password was."""
+
+    back: Callable[[], None]
+    right: Callable[[], None]
+
+
+def _counted(
+    desk: Desk, address: str, typed: str, known: str | None, owner: int | None, now_ms: int
+) -> tuple[_Count, int]:
+    """Count a try; and how long to wait, where it is one too many. owner: whose browser it is, if another account's."""
+    if owner is not None and not desk.guests.take(f"account {owner}", "", None, now_ms):
+        # What others got wrong in this browser stays counted: they are not this person's mistakes.
+        back = partial(desk.guests.back, f"account {owner}", "", None, now_ms)
+        return _Count(back=back, right=back), 0
+    wait_ms = desk.attempts.take(address, typed, known, now_ms)
+    tried = (address, typed, known, now_ms)
+    return _Count(back=partial(desk.attempts.back, *tried), right=partial(desk.attempts.right, *tried)), wait_ms
 
 
 def _checked(request: Request, typed: str, password: str, now_ms: int) -> logins.SignedIn:

@@ -36,7 +36,7 @@ _SAID = {
 def own(signed: Visit) -> int:
     """Who the login is among the persons. Raises NotFound(`person`)."""
     if signed.scope.person_id is None:
-        raise NotFound("person", "your account is not connected to a person yet: ask the registry")
+        raise NotFound("person", "your account is not connected to a person yet: ask an administrator")
     return signed.scope.person_id
 
 

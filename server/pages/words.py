@@ -131,7 +131,7 @@ def _row_of(profile: Profile, row: Row, local: Local, *, ended: bool, kind: str)
     if row.code is None and row.flag is None:
         words = "not seen" if ended else "not seen yet"
         if profile.shown and row.listed:
-            words = f"{words}: {mark_words(profile, profile.shown, None, None)}, unless you mark otherwise"
+            words = f"{words}: {mark_words(profile, profile.shown, None, None)} by default"
     return {
         "person_id": row.person_id,
         "at_ms": row.at_ms,

@@ -13,6 +13,8 @@ from itertools import pairwise
 NO_KIOSK, TWICE, BEHIND, DOWN, LOST = "no-kiosk", "twice", "behind", "down", "lost"
 # why one of somebody who has a check-in with no time yet, or one that may be this evening's or another's
 UNPLACED, ELSEWHEN = "unplaced", "elsewhen"
+# ... or whose card was held to a kiosk that had no list to find it on
+NOTED = "noted"
 
 Spans = Sequence[tuple[int, int]]
 

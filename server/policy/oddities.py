@@ -1,12 +1,13 @@
 """What looks odd at a kiosk, for a person to judge: the machine decides nothing by it (DDU-12). Pure.
 
-One oddity for a cause: who, or which kiosk, on an evening. It is counted, not raised again.
+One oddity for a cause: who, or which kiosk, on an evening in a house. It is counted, not raised again: what somebody
+did at two kiosks of a house is one cause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from server.policy import evenings
@@ -16,6 +17,7 @@ from server.policy.residence_rule import Oddity
 FINGERS, ONE_CARD, ELSEWHERE = "many-fingers", "one-card", "elsewhere"
 OPENED, MOVED, SENSOR, PIN_LOCKED = "opened", "moved", "sensor", "pin-locked"
 OUTSIDE, NO_FIX, NO_WITNESS, WITNESS_ONLY = "outside", "no-fix", "no-witness", "witness-only"
+OTHER_HOUSE, STRANGER = "other-house", "stranger"
 WORDS = {
     FINGERS: "Many fingers were refused at this kiosk within a few minutes",
     ONE_CARD: "Fingers were refused several times with this card on one evening",
@@ -28,6 +30,8 @@ WORDS = {
     NO_FIX: "Check-ins while the receiver had no fix",
     NO_WITNESS: "A check-in by PIN whose witness was not on duty there",
     WITNESS_ONLY: "A check-in on a witness's word alone",
+    OTHER_HOUSE: "A check-in at another house's kiosk: it does not count by itself",
+    STRANGER: "A check-in with a card of nobody who lives in the residence",
 }
 #: kiosk event -> what it is a case of, by itself
 _BY_ITSELF = {
@@ -44,15 +48,21 @@ _BY_CHECK_IN = {
     evenings.NO_FIX: NO_FIX,
     evenings.NO_WITNESS: NO_WITNESS,
     evenings.WITNESS_ONLY: WITNESS_ONLY,
+    # The kiosk has said that it will be checked: of the first by the house in which they live.
+    evenings.OTHER_HOUSE: OTHER_HOUSE,
+    evenings.NOT_RESIDENT: STRANGER,
+    evenings.UNKNOWN_CARD: STRANGER,
 }
 #: of these one flag is for a kiosk; of the others one for a person
-_OF_KIOSK = (FINGERS, OPENED, MOVED, SENSOR, NO_FIX)
+_OF_KIOSK = (FINGERS, OPENED, MOVED, SENSOR, NO_FIX, STRANGER)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """Something that was seen at a kiosk. what: a kiosk event, or why a check-in was odd."""
+    """Something that was seen at a kiosk. what: a kiosk event, or why a check-in was odd. key: its record, wherever it
+    is seen again and whatever time is made out for it."""
 
+    key: int
     what: str
     at_ms: int
     day: date
@@ -63,7 +73,8 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Odd:
-    """Something for a person to look at. subject: the cause, the same each time it is seen."""
+    """Something for a person to look at. subject: the cause, the same each time it is seen. keys: what it rests on: where
+    one of them is new, there is something new to look at."""
 
     kind: str
     house_id: int
@@ -73,28 +84,38 @@ class Odd:
     at_ms: int
     last_ms: int
     count: int
+    keys: frozenset[int] = frozenset()
     detail: dict[str, int | str] = field(default_factory=dict)
 
 
-def of_kiosk(rule: Oddity, seen: Iterable[Seen]) -> list[Odd]:
-    """What is odd in everything that was seen at one kiosk on one evening; the same in whatever order it came."""
-    cases: dict[tuple[str, int | None], list[Seen]] = {}
+def of_house(rule: Oddity, seen: Iterable[Seen]) -> list[Odd]:
+    """What is odd in everything that was seen for one house on one evening, at whichever of its kiosks; the same in
+    whatever order it came."""
+    cases: dict[tuple[str, int | None, int | None], list[Seen]] = {}
     refused: list[Seen] = []
-    for one in sorted(seen, key=lambda one: (one.at_ms, one.what, one.person_id or 0)):
+    for one in sorted(seen, key=lambda one: (one.at_ms, one.key, one.what)):
         if one.what == "finger-refused":
             refused.append(one)
             continue
         kind = _BY_ITSELF.get(one.what) or _BY_CHECK_IN.get(one.what)
         if kind is not None:
-            cases.setdefault((kind, None if kind in _OF_KIOSK else one.person_id), []).append(one)
-    found = [_odd(kind, rows) for (kind, _), rows in cases.items()]
-    by_card: dict[int | None, list[Seen]] = {}
+            cases.setdefault((kind, *_cause(kind, one)), []).append(one)
+    found = [_odd(kind, rows) for (kind, _, _), rows in cases.items()]
+    by_card: dict[int, list[Seen]] = {}
+    at_kiosk: dict[int, list[Seen]] = {}
     for one in refused:
-        by_card.setdefault(one.person_id, []).append(one)
-    found += [_odd(ONE_CARD, rows) for who, rows in by_card.items() if who is not None and len(rows) >= rule.card]
-    if _crowded(rule, [one.at_ms for one in refused]):
-        found.append(_odd(FINGERS, refused))
+        at_kiosk.setdefault(one.reader_id, []).append(one)
+        if one.person_id is not None:
+            by_card.setdefault(one.person_id, []).append(one)
+    found += [_odd(ONE_CARD, rows) for rows in by_card.values() if len(rows) >= rule.card]
+    found += [_odd(FINGERS, rows) for rows in at_kiosk.values() if _crowded(rule, [one.at_ms for one in rows])]
     return sorted(found, key=lambda one: (one.kind, one.subject))
+
+
+def _cause(kind: str, one: Seen) -> tuple[int | None, int | None]:
+    """(person, kiosk) that it is about: one of them."""
+    of_kiosk = kind in _OF_KIOSK or one.person_id is None
+    return (None, one.reader_id) if of_kiosk else (one.person_id, None)
 
 
 def _crowded(rule: Oddity, times: list[int]) -> bool:
@@ -105,9 +126,8 @@ def _crowded(rule: Oddity, times: list[int]) -> bool:
 
 def _odd(kind: str, rows: list[Seen]) -> Odd:
     first = rows[0]
-    person_id = None if kind in _OF_KIOSK else first.person_id
-    # The same person at two kiosks is one cause.
-    whose = f"kiosk:{first.reader_id}" if person_id is None else f"person:{person_id}"
+    person_id, reader_id = _cause(kind, first)
+    whose = f"kiosk:{reader_id}" if person_id is None else f"person:{person_id}"
     return Odd(
         kind=kind,
         house_id=first.house_id,
@@ -116,7 +136,8 @@ def _odd(kind: str, rows: list[Seen]) -> Odd:
         reader_id=first.reader_id,
         at_ms=first.at_ms,
         last_ms=rows[-1].at_ms,
-        count=len(rows),
+        count=len({one.key for one in rows}),
+        keys=frozenset(one.key for one in rows),
     )
 
 
@@ -145,6 +166,23 @@ def elsewhere(rule: Oddity, check_in: Seen, site_id: int, taps: Iterable[Tap]) -
                 at_ms=min(tap.at_ms, check_in.at_ms),
                 last_ms=max(tap.at_ms, check_in.at_ms),
                 count=1,
+                keys=frozenset((check_in.key,)),
                 detail={"reader": tap.reader_id, "tap_ms": tap.at_ms, "check_in_ms": check_in.at_ms},
             )
     return None
+
+
+def together(found: Iterable[Odd]) -> list[Odd]:
+    """The same, those of one cause made one: its first one's details, and all that it rests on."""
+    causes: dict[tuple[int, str, str], list[Odd]] = {}
+    for one in sorted(found, key=lambda one: (one.at_ms, sorted(one.keys))):
+        causes.setdefault((one.house_id, one.kind, one.subject), []).append(one)
+    return [
+        replace(
+            rows[0],
+            last_ms=max(one.last_ms for one in rows),
+            count=sum(one.count for one in rows),
+            keys=frozenset().union(*(one.keys for one in rows)),
+        )
+        for rows in causes.values()
+    ]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from server.errors import NotFound, Refused
 from server.scope import ADMIN, STUDENT, Scope
-from server.store import accounts, campus, held_roles, passkeys, password_hashes, passwords, rights, tokens
+from server.store import accounts, campus, held_roles, identities, passkeys, password_hashes, passwords, rights, tokens
 from server.store.accounts import ACT
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
@@ -116,6 +116,24 @@ def grant(
     )
 
 
+def set_person(connection: Connection, scope: Scope, account_id: int, *, person: str, now_ms: int) -> None:
+    """Say whose an account is, by an external id of theirs; '': nobody's. Its logins end: who they are is what they see.
+
+    Raises NotFound(`account`), FieldRefused(`person`).
+    """
+    _lock(connection, account_id)
+    found = accounts.one(connection, scope, account_id)
+    person_id = _person(connection, scope, person)
+    if person_id is None and any(role.role == STUDENT for role in found.roles):
+        raise FieldRefused("person", "person", "a student's account is a student's: give the person's external id")
+    if person_id == found.person_id:
+        return
+    connection.execute(update(account).where(account.c.id == account_id).values(person_id=person_id))
+    rights.end_logins(connection, account_id, now_ms)
+    told = {} if person_id is None else {"person": person_id}
+    campus.write_down(connection, scope, "account.person", f"account:{account_id}", now_ms, **told)
+
+
 def revoke(connection: Connection, scope: Scope, account_id: int, grant_id: int, now_ms: int) -> None:
     """Take a role away. Its logins end. Raises NotFound(`role`), Refused(`last-administrator`)."""
     _lock(connection, account_id)
@@ -132,7 +150,8 @@ def revoke(connection: Connection, scope: Scope, account_id: int, grant_id: int,
 
 
 def disable(connection: Connection, scope: Scope, account_id: int, now_ms: int) -> None:
-    """Nobody signs in with it any more; its logins, API tokens and passkeys end. Raises NotFound, Refused."""
+    """Nobody signs in with it any more; its logins, API tokens, passkeys and links to a provider end. Raises
+    NotFound, Refused."""
     _lock(connection, account_id)
     found = accounts.one(connection, scope, account_id)
     if found.disabled_ms is not None:
@@ -146,6 +165,7 @@ def disable(connection: Connection, scope: Scope, account_id: int, now_ms: int) 
     # Enabled again, nothing of before opens it by itself.
     tokens.revoke_all(connection, account_id, now_ms)
     passkeys.revoke_all(connection, account_id, now_ms)
+    identities.unlink_all(connection, account_id)
     campus.write_down(connection, scope, "account.disable", f"account:{account_id}", now_ms)
 
 
@@ -160,8 +180,8 @@ def enable(connection: Connection, scope: Scope, account_id: int, now_ms: int) -
 def set_password(
     engine: Engine, scope: Scope, hasher: PasswordHasher, account_id: int, password: str, now_ms: int
 ) -> None:
-    """Give somebody else's account a new password. Its logins, API tokens and passkeys end: whoever had got into it may
-    have made them. The slow work holds no transaction. Raises NotFound, FieldRefused."""
+    """Give somebody else's account a new password. Its logins, API tokens, passkeys and links to a provider end: whoever
+    had got into it may have made them. The slow work holds no transaction. Raises NotFound, FieldRefused."""
     with reading(engine) as connection:
         found = accounts.one(connection, scope, account_id)
     passwords.need_good_password(password, found.login, "password")
@@ -170,6 +190,7 @@ def set_password(
         accounts.one(connection, scope, account_id)
         passwords.put(connection, account_id, password_hash, now_ms)
         passkeys.revoke_all(connection, account_id, now_ms)
+        identities.unlink_all(connection, account_id)
         campus.write_down(connection, scope, "account.password", f"account:{account_id}", now_ms)
 
 
@@ -213,3 +234,14 @@ def revoke_token(connection: Connection, scope: Scope, account_id: int, token_id
     if not tokens.revoke(connection, account_id, token_id, now_ms):
         raise NotFound("token", "there is no such token of this account, or it was revoked")
     campus.write_down(connection, scope, "token.revoke", f"account:{account_id}", now_ms, token=token_id)
+
+
+def unlink(connection: Connection, scope: Scope, account_id: int, identity_id: int, now_ms: int) -> None:
+    """A provider's account opens this one no more: one's own, or anybody's for whoever looks after accounts.
+
+    Raises NotFound(`identity`), NotAllowed.
+    """
+    if account_id != scope.account_id:
+        accounts.one(connection, scope, account_id)
+    if not identities.unlink(connection, scope, account_id, identity_id, now_ms):
+        raise NotFound("identity", "there is no such link of this account")

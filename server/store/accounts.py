@@ -12,8 +12,8 @@ from server.errors import NotFound, Refused
 from server.scope import ADMIN, INSTITUTION, TECHNICIAN, Grant, Scope
 from server.store import held_roles, rights
 from server.store.held_roles import Held
-from server.store.schema import account
-from server.store.upsert import new_id
+from server.store.schema import account, person, person_external_id, person_name
+from server.store.upsert import unless_there
 
 ACT = "accounts.change"
 LISTED = 100
@@ -33,6 +33,8 @@ class Account:
     failures: int
     has_password: bool
     roles: tuple[Held, ...]
+    #: when the person whose it is left: it lets nobody in from then on, unless it is an administrator's
+    left_ms: int | None
 
 
 def make(
@@ -54,20 +56,19 @@ def make(
     password_hash: as server/store/password_hashes.py makes it; '': none is right, it signs in through a provider.
     Raises StoreError(`role`, `role-scope`), Refused(`login-exists`).
     """
-    if connection.execute(select(account.c.id).where(account.c.login == login_name)).first() is not None:
-        raise Refused("login-exists", f"there is an account {login_name} already: choose another login")
-    made = connection.execute(
-        account.insert().values(
-            institution_id=institution_id,
-            person_id=person_id,
-            login=login_name,
-            shown_name=shown_name,
-            password_hash=password_hash,
-            role=role,
-            created_ms=now_ms,
-        )
-    )
-    account_id = new_id(made)
+    values = {
+        "institution_id": institution_id,
+        "person_id": person_id,
+        "login": login_name,
+        "shown_name": shown_name,
+        "password_hash": password_hash,
+        "role": role,
+        "created_ms": now_ms,
+    }
+    # Of two at once the second waits for the first, and makes none.
+    account_id = connection.execute(unless_there(connection, account, ("login",), ("id",)), [values]).scalar()
+    if account_id is None:
+        raise Refused("login-exists", f"there is an account {login_name} already: look at it, or choose another login")
     rights.grant(
         connection,
         institution_id,
@@ -81,10 +82,13 @@ def make(
     return account_id
 
 
+_WITH_PERSON = select(account, person.c.ended_ms.label("left_ms")).outerjoin(person, person.c.id == account.c.person_id)
+
+
 def search(connection: Connection, scope: Scope, words: str = "", *, limit: int = LISTED) -> list[Account]:
     """Accounts whose login or shown name has all these words, by login; disabled ones last."""
     scope.need(ACT)
-    query = select(account).where(account.c.institution_id == scope.institution_id)
+    query = _WITH_PERSON.where(account.c.institution_id == scope.institution_id)
     for word in words.casefold().split()[:8]:
         query = query.where(
             or_(
@@ -100,16 +104,65 @@ def search(connection: Connection, scope: Scope, words: str = "", *, limit: int 
 def one(connection: Connection, scope: Scope, account_id: int) -> Account:
     """An account. Raises NotFound(`account`)."""
     scope.need(ACT)
-    query = select(account).where(account.c.id == account_id, account.c.institution_id == scope.institution_id)
+    query = _WITH_PERSON.where(account.c.id == account_id, account.c.institution_id == scope.institution_id)
     row = connection.execute(query).first()
     if row is None:
         raise NotFound("account", "there is no such account")
     return _shown(row, held_roles.of_accounts(connection, [row.id]).get(row.id, ()))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Whose:
+    """The person whose an account is."""
+
+    person_id: int
+    full_name: str
+    #: what others call them; '' where nobody does
+    external_id: str
+
+
+def whose(connection: Connection, found: Account) -> Whose | None:
+    """Who signs in with this account; None: nobody's. The caller has asked for the account."""
+    if found.person_id is None:
+        return None
+    name = select(person_name.c.full_name).where(person_name.c.person_id == found.person_id)
+    known = person_external_id
+    called = (
+        select(known.c.external_id)
+        .where(known.c.person_id == found.person_id, known.c.to_ms.is_(None))
+        .order_by(known.c.source != "identifier", known.c.id)
+    )
+    return Whose(
+        person_id=found.person_id,
+        full_name=connection.execute(name).scalar() or "(name erased)",
+        external_id=connection.execute(called.limit(1)).scalar() or "",
+    )
+
+
 def at_the_console(institution_id: int) -> Scope:
     """Whoever runs a command on the server's own machine: no account, and all that an administrator may."""
     return Scope(institution_id=institution_id, account_id=0, person_id=None, grants=(Grant(role=ADMIN),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """An account of somebody's, by its login. administers: it is an administrator's."""
+
+    login: str
+    administers: bool
+
+
+def of_person(connection: Connection, scope: Scope, person_id: int) -> list[Login]:
+    """The accounts with which this person signs in. The caller has asked for the person."""
+    query = (
+        select(account.c.id, account.c.login)
+        .where(account.c.person_id == person_id, account.c.institution_id == scope.institution_id)
+        .where(account.c.disabled_ms.is_(None))
+        .order_by(account.c.login)
+    )
+    rows = connection.execute(query).all()
+    held = held_roles.of_accounts(connection, [row.id for row in rows])
+    return [Login(login=row.login, administers=any(one.role == ADMIN for one in held.get(row.id, ()))) for row in rows]
 
 
 def by_login(connection: Connection, scope: Scope, login_name: str) -> int:
@@ -132,6 +185,7 @@ def _shown(row: Any, roles: tuple[Held, ...]) -> Account:
         failures=row.failures,
         has_password=bool(row.password_hash),
         roles=roles,
+        left_ms=row.left_ms,
     )
 
 

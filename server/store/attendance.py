@@ -5,6 +5,7 @@ One statement, by the student's own rows (enrolments and marks) and primary keys
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -278,6 +279,17 @@ def between(connection: Connection, person_id: int, from_ms: int, to_ms: int) ->
             rooms = (*rooms, here)
         found[row.session_id] = Coming(**values, rooms=rooms)
     return list(found.values())
+
+
+def for_scope(connection: Connection, scope: Scope, person_id: int, coming: Iterable[Coming]) -> list[Coming]:
+    """Those of a student's sessions that are this scope's to see, as in `of_person`."""
+    found = list(coming)
+    if not found or _whole(connection, scope, person_id):
+        return found
+    here = session.c.id.in_([one.session_id for one in found])
+    query = select(session.c.id).where(here, sessions.visible(scope, "attendance.read"))
+    theirs = set(connection.execute(query).scalars())
+    return [one for one in found if one.session_id in theirs]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, func, or_, select
 
 from server.scope import Scope
-from server.store import campus, campus_people, cards
+from server.store import campus, campus_people, cards, people
 from server.store.campus import FieldRefused
 from server.store.schema import card_assignment, card_token, person_name, reading, room, swipe
 from server.store.schema import reader as reader_table
@@ -28,7 +28,7 @@ class Tapped:
 
 
 def holder(connection: Connection, institution_id: int, tokens: Sequence[tuple[int, bytes]]) -> tuple[int, str] | None:
-    """Who has the card with these tokens now: person id, name. None: nobody."""
+    """Who has the card with these tokens now, in whosever care: person id, name. None: nobody."""
     if not tokens:
         return None
     row = connection.execute(
@@ -93,10 +93,10 @@ def give(
 ) -> int:
     """A new card for this person; every other one of theirs stops (PORT-8). Returns how many stopped.
 
-    Raises NotFound(`person`), ChangedMeanwhile, FieldRefused(`card-taken`, `person-ended`).
+    Raises NotFound(`person`), NotAllowed, ChangedMeanwhile, FieldRefused(`card-taken`, `person-ended`).
     """
     campus.begin(connection, scope)
-    now = campus_people.one(connection, scope, person_id, "campus.change")
+    now = campus_people.theirs(connection, scope, person_id, now_ms=now_ms)
     has = holder(connection, scope.institution_id, tokens)
     before = cards.of_person(connection, person_id, now_ms)
     if has is not None and has[0] == person_id and len(before) == 1:
@@ -105,7 +105,11 @@ def give(
     if now.ended_ms is not None:
         raise FieldRefused("person-ended", "uid", "they have left: say first that they are back")
     if has is not None and has[0] != person_id:
-        raise FieldRefused("card-taken", "uid", f"this is the card of {has[1]}: block it there first")
+        if people.reached(connection, scope, [has[0]], "campus.change"):
+            raise FieldRefused("card-taken", "uid", f"this is the card of {has[1]}: block it there first")
+        raise FieldRefused(
+            "card-taken", "uid", "this is the card of somebody of another department: ask the institution's registry"
+        )
     cards.replace(connection, scope.institution_id, person_id, tokens, now_ms)
     action = "card.replace" if before else "card.hold"
     campus.write_down(connection, scope, action, f"person/{person_id}", now_ms, stopped=len(before))
@@ -115,9 +119,10 @@ def give(
 def block(
     connection: Connection, scope: Scope, person_id: int, card_id: int, why: str, *, seen: str, now_ms: int
 ) -> bool:
-    """The card stops at every door at once (PORT-8). False: it had stopped. Raises NotFound(`person`), FieldRefused."""
+    """The card stops at every door at once (PORT-8). False: it had stopped. Raises NotFound(`person`), NotAllowed,
+    FieldRefused."""
     campus.begin(connection, scope)
-    now = campus_people.one(connection, scope, person_id, "campus.change")
+    now = campus_people.theirs(connection, scope, person_id, now_ms=now_ms)
     held = [one for one in now.cards if one.id == card_id]
     if not held:
         raise FieldRefused("card", "why", "this card is not theirs")

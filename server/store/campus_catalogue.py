@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_, select, true, update
 
 from server.errors import NotFound
+from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus, campus_classes, due, institutions
+from server.store import campus, campus_classes, due, institutions, session_profiles
 from server.store.campus import FieldRefused
 from server.store.imported_registers import touch_registers
 from server.store.schema import (
@@ -149,15 +150,17 @@ def save(
     seen: str,
     once: str,
     now_ms: int,
+    profiles: Profiles,
 ) -> int:
     """Make one (thing_id None), or make it so. once: the form's own number, so that it makes one.
 
-    Raises NotAllowed, NotFound, ChangedMeanwhile, FieldRefused(`taken`, `department-circle`).
+    Raises NotAllowed, NotFound, ChangedMeanwhile, FieldRefused(`taken`, `department-circle`, `not-own`).
     """
     need_change(scope, name)
     kind = KINDS[name]
     campus.begin(connection, scope)
     if thing_id is None:
+        _need_own(connection, scope, kind, values)
         return _add(connection, scope, kind, values, once, now_ms)
     now = one(connection, scope, name, thing_id, "campus.change")
     changed = [column for column in kind.columns if now.values[column] != values[column]]
@@ -165,14 +168,42 @@ def save(
     if not changed and not ends:
         return thing_id
     campus.need_seen(seen, now.seen)
+    if set(changed) & _ABOVE.keys():
+        _need_own(connection, scope, kind, values)
     _check(connection, scope, kind, thing_id, values)
     ended_ms = (now.ended_ms or now_ms) if ended else None
     connection.execute(update(kind.table).where(kind.table.c.id == thing_id).values({**values, "ended_ms": ended_ms}))
     _TELL.get(name, _nobody)(connection, scope.institution_id, thing_id, now_ms)
+    if name == "class" and "course_id" in changed:
+        # Profiles are given to courses and their programmes: what is still to come goes by the new one's (PORT-2).
+        ids = session_profiles.of_classes(connection, [thing_id])
+        session_profiles.again(connection, scope.institution_id, ids, now_ms, profiles)
     institutions.campus_changed(connection, scope.institution_id)
     what = changed + (["end"] if ends and ended else ["no end"] if ends else [])
     campus.write_down(connection, scope, f"{name}.change", f"{name}/{thing_id}", now_ms, changed=what)
     return thing_id
+
+
+#: what says whose a course or a class is
+_ABOVE = {"department_id": "department", "course_id": "course"}
+
+
+def owners(connection: Connection, scope: Scope, name: str) -> set[int] | None:
+    """The departments to which the scope may give a course, or the courses to which a class: its own. None: any."""
+    reach = scope.reach("campus.change")
+    if reach.all or not KINDS[name].by_department:
+        return None
+    if name == "course":
+        return set(reach.departments)
+    return {one.id for one in listed(connection, scope, "course", act="campus.change")}
+
+
+def _need_own(connection: Connection, scope: Scope, kind: Kind, values: Values) -> None:
+    """Raises FieldRefused(`not-own`) where a part of the institution would make it another's, or nobody's."""
+    own = owners(connection, scope, kind.name)
+    column = next((one for one in kind.columns if one in _ABOVE), "")
+    if own is not None and values[column] not in own:
+        raise FieldRefused("not-own", column, f"choose a {_ABOVE[column]} of yours: it would be lost to you")
 
 
 def _add(connection: Connection, scope: Scope, kind: Kind, values: Values, once: str, now_ms: int) -> int:

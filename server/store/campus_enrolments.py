@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from server.errors import NotFound
 from server.policy.profile import Profiles
@@ -105,14 +105,20 @@ def place(connection: Connection, scope: Scope, enrolment_id: int, act: str = "c
 
 
 def open_places(connection: Connection, class_id: int, person_id: int, role: str, from_ms: int) -> list[Any]:
-    """Rows that hold at that time or begin after it."""
+    """Rows that hold at that time or begin after it, by their start; none that was ended before it began."""
+    ends = enrolment.c.to_ms
     query = select(enrolment).where(
         enrolment.c.class_id == class_id,
         enrolment.c.person_id == person_id,
         enrolment.c.role == role,
-        or_(enrolment.c.to_ms.is_(None), enrolment.c.to_ms > from_ms),
+        or_(ends.is_(None), and_(ends > from_ms, ends > enrolment.c.from_ms)),
     )
-    return list(connection.execute(query))
+    return list(connection.execute(query.order_by(enrolment.c.from_ms, enrolment.c.id)))
+
+
+def later(there: list[Any], from_ms: int) -> Any:
+    """Of these places the first that begins after that time; None: none does."""
+    return next((row for row in there if row.from_ms > from_ms), None)
 
 
 def enrol(
@@ -127,7 +133,8 @@ def enrol(
     once: str,
     now_ms: int,
 ) -> bool:
-    """They are on this class list (or teach it) from then on. False: this form has done it already, or they are.
+    """They are on this class list (or teach it) from then on; whoever was to come onto it later comes then instead. False:
+    this form has done it already.
 
     Raises NotFound(`person`, `class`), FieldRefused(`enrolled`, `person-ended`, `list-locked`).
     """
@@ -138,19 +145,28 @@ def enrol(
     if any(row.source_id == once for row in there):
         return False
     check(connection, group, person_id, there, from_ms)
+    planned = later(there, from_ms)
+    until_ms = None if planned is None else planned.from_ms
     if role == STUDENT:
-        locked_lists.need_open(connection, scope, profiles, class_id, from_ms, None, now_ms)
-    connection.execute(
-        enrolment.insert().values(
-            institution_id=scope.institution_id,
-            class_id=class_id,
-            person_id=person_id,
-            role=role,
-            source=campus.SOURCE,
-            source_id=once,
-            from_ms=from_ms,
+        locked_lists.need_open(connection, scope, profiles, class_id, from_ms, until_ms, now_ms)
+    if planned is not None and planned.source == campus.SOURCE:
+        connection.execute(
+            update(enrolment).where(enrolment.c.id == planned.id).values(from_ms=from_ms, source_id=once)
         )
-    )
+    else:
+        # The start that an import brought is the import's: until then this row holds.
+        connection.execute(
+            enrolment.insert().values(
+                institution_id=scope.institution_id,
+                class_id=class_id,
+                person_id=person_id,
+                role=role,
+                source=campus.SOURCE,
+                source_id=once,
+                from_ms=from_ms,
+                to_ms=until_ms,
+            )
+        )
     _reach(connection, scope, class_id, role, now_ms)
     about = {"class": class_id, "role": role, "from_ms": from_ms}
     campus.write_down(connection, scope, "enrolment.begin", f"person/{person_id}", now_ms, **about)
@@ -160,13 +176,8 @@ def enrol(
 
 def check(connection: Connection, group: Any, person_id: int, there: list[Any], from_ms: int) -> None:
     """Raises FieldRefused(`enrolled`, `person-ended`, `class-ended`) where they cannot be put on the list."""
-    if there:
-        open_now = any(row.from_ms <= from_ms for row in there)
-        raise FieldRefused(
-            "enrolled",
-            "class",
-            "they are on this list already" if open_now else "they come onto this list later already",
-        )
+    if any(row.from_ms <= from_ms for row in there):
+        raise FieldRefused("enrolled", "class", "they are on this list already")
     ended = connection.execute(select(person.c.ended_ms).where(person.c.id == person_id)).scalar()
     if ended is not None:
         raise FieldRefused("person-ended", "class", "they have left: say first that they are back")

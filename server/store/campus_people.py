@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, false, func, or_, select, true
 
 from server.errors import NotFound
 from server.scope import Scope
-from server.store import campus, people
+from server.store import campus, campus_classes, people
 from server.store.schema import (
     card_assignment,
     class_group,
@@ -34,7 +34,7 @@ class Found:
     #: the student or staff number; '' without one
     number: str
     ended_ms: int | None
-    #: codes of the classes they are in now
+    #: codes of the classes in reach that they are in now
     classes: tuple[str, ...]
 
 
@@ -80,6 +80,8 @@ class Person:
     ended_ms: int | None
     enrolments: tuple[Enrolment, ...]
     cards: tuple[Card, ...]
+    #: False: they belong to another department, and here stands only what concerns the reader's own classes
+    whole: bool
 
     @property
     def seen(self) -> str:
@@ -114,6 +116,7 @@ def search(connection: Connection, scope: Scope, text: str, *, limit: int = FOUN
         select(enrolment.c.person_id, class_group.c.code)
         .join(class_group, class_group.c.id == enrolment.c.class_id)
         .where(enrolment.c.person_id.in_(ids), enrolment.c.to_ms.is_(None))
+        .where(campus_classes.visible(scope, "campus.read"))
         .order_by(class_group.c.code)
     )
     for row in connection.execute(query):
@@ -156,9 +159,18 @@ def by_number(connection: Connection, scope: Scope, number: str) -> int:
     return found
 
 
-def one(connection: Connection, scope: Scope, person_id: int, act: str = "campus.read") -> Person:
-    """Everything of a person. Raises NotFound(`person`)."""
+def theirs(connection: Connection, scope: Scope, person_id: int, *, now_ms: int) -> Person:
+    """A person to be changed as a whole. Raises NotFound(`person`), NotAllowed where only classes of theirs are the
+    scope's."""
+    people.need_whole(connection, scope, person_id, "campus.change", now_ms)
+    return one(connection, scope, person_id, "campus.change", now_ms=now_ms)
+
+
+def one(connection: Connection, scope: Scope, person_id: int, act: str = "campus.read", *, now_ms: int) -> Person:
+    """Everything of a person; of whoever belongs to another department, name, number, department and the scope's own
+    classes. Raises NotFound(`person`)."""
     people.need(connection, scope, person_id, act)
+    whole = people.is_whole(connection, scope, person_id, act, now_ms)
     row = connection.execute(
         select(person.c.created_ms, person.c.ended_ms, person_name)
         .outerjoin(person_name, person_name.c.person_id == person.c.id)
@@ -184,7 +196,7 @@ def one(connection: Connection, scope: Scope, person_id: int, act: str = "campus
     query = (
         select(enrolment, class_group.c.code, class_group.c.title)
         .join(class_group, class_group.c.id == enrolment.c.class_id)
-        .where(enrolment.c.person_id == person_id)
+        .where(enrolment.c.person_id == person_id, true() if whole else campus_classes.visible(scope, act))
         .order_by(enrolment.c.to_ms.is_not(None), class_group.c.code, enrolment.c.from_ms, enrolment.c.id)
     )
     enrolments = tuple(
@@ -193,7 +205,7 @@ def one(connection: Connection, scope: Scope, person_id: int, act: str = "campus
     )
     query = (
         select(card_assignment)
-        .where(card_assignment.c.person_id == person_id)
+        .where(card_assignment.c.person_id == person_id, true() if whole else false())
         .order_by(card_assignment.c.from_ms.desc(), card_assignment.c.id.desc())
     )
     held = tuple(
@@ -205,7 +217,7 @@ def one(connection: Connection, scope: Scope, person_id: int, act: str = "campus
         full_name=row.full_name or "(name erased)",
         given_name=row.given_name or "",
         family_name=row.family_name or "",
-        email=mail or "",
+        email=(mail or "") if whole else "",
         number=numbers_of(connection, [person_id]).get(person_id, ""),
         sources=tuple(source for source in ids if source not in (NUMBER, "username")),
         department_id=belongs.id if belongs else None,
@@ -214,4 +226,5 @@ def one(connection: Connection, scope: Scope, person_id: int, act: str = "campus
         ended_ms=row.ended_ms,
         enrolments=enrolments,
         cards=held,
+        whole=whole,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, select, update
 
 from server.scope import Scope
-from server.store import campus, campus_enrolments, campus_people, cards, institutions
+from server.store import campus, campus_enrolments, campus_people, cards, cover, institutions
 from server.store.campus import FieldRefused
 from server.store.campus_people import NUMBER, Person
 from server.store.imported_registers import touch_registers
@@ -71,10 +71,11 @@ def change(
 ) -> list[str]:
     """Make the person so. Returns what changed.
 
-    Raises NotFound, NotAllowed (a department, for a part of the institution), ChangedMeanwhile, FieldRefused(`number-taken`).
+    Raises NotFound, NotAllowed (to a part of the institution, of another's people or for their department),
+    ChangedMeanwhile, FieldRefused(`number-taken`).
     """
     campus.begin(connection, scope)
-    now = campus_people.one(connection, scope, person_id, "campus.change")
+    now = campus_people.theirs(connection, scope, person_id, now_ms=now_ms)
     changed = differs(now, wanted)
     if not changed:
         return []
@@ -83,7 +84,7 @@ def change(
         campus.need_whole(scope, "campus.change")
     campus.need_seen(seen, now.seen)
     _set(connection, scope, person_id, wanted, now_ms)
-    if "name" in changed:
+    if "name" in changed or "number" in changed:
         touch_registers(connection, person_ids=[person_id])
     campus.write_down(connection, scope, "person.change", f"person/{person_id}", now_ms, changed=changed)
     return changed
@@ -147,15 +148,17 @@ def _set_number(connection: Connection, own: dict[str, int], number: str, now_ms
         connection.execute(table.insert().values(**own, source=NUMBER, external_id=number, from_ms=now_ms))
 
 
-def end(connection: Connection, scope: Scope, person_id: int, *, seen: str, now_ms: int) -> bool:
-    """They have left: off every class list, their cards stop. What was before stays. False: they had left already.
+def end(connection: Connection, scope: Scope, person_id: int, *, seen: str, now_ms: int) -> list[int] | None:
+    """They have left: off every class list and every coming session, their cards stop, their account lets nobody in
+    (`rights.opens`). What was before stays. Answers the coming sessions that they alone were set to deliver by hand, and
+    nobody does now; None: they had left already.
 
-    Raises NotFound(`person`), ChangedMeanwhile.
+    Raises NotFound(`person`), NotAllowed (a part of the institution, of another's people), ChangedMeanwhile.
     """
     campus.begin(connection, scope)
-    now = campus_people.one(connection, scope, person_id, "campus.change")
+    now = campus_people.theirs(connection, scope, person_id, now_ms=now_ms)
     if now.ended_ms is not None:
-        return False
+        return None
     campus.need_seen(seen, now.seen)
     for held in now.cards:
         if held.to_ms is None:
@@ -163,16 +166,18 @@ def end(connection: Connection, scope: Scope, person_id: int, *, seen: str, now_
     for place in now.enrolments:
         if place.to_ms is None or place.to_ms > now_ms:
             campus_enrolments.end_place(connection, scope, place.id, place.class_id, place.role, now_ms, now_ms)
+    # What was set by hand follows no class's teachers.
+    alone = cover.left(connection, scope, person_id, now_ms)
     connection.execute(update(person).where(person.c.id == person_id).values(ended_ms=now_ms))
     institutions.campus_changed(connection, scope.institution_id)
     campus.write_down(connection, scope, "person.end", f"person/{person_id}", now_ms)
-    return True
+    return alone
 
 
 def come_back(connection: Connection, scope: Scope, person_id: int, *, seen: str, now_ms: int) -> bool:
-    """They are here again; classes and cards are given anew. False: they were here. Raises NotFound, ChangedMeanwhile."""
+    """They are here again; classes and cards are given anew. False: they were here. Raises as `end`."""
     campus.begin(connection, scope)
-    now = campus_people.one(connection, scope, person_id, "campus.change")
+    now = campus_people.theirs(connection, scope, person_id, now_ms=now_ms)
     if now.ended_ms is None:
         return False
     campus.need_seen(seen, now.seen)

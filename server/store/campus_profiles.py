@@ -1,18 +1,19 @@
-"""Which profile holds where, from a day on (PORT-2). What was before that day is judged as it was."""
+"""Which profile holds where, from a day on (PORT-2). What was before that day, or has begun on it, is judged as it was."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, or_, select
 
 from server.errors import NotFound
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus, due, institutions, session_profiles, sessions
+from server.store import campus, institutions, residence_rules, session_profiles, sessions
 from server.store.campus import FieldRefused
-from server.store.imported_registers import chunks, touch_registers
+from server.store.imported_registers import chunks
 from server.store.schema import (
     class_group,
     course,
@@ -35,20 +36,40 @@ class Assignment:
     name: str
     profile: str
     from_ms: int
+    #: not after from_ms: it was taken back before it began, and never held
     to_ms: int | None
+
+    @property
+    def back(self) -> bool:
+        """Whether it was taken back before it began."""
+        return self.to_ms is not None and self.to_ms <= self.from_ms
+
+    def over(self, now_ms: int) -> bool:
+        """Whether it holds no more, and will not."""
+        # What is ended now holds to the end of this millisecond.
+        return self.to_ms is not None and self.to_ms <= max(now_ms + 1, self.from_ms)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What an assignment does to sessions from its day on."""
+    """What an assignment, or its end, does to sessions from its day on."""
 
-    #: sessions in its scope from then on
+    #: sessions in its scope from then on, until another begins that was planned already
     sessions: int
     #: of them, those judged by another profile, and those whose window changes
     judged: int
     windows: int
     #: students on the lists of sessions that change
     students: int
+    #: profile -> how many sessions it judges now that another one judged
+    by: Mapping[str, int] = field(default_factory=dict)
+    #: sessions of that day that have begun: they keep the profile that they have
+    begun: int = 0
+    #: when another profile begins there that was planned already; None: none
+    until_ms: int | None = None
+
+
+NOTHING = Effect(sessions=0, judged=0, windows=0, students=0)
 
 
 def listed(connection: Connection, scope: Scope) -> list[Assignment]:
@@ -114,14 +135,17 @@ def assign(
     seen_: str,
     now_ms: int,
 ) -> Effect:
-    """From then on this profile holds there. Raises NotAllowed, ChangedMeanwhile, FieldRefused(`profile-past`, ...)."""
+    """From then on this profile holds there, until the next that is planned. What has begun keeps its own: no earlier than
+    now. Raises NotAllowed, ChangedMeanwhile, FieldRefused(`profile`, `profile-session`, `profile-past`).
+    """
     campus.need_whole(scope, "profiles.change")
     campus.begin(connection, scope)
     held = listed(connection, scope)
-    if any((one.scope, one.scope_value, one.profile, one.from_ms, one.to_ms) == (where, value, name, from_ms, None)
-           for one in held):  # fmt: skip
+    day_ms, from_ms = from_ms, max(from_ms, now_ms + 1)
+    if any((one.scope, one.scope_value, one.profile) == (where, value, name) and day_ms <= one.from_ms <= from_ms
+           and (one.to_ms is None or one.to_ms > from_ms) for one in held):  # fmt: skip
         # The form was sent twice.
-        return Effect(sessions=0, judged=0, windows=0, students=0)
+        return NOTHING
     campus.need_seen(seen_, campus.digest(held))
     if name not in profiles:
         raise FieldRefused("profile", "profile", f"there is no profile {name}")
@@ -130,36 +154,112 @@ def assign(
             found = sessions.need(connection, scope, int(value), "campus.change")
         except (NotFound, ValueError):
             raise FieldRefused("profile-session", "value", "there is no session with this number") from None
-        from_ms = min(from_ms, found.starts_ms)
-        if found.starts_ms < now_ms:
+        if found.starts_ms <= now_ms:
             raise FieldRefused("profile-past", "value", "this session has begun: its profile stays")
-    before = _concerned(connection, scope, where, value, from_ms)
-    due.sessions(connection, scope.institution_id, before, now_ms)
-    session_profiles.assign(connection, scope.institution_id, where, value, name, from_ms)
-    session_profiles.plan(connection, scope.institution_id, before, now_ms, profiles)
-    after = _concerned(connection, scope, where, value, from_ms)
-    changed = [key for key in before if before[key] != after[key]]
-    touch_registers(connection, session_ids=changed)
-    due.sessions(connection, scope.institution_id, changed, now_ms)
-    institutions.campus_changed(connection, scope.institution_id)
+        from_ms = min(from_ms, found.starts_ms)
+    begun = len(_concerned(connection, scope, where, value, day_ms, from_ms)) if day_ms < from_ms else 0
+    until_ms = session_profiles.assign(connection, scope.institution_id, where, value, name, from_ms)
+    before = _concerned(connection, scope, where, value, from_ms, until_ms)
+    effect = _planned(connection, scope, profiles, before, now_ms, begun=begun, until_ms=until_ms)
+    _residence(connection, scope, where, from_ms, now_ms)
     campus.write_down(
         connection, scope, "profile.assign", "profiles", now_ms, profile=name, where=where, value=value, from_ms=from_ms
     )
+    return effect
+
+
+def one(connection: Connection, scope: Scope, assignment_id: int) -> Assignment:
+    """One assignment. Raises NotAllowed, NotFound(`profile`)."""
+    found = next((one for one in listed(connection, scope) if one.id == assignment_id), None)
+    if found is None:
+        raise NotFound("profile", "there is no such profile given anywhere")
+    return found
+
+
+def end(
+    connection: Connection,
+    scope: Scope,
+    profiles: Profiles,
+    assignment_id: int,
+    to_ms: int,
+    *,
+    seen_: str,
+    now_ms: int,
+) -> Effect:
+    """This one holds no longer from then on, no earlier than now: a wider one does, or what it was to follow where it had not
+    begun by then. Raises NotAllowed, NotFound, ChangedMeanwhile, FieldRefused(`profile-ends`)."""
+    campus.need_whole(scope, "profiles.change")
+    campus.begin(connection, scope)
+    held = one(connection, scope, assignment_id)
+    to_ms = max(to_ms, now_ms + 1, held.from_ms)
+    if held.over(now_ms) or held.to_ms == to_ms:
+        # It is over, was taken back, or ends then: the form was sent twice.
+        return NOTHING
+    campus.need_seen(seen_, seen(connection, scope))
+    if held.to_ms is not None and held.to_ms < to_ms:
+        raise FieldRefused("profile-ends", "day", "it ends before that day already: give one anew for what is after it")
+    before = _concerned(connection, scope, held.scope, held.scope_value, to_ms, held.to_ms)
+    session_profiles.end(connection, held.id, to_ms)
+    effect = _planned(connection, scope, profiles, before, now_ms)
+    _residence(connection, scope, held.scope, to_ms, now_ms)
+    campus.write_down(
+        connection, scope, "profile.end", "profiles", now_ms, profile=held.profile, where=held.scope,
+        value=held.scope_value, from_ms=to_ms,
+    )  # fmt: skip
+    return effect
+
+
+def _residence(connection: Connection, scope: Scope, where: str, from_ms: int, now_ms: int) -> None:
+    """The residence goes by the profile of the whole institution: its check-ins are judged again."""
+    if where == "institution":
+        residence_rules.changed(connection, scope.institution_id, from_ms, now_ms)
+
+
+def _planned(
+    connection: Connection,
+    scope: Scope,
+    profiles: Profiles,
+    before: Mapping[int, tuple[str, int, int]],
+    now_ms: int,
+    *,
+    begun: int = 0,
+    until_ms: int | None = None,
+) -> Effect:
+    """The sessions of `before` by the assignments as they are now, and what that did."""
+    changed = session_profiles.again(connection, scope.institution_id, before, now_ms, profiles)
+    after = _held(connection, changed)
+    institutions.campus_changed(connection, scope.institution_id)
+    by = Counter(after[key][0] for key in changed if before[key][0] != after[key][0])
     return Effect(
         sessions=len(before),
-        judged=sum(before[key][0] != after[key][0] for key in changed),
+        judged=by.total(),
         windows=sum(before[key][1:] != after[key][1:] for key in changed),
         students=_students(connection, changed),
+        by=dict(sorted(by.items())),
+        begun=begun,
+        until_ms=until_ms,
     )
+
+
+def _held(connection: Connection, ids: list[int]) -> dict[int, tuple[str, int, int]]:
+    found: dict[int, tuple[str, int, int]] = {}
+    for some in chunks(ids):
+        query = select(session.c.id, session.c.profile, session.c.opens_ms, session.c.closes_ms).where(
+            session.c.id.in_(some)
+        )
+        found |= {row.id: (row.profile, row.opens_ms, row.closes_ms) for row in connection.execute(query)}
+    return found
 
 
 def _concerned(
-    connection: Connection, scope: Scope, where: str, value: str, from_ms: int
+    connection: Connection, scope: Scope, where: str, value: str, from_ms: int, to_ms: int | None = None
 ) -> dict[int, tuple[str, int, int]]:
-    """session id -> profile, opens, closes of every session there that starts from then on."""
+    """session id -> profile, opens, closes of every session there that starts from then on, and before to_ms."""
     query = select(session.c.id, session.c.profile, session.c.opens_ms, session.c.closes_ms).where(
         session.c.institution_id == scope.institution_id, session.c.starts_ms >= from_ms
     )
+    if to_ms is not None:
+        query = query.where(session.c.starts_ms < to_ms)
     if where == "session":
         query = query.where(session.c.id == int(value))
     elif where == "session_kind":
@@ -170,7 +270,7 @@ def _concerned(
             select(session_class.c.session_id)
             .join(class_group, class_group.c.id == session_class.c.class_id)
             .join(course, course.c.id == class_group.c.course_id)
-            .where(column == int(value))
+            .where(column == int(value), session_class.c.to_ms.is_(None))
         )
         query = query.where(session.c.id.in_(taught))
     return {row.id: (row.profile, row.opens_ms, row.closes_ms) for row in connection.execute(query)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
 
-from server.errors import Refused
+from server.errors import NotFound, Refused
 from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import (
@@ -93,7 +93,8 @@ def change(
 ) -> Effect:
     """Make the session so, and keep it so: imports leave it alone from now on. The effect says what it did.
 
-    Raises NotFound(`session`, `class`), ChangedMeanwhile, FieldRefused(`session-cancelled`, `register-locked` and as `need_possible` says).
+    Raises NotFound(`session`, `class`), ChangedMeanwhile, FieldRefused(`session-cancelled`, `register-locked`,
+    `class-of-others` and as `need_possible` says).
     """
     campus.begin(connection, scope)
     before = campus_sessions.one(connection, scope, session_id, "campus.change")
@@ -109,6 +110,8 @@ def change(
         raise FieldRefused(error.code, "title", str(error)) from None
     for class_id in wanted.classes - set(before.classes.values()):
         campus_classes.need(connection, scope, class_id, "campus.change")
+    for class_id in set(before.classes.values()) - wanted.classes:
+        _need_to_drop(connection, scope, class_id)
     students = campus_session_effects.students_of(connection, session_id)
     doors = campus_session_effects.doors_at(connection, before, now_ms)
     derivations.lock_registers(connection, scope.institution_id, [session_id])
@@ -127,7 +130,8 @@ def change(
         )
     )
     _set(connection, scope, profiles, session_id, wanted, now_ms)
-    after = campus_sessions.one(connection, scope, session_id, "campus.change")
+    # Whoever has taken their own class off may have no part in it any more.
+    after = campus_sessions.as_it_is(connection, session_id)
     history.append(
         connection,
         institution_id=scope.institution_id,
@@ -142,6 +146,18 @@ def change(
         **_told(before, after),
     )  # fmt: skip
     return campus_session_effects.between(connection, before, after, now_ms, students=students, doors=doors)
+
+
+def _need_to_drop(connection: Connection, scope: Scope, class_id: int) -> None:
+    """Raises FieldRefused(`class-of-others`): its students would lose this session, and only their registry decides that."""
+    try:
+        campus_classes.need(connection, scope, class_id, "campus.change")
+    except NotFound:
+        raise FieldRefused(
+            "class-of-others",
+            "classes",
+            "a class of another department's shares this session: leave it there, and ask its registry to take it off",
+        ) from None
 
 
 def _cited(before: Session, after: Session) -> dict[str, object]:

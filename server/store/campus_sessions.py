@@ -76,7 +76,19 @@ def classes_of(connection: Connection, session_id: int) -> dict[str, int]:
 
 def one(connection: Connection, scope: Scope, session_id: int, act: str = "campus.read") -> Session:
     """A session with what the registry sets. Raises NotFound(`session`)."""
-    row = sessions.need(connection, scope, session_id, act)
+    sessions.need(connection, scope, session_id, act)
+    return as_it_is(connection, session_id)
+
+
+def reached(connection: Connection, scope: Scope, session_id: int) -> bool:
+    """Whether the registry's page of it is this scope's."""
+    query = select(session.c.id).where(session.c.id == session_id, sessions.visible(scope, "campus.read"))
+    return connection.execute(query).first() is not None
+
+
+def as_it_is(connection: Connection, session_id: int) -> Session:
+    """The same, whoever may see it: the caller has asked for it."""
+    row = connection.execute(select(session).where(session.c.id == session_id)).one()
     query = (
         select(session_staff.c.person_id, person_name.c.full_name)
         .outerjoin(person_name, person_name.c.person_id == session_staff.c.person_id)

@@ -128,6 +128,13 @@ def due_by_reader(connection: Connection, reader_id: int) -> None:
     connection.execute(update(kiosk_event).where(kiosk_event.c.reader_id == reader_id).values(due=True))
 
 
+def due_by_rules(connection: Connection, institution_id: int, from_ms: int) -> None:
+    """The rules of the residence changed from then on."""
+    for table, at_ms in ((check_in_reading, check_in_reading.c.at_ms), (kiosk_event, kiosk_event.c.at_ms)):
+        since = table.c.institution_id == institution_id, at_ms >= from_ms
+        connection.execute(update(table).where(*since).values(due=True))
+
+
 # --- for the jobs ----------------------------------------------------------------------------------------------------
 
 _DUE = Prepared(
@@ -239,6 +246,16 @@ def read_events(connection: Connection, rows: list[dict[str, Any]]) -> None:
 def houses_of_kiosks(connection: Connection, reader_ids: Iterable[int]) -> dict[int, Spans]:
     """reader id -> (from, to, house id) of its placements, in order."""
     return _spans(connection, kiosk, kiosk.c.reader_id, kiosk.c.house_id, reader_ids)
+
+
+def kiosks_of_house(connection: Connection, house_id: int, from_ms: int, to_ms: int) -> dict[int, Spans]:
+    """The same of the kiosks that stood in this house at some time in [from, to]: also where else they stood."""
+    query = select(kiosk.c.reader_id).where(
+        kiosk.c.house_id == house_id,
+        kiosk.c.from_ms <= to_ms,
+        or_(kiosk.c.to_ms.is_(None), and_(kiosk.c.to_ms > from_ms, kiosk.c.to_ms > kiosk.c.from_ms)),
+    )
+    return houses_of_kiosks(connection, connection.execute(query).scalars())
 
 
 def homes_of(connection: Connection, person_ids: Iterable[int]) -> dict[int, Spans]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, exists, or_, select
 
 from server.scope import Scope
-from server.store import cover, parts, sessions
+from server.store import cover, parts, rights, sessions
 from server.store.schema import account, person_name, session_staff
 from server.store.schema_rights import account_role
 
@@ -28,7 +28,7 @@ def free(connection: Connection, scope: Scope, session_id: int, now_ms: int) -> 
     found = sessions.need(connection, scope, session_id, "register.cover")
     teaches = exists().where(
         account.c.person_id == person_name.c.person_id,
-        account.c.disabled_ms.is_(None),
+        rights.opens(),
         account_role.c.account_id == account.c.id,
         account_role.c.role.in_(cover.TEACHING),
         account_role.c.from_ms <= now_ms,

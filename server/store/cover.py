@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy import Connection, and_, exists, or_, select, update
 
 from server.errors import Refused, StoreError
 from server.scope import HEAD, LECTURER, Scope
-from server.store import campus, derivations, history, notes, sessions
+from server.store import campus, derivations, history, notes, rights, sessions
 from server.store.parts import AWAY, COVER, TEACHES
-from server.store.schema import account, session_staff
+from server.store.schema import account, session, session_staff
 from server.store.schema_rights import account_role
 from server.store.upsert import new_id
 
@@ -108,6 +108,36 @@ def take_back(
     _tell(connection, scope, found, {"ended": person_id, "back": sorted(back)}, reason, now_ms)
 
 
+def left(connection: Connection, scope: Scope, person_id: int, now_ms: int) -> list[int]:
+    """Whoever has left delivers no session that is not over; what they covered is theirs again who handed it over.
+    Returns the sessions that nobody delivers any more, by their start."""
+    query = (
+        select(session.c.id, session.c.institution_id, session.c.cancelled_ms, session_staff.c.role)
+        .join(session_staff, session_staff.c.session_id == session.c.id)
+        .where(session_staff.c.person_id == person_id, session_staff.c.to_ms.is_(None), session.c.closes_ms > now_ms)
+        .order_by(session.c.starts_ms, session.c.id)
+    )
+    theirs = list(connection.execute(query))
+    derivations.lock_registers(connection, scope.institution_id, [row.id for row in theirs])
+    alone = []
+    for row in theirs:
+        open_ = and_(session_staff.c.session_id == row.id, session_staff.c.to_ms.is_(None))
+        mine = and_(open_, session_staff.c.person_id == person_id)
+        connection.execute(update(session_staff).where(mine).values(to_ms=now_ms))
+        staff = _staff(connection, row.id)
+        back = set[int]()
+        if not any(one.role == COVER for one in staff):
+            back = {one.person_id for one in staff if one.role == AWAY}
+            _set_part(connection, row.id, back, AWAY, TEACHES)
+        if not staff and row.cancelled_ms is None:
+            alone.append(row.id)
+        if row.role == COVER or back:
+            _tell(connection, scope, row, {"ended": person_id, "back": sorted(back)}, "", now_ms)
+        else:
+            derivations.touch(connection, [row.id])
+    return alone
+
+
 def _end(connection: Connection, session_id: int, person_id: int | None, now_ms: int) -> bool:
     done = connection.execute(
         update(session_staff)
@@ -171,7 +201,7 @@ def _teaches(connection: Connection, institution_id: int, person_id: int, now_ms
     query = select(account.c.id).where(
         account.c.institution_id == institution_id,
         account.c.person_id == person_id,
-        account.c.disabled_ms.is_(None),
+        rights.opens(),
         holds,
     )
     return connection.execute(query).first() is not None

@@ -135,7 +135,8 @@ def _refused(health: str | None) -> dict[str, int]:
 
 
 def _light(state: Any, title: str | None) -> str:
-    if state is not None and state.able not in (None, "ok"):
+    # A kiosk without a list still keeps whose cards were there.
+    if state is not None and state.able not in (None, "ok", "list"):
         return "pulse"
     if state is None or state.clock in (None, "none") or state.roster_ms is None:
         return "breathing"

@@ -45,7 +45,7 @@ def of_person(
     connection: Connection, folder: Path, scope: Scope, person_id: int, keys: Iterable[str], *, reason: str, now_ms: int
 ) -> int:
     """Erase these of the texts about a person. Returns and raises as `of_session`; NotFound(`person`)."""
-    found = _chosen(texts.of_person(connection, scope, person_id), keys)
+    found = _chosen(texts.of_person(connection, scope, person_id, now_ms), keys)
     return _erase(connection, folder, scope, f"person/{person_id}", found, reason, now_ms)
 
 

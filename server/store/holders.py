@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, or_, select
 
 from server.scope import COURSE, DEPARTMENT, INSTITUTION
+from server.store import rights
 from server.store.schema import account, class_group, course, session_class
 from server.store.schema_rights import account_role, department
 
@@ -54,7 +55,7 @@ def _holders(connection: Connection, institution_id: int, role: str, now_ms: int
             account_role.c.role == role,
             account_role.c.from_ms <= now_ms,
             or_(account_role.c.to_ms.is_(None), account_role.c.to_ms > now_ms),
-            account.c.disabled_ms.is_(None),
+            rights.opens(),
             where,
         )
         .distinct()

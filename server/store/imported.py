@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, bindparam, insert, select, update
 
-from server.store import due, institutions, upsert
+from server.policy.profile import Profiles
+from server.store import due, institutions, session_profiles, upsert
 from server.store.imported_cards import CardChanges, apply_cards
 from server.store.imported_registers import touch_registers
 from server.store.imported_staff import follow_teachers
@@ -172,7 +173,14 @@ def _by_source(connection: Connection, table: Table, institution_id: int, source
 
 
 def apply(
-    connection: Connection, institution_id: int, source: str, before: Held, changes: Changes, now_ms: int, step: Step
+    connection: Connection,
+    institution_id: int,
+    source: str,
+    before: Held,
+    changes: Changes,
+    now_ms: int,
+    step: Step,
+    profiles: Profiles,
 ) -> None:
     """Do what the changes say, in the caller's transaction, and mark whoever it concerns."""
     own = {"institution_id": institution_id}
@@ -242,8 +250,15 @@ def apply(
     step("registers")
     lists = {classes[sid] for sid in changes.lists}
     follow_teachers(connection, institution_id, {classes[sid] for sid in changes.teachers}, now_ms)
-    touch_registers(connection, class_ids=lists, person_ids=changes.renamed)
+    # A number stands on registers as a name does; who is new stands on none yet.
+    others = (v["user_sid"] for v in (*changes.new_externals, *changes.externals))
+    numbered = {persons[sid] for sid in others if sid in before.persons}
+    touch_registers(connection, class_ids=lists, person_ids=changes.renamed | numbered)
     due.classes(connection, institution_id, lists, now_ms)
+    # Profiles are given to courses and their programmes: what is still to come goes by the new one's (PORT-2).
+    was = {row["id"]: row["course"] for row in before.classes.values()}
+    moved = session_profiles.of_classes(connection, [v["id"] for v in changes.classes if v["course"] != was[v["id"]]])
+    session_profiles.again(connection, institution_id, moved, now_ms, profiles)
 
 
 def _write_classes(

@@ -31,12 +31,19 @@ class Late:
 MOST = 20_000
 
 
-def of(connection: Connection, scope: Scope, codes: set[str], from_ms: int, to_ms: int) -> list[Late]:
-    """Every mark of somebody late that holds, with one of these codes, of sessions that start in [from, to) and that this scope reaches
-    with `lateness.read`, by student and time."""
+def of(
+    connection: Connection, scope: Scope, codes: set[str], from_ms: int, to_ms: int, *, most: int = MOST
+) -> tuple[list[Late], bool]:
+    """Every mark of somebody late that holds, with one of these codes, of sessions that start in [from, to) and that this
+    scope reaches with `lateness.read`, by student and time; and whether these are all.
+
+    Where there are more than `most`, the students at the end of the alphabet are left out, each whole: nobody is counted
+    by a part of their marks.
+    """
     number = (
         select(func.min(person_external_id.c.external_id))
         .where(person_external_id.c.person_id == mark.c.person_id, person_external_id.c.source == "identifier")
+        .where(person_external_id.c.to_ms.is_(None))
         .scalar_subquery()
     )
     query = (
@@ -65,6 +72,9 @@ def of(connection: Connection, scope: Scope, codes: set[str], from_ms: int, to_m
             or_(mark.c.late_min.is_not(None), mark.c.early_min.is_(None)),
         )
         .order_by(person_name.c.sort_name, mark.c.person_id, session.c.starts_ms)
-        .limit(MOST)
+        .limit(most + 1)
     )
-    return [Late(**{**row._mapping, "external_id": row.external_id or ""}) for row in connection.execute(query)]
+    found = [Late(**{**row._mapping, "external_id": row.external_id or ""}) for row in connection.execute(query)]
+    if len(found) <= most:
+        return found, True
+    return [one for one in found if one.person_id != found[-1].person_id], False

@@ -108,9 +108,9 @@ def begin(
 ) -> SignedIn:
     """A new login of an account that has shown who it is. Its token is new, whatever the browser brought.
 
-    Raises NotSignedIn(`sign-in`) where the account is disabled.
+    Raises NotSignedIn(`sign-in`) where the account lets nobody in (`rights.opens`).
     """
-    row = connection.execute(select(account).where(account.c.id == account_id, account.c.disabled_ms.is_(None))).first()
+    row = connection.execute(select(account).where(account.c.id == account_id, rights.opens())).first()
     if row is None:
         raise _wrong()
     token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
@@ -198,7 +198,7 @@ _FIND = (
         login.c.ended_ms.is_(None),
         login.c.expires_ms > bindparam("now_ms"),
         login.c.seen_ms > bindparam("idle_from_ms"),
-        account.c.disabled_ms.is_(None),
+        rights.opens(),
     )
 )
 
@@ -261,7 +261,7 @@ def find_bearer(connection: Connection, token: str, now_ms: int) -> Login | None
             api_token.c.token_hash == hash_of(token),
             api_token.c.revoked_ms.is_(None),
             or_(api_token.c.expires_ms.is_(None), api_token.c.expires_ms > now_ms),
-            account.c.disabled_ms.is_(None),
+            rights.opens(),
         )
     )
     row = connection.execute(query).first()

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, select, update
 
 from server.errors import Refused
 from server.scope import Scope
-from server.store import campus
+from server.store import campus, rights
 from server.store.schema import account
 from server.store.schema_rights import passkey
-from server.store.upsert import new_id
+from server.store.upsert import unless_there
 
 #: of one account
 MOST = 20
@@ -57,34 +57,31 @@ def add(
     now_ms: int,
 ) -> int:
     """A new passkey of one's own account. Raises Refused(`passkey-known`, `passkeys-many`)."""
-    if connection.execute(select(passkey.c.id).where(passkey.c.credential_id == credential_id)).first() is not None:
-        raise Refused("passkey-known", "this passkey was added before, or revoked: make a new one")
     if len(of_account(connection, scope.account_id)) >= MOST:
         raise Refused("passkeys-many", f"an account has at most {MOST} passkeys: revoke one first")
-    made = connection.execute(
-        passkey.insert().values(
-            institution_id=scope.institution_id,
-            account_id=scope.account_id,
-            credential_id=credential_id,
-            public_key=public_key,
-            sign_count=sign_count,
-            name=name,
-            created_ms=now_ms,
-        )
-    )
-    found = new_id(made)
+    values = {
+        "institution_id": scope.institution_id,
+        "account_id": scope.account_id,
+        "credential_id": credential_id,
+        "public_key": public_key,
+        "sign_count": sign_count,
+        "name": name,
+        "created_ms": now_ms,
+    }
+    # Of two at once the second waits for the first, and adds none.
+    found = connection.execute(unless_there(connection, passkey, ("credential_id",), ("id",)), [values]).scalar()
+    if found is None:
+        raise Refused("passkey-known", "this passkey was added before, or revoked: make a new one")
     campus.write_down(connection, scope, "passkey.add", f"account:{scope.account_id}", now_ms, passkey=found)
     return found
 
 
 def by_credential(connection: Connection, credential_id: bytes) -> Any | None:
-    """The passkey's row with this credential, if it holds and its account is not disabled."""
+    """The passkey's row with this credential, if it holds and its account lets somebody in."""
     query = (
         select(passkey)
         .join(account, account.c.id == passkey.c.account_id)
-        .where(
-            passkey.c.credential_id == credential_id, passkey.c.revoked_ms.is_(None), account.c.disabled_ms.is_(None)
-        )
+        .where(passkey.c.credential_id == credential_id, passkey.c.revoked_ms.is_(None), rights.opens())
     )
     return connection.execute(query).first()
 

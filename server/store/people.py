@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, false, func, or_, select, true
 
-from server.errors import NotFound
-from server.scope import Scope
+from server.errors import NotAllowed, NotFound
+from server.scope import Reach, Scope
+from server.store import sessions
 from server.store.schema import (
     class_group,
     course,
@@ -39,12 +40,16 @@ def by_external_id(connection: Connection, institution_id: int, external_id: str
 
 
 def known_by(institution_id: int) -> Select[Any, Any]:
-    """person_id, external_id of everybody: their identifier, else any other external id of theirs."""
+    """person_id, external_id of everybody: their identifier, else any other external id of theirs; of those
+    that hold now, if any does."""
     return (
         select(
             person_external_id.c.person_id,
             func.coalesce(
-                func.max(person_external_id.c.external_id).filter(person_external_id.c.source == "identifier"),
+                func.max(person_external_id.c.external_id).filter(
+                    person_external_id.c.source == "identifier", person_external_id.c.to_ms.is_(None)
+                ),
+                func.min(person_external_id.c.external_id).filter(person_external_id.c.to_ms.is_(None)),
                 func.min(person_external_id.c.external_id),
             ).label("external_id"),
         )
@@ -56,7 +61,8 @@ def known_by(institution_id: int) -> Select[Any, Any]:
 def visible(scope: Scope, act: str) -> ColumnElement[bool]:
     """The condition on `person` under which this scope reaches them with an act of server/scope.py.
 
-    One's own are oneself and the students of the sessions that one staffs; a student's own is nobody else.
+    One's own are oneself and the students who were on the list of a session that one staffs; a student's own is nobody
+    else. Of whom a department reaches by a list of its own alone, it is for that class's matters only: `whole`.
     """
     inside = person.c.institution_id == scope.institution_id
     reach = scope.reach(act)
@@ -75,30 +81,74 @@ def visible(scope: Scope, act: str) -> ColumnElement[bool]:
                 session_staff.c.person_id == scope.person_id,
                 # Whoever was taken off before it began, or whose class was, does not see its students.
                 or_(session_staff.c.to_ms.is_(None), session_staff.c.to_ms > session.c.starts_ms),
-                or_(session_class.c.to_ms.is_(None), session_class.c.to_ms > session.c.starts_ms),
-                enrolment.c.role == "student",
+                # Nor of those who had left its list, or came onto it later.
+                sessions.listed(),
             )
         )
         ways.append(person.c.id.in_(staffed))
     if reach.departments or reach.courses:
-        taught = (
-            select(enrolment.c.person_id)
-            .join(class_group, class_group.c.id == enrolment.c.class_id)
-            .join(course, course.c.id == class_group.c.course_id)
-            .where(
-                enrolment.c.role == "student",
-                or_(course.c.department_id.in_(reach.departments), course.c.id.in_(reach.courses)),
-            )
+        taught = select(enrolment.c.person_id).where(
+            enrolment.c.role == "student",
+            enrolment.c.class_id.in_(_classes(reach)),
+            # A mistake that was put right at once was never a place.
+            or_(enrolment.c.to_ms.is_(None), enrolment.c.to_ms > enrolment.c.from_ms),
         )
-        ways.append(person.c.id.in_(taught))
-        ways.append(
-            exists().where(
-                person_department.c.person_id == person.c.id,
-                person_department.c.department_id.in_(reach.departments),
-                person_department.c.to_ms.is_(None),
-            )
-        )
+        ways += [person.c.id.in_(taught), _belongs(reach)]
     return and_(inside, or_(*ways)) if ways else false()
+
+
+def _classes(reach: Reach) -> Select[int]:
+    """The classes of these departments and courses."""
+    return (
+        select(class_group.c.id)
+        .join(course, course.c.id == class_group.c.course_id)
+        .where(or_(course.c.department_id.in_(reach.departments), course.c.id.in_(reach.courses)))
+    )
+
+
+def _belongs(reach: Reach) -> ColumnElement[bool]:
+    return exists().where(
+        person_department.c.person_id == person.c.id,
+        person_department.c.department_id.in_(reach.departments),
+        person_department.c.to_ms.is_(None),
+    )
+
+
+def whole(scope: Scope, act: str, now_ms: int) -> ColumnElement[bool]:
+    """The condition on `person`, of those whom the scope reaches with this act, under which all of them is for it, and
+    not only what concerns a class of its own: they belong to its department. Without a department of their own they
+    belong where all the classes are that they are in now, or were in as they left."""
+    reach = scope.reach(act)
+    if reach.all:
+        return true()
+    if not reach.departments and not reach.courses:
+        return false()
+    theirs = and_(person_department.c.person_id == person.c.id, person_department.c.to_ms.is_(None))
+    in_now = and_(
+        enrolment.c.person_id == person.c.id,
+        enrolment.c.role == "student",
+        or_(enrolment.c.to_ms.is_(None), enrolment.c.to_ms > func.coalesce(person.c.ended_ms - 1, now_ms)),
+    )
+    mine = enrolment.c.class_id.in_(_classes(reach))
+    return or_(
+        _belongs(reach), and_(~exists().where(theirs), exists().where(in_now, mine), ~exists().where(in_now, ~mine))
+    )
+
+
+def need_whole(connection: Connection, scope: Scope, person_id: int, act: str, now_ms: int) -> int:
+    """The person's id. Raises NotFound(`person`), NotAllowed(`not-allowed`) where only a class of theirs is the scope's."""
+    need(connection, scope, person_id, act)
+    if not is_whole(connection, scope, person_id, act, now_ms):
+        raise NotAllowed(
+            "not-allowed", "they belong to another department: ask its registry, or the whole institution's"
+        )
+    return person_id
+
+
+def is_whole(connection: Connection, scope: Scope, person_id: int, act: str, now_ms: int) -> bool:
+    """Whether all of this person is for this scope, and not only what concerns a class of its own."""
+    query = select(person.c.id).where(person.c.id == person_id, whole(scope, act, now_ms))
+    return connection.execute(query).first() is not None
 
 
 def reached(connection: Connection, scope: Scope, person_ids: Iterable[int], act: str) -> set[int]:

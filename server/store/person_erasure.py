@@ -162,7 +162,7 @@ class _Erasing:
     def _texts(self, reason: str) -> None:
         held = self._held()
         while True:
-            there = texts_.of_person(self.connection, self.scope, self.me.person)
+            there = texts_.of_person(self.connection, self.scope, self.me.person, self.now_ms)
             keys = [one.key for one in there if one.erased_ms is None and one.key not in held][: erasure.AT_ONCE]
             if not keys:
                 break

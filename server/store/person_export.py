@@ -30,10 +30,12 @@ AT_ONCE = 500
 
 
 def begin(engine: Engine, scope: Scope, person_id: int, now_ms: int, *, own: bool = False) -> None:
-    """Write down that it is asked for. own: by the person themselves. Raises NotFound(`person`), NotAllowed."""
+    """Write down that it is asked for. own: by the person themselves.
+
+    Raises NotFound(`person`), NotAllowed, also to a department for somebody who only takes a class of its own."""
     with writing(engine) as connection:
         if not (own and person_id == scope.person_id):
-            people.need(connection, scope, person_id, ACT)
+            people.need_whole(connection, scope, person_id, ACT, now_ms)
         campus.write_down(connection, scope, "person.export", f"person/{person_id}", now_ms, own=own)
 
 

@@ -16,7 +16,7 @@ from server.errors import BadSetting, Unwritable
 from server.policy import versions
 from server.policy.profile import Profiles, of_settings
 from server.policy.versions import Own
-from server.store import due, institutions, session_profiles, upsert
+from server.store import due, institutions, residence_rules, session_profiles, upsert
 from server.store.engine import Engine, reading, writing
 from server.store.imported_registers import touch_registers
 from server.store.schema import session
@@ -78,6 +78,8 @@ def keep(connection: Connection, institution_id: int, own: Iterable[Own], profil
         )
     if not first:
         _plan_coming(connection, institution_id, [*changed, *gone], profiles, now_ms)
+        for _, from_ms in (*changed, *gone):
+            residence_rules.changed(connection, institution_id, from_ms, now_ms)
     return [*changed, *gone]
 
 

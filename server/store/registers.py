@@ -162,6 +162,7 @@ def _of_session() -> Select:
     identifier = (
         select(func.min(person_external_id.c.external_id))
         .where(person_external_id.c.person_id == concerned.c.person_id, person_external_id.c.source == "identifier")
+        .where(person_external_id.c.to_ms.is_(None))
         .scalar_subquery()
     )
     return (
@@ -251,8 +252,13 @@ def set_mark(
     late_min: int | None = None,
     early_min: int | None = None,
     remark: str = "",
+    seen_mark_id: int | None = None,
+    blind: bool = False,
     now_ms: int,
 ) -> None:
-    """`set_marks` for one student, whatever holds now."""
-    one = Wanted(person_id=person_id, code=code, late_min=late_min, early_min=early_min, remark=remark)
+    """`set_marks` for one student, whatever holds now unless it is said what was seen, or that nothing was."""
+    one = Wanted(
+        person_id=person_id, code=code, late_min=late_min, early_min=early_min, remark=remark,
+        seen_mark_id=seen_mark_id, blind=blind,
+    )  # fmt: skip
     set_marks(connection, scope, profiles, session_id, [one], now_ms=now_ms)

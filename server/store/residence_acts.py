@@ -13,7 +13,7 @@ from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import campus, notes, residence_reach
 from server.store.campus import FieldRefused
-from server.store.residence_evenings import CALL, ENTRY, EXCUSE, KINDS, NOTE
+from server.store.residence_evenings import CALL, ENTRY, EXCUSE, KINDS, NOT_THEN, NOTE
 from server.store.residence_rules import Calendar
 from server.store.schema import account, note
 from server.store.schema_residence import duty_note, evening_act, residency
@@ -49,22 +49,22 @@ def act(
     text: str,
     now_ms: int,
 ) -> int:
-    """Do something about a resident on an evening: entry (counts as a check-in), excuse, call, note. Returns its id.
-    Sent twice it is done once.
+    """Do something about a resident on an evening: entry (counts as a check-in), excuse, call, note; not-then (a check-in
+    of which it is not known when it was was not of this evening). Returns its id. Sent twice it is done once.
 
     Raises NotFound(`resident`), FieldRefused(`kind`, `reason`, `text`), Refused(`not-resident`, `own`, `evening-not-yet`).
     """
     house_id = _lived(connection, scope, profiles, person_id, day, now_ms)
     if kind not in KINDS:
         raise FieldRefused("kind", "kind", f"choose one of {', '.join(KINDS)}")
+    if kind in (ENTRY, EXCUSE, NOT_THEN) and person_id == scope.person_id:
+        raise Refused("own", "nobody enters or excuses themselves: ask somebody else on duty")
     if kind in (ENTRY, EXCUSE):
         if reason not in REASONS:
             raise FieldRefused("reason", "reason", f"say why: {', '.join(REASONS)}")
-        if person_id == scope.person_id:
-            raise Refused("own", "nobody enters or excuses themselves: ask somebody else on duty")
     elif reason and reason not in REASONS:
         raise FieldRefused("reason", "reason", f"choose one of {', '.join(REASONS)}, or none")
-    text = _text(text, needed=kind in (CALL, NOTE) or reason == "other")
+    text = _text(text, needed=kind in (CALL, NOTE, NOT_THEN) or reason == "other")
     campus.begin(connection, scope)
     if (before := _sent_before(connection, scope, person_id, day, (kind, reason, text), now_ms)) is not None:
         return before

@@ -13,6 +13,7 @@ from server.store import residence_evenings, residence_kiosks, residence_reach
 from server.store.residence_evenings import Act
 from server.store.residence_kiosks import Doubt, KioskKnown
 from server.store.residence_rules import Calendar
+from server.store.residence_uncounted import Uncounted
 from server.store.schema import person, person_name
 from server.store.schema_residence import house
 
@@ -53,6 +54,8 @@ class Row:
     note: str
     #: all that staff did about them, oldest first
     acts: tuple[Act, ...]
+    #: what they did at a kiosk, where no check-in counts
+    uncounted: tuple[Uncounted, ...]
     #: where it is not known: why
     doubt: Doubt | None
 
@@ -119,6 +122,7 @@ def board(connection: Connection, scope: Scope, profiles: Profiles, house_id: in
             by=one.by,
             note=next((act.text for act in reversed(one.acts) if act.text), ""),
             acts=one.acts,
+            uncounted=one.uncounted,
             doubt=one.doubt,
         )
         rows.append(((one.floor, one.room, sort, one.person_id), made))

@@ -9,10 +9,12 @@ from datetime import date, timedelta
 from sqlalchemy import Connection, or_, select
 
 from server.policy import downtime, evenings
+from server.policy.evenings import Evening
 from server.policy.profile import Profiles
-from server.store import notes, residence_kiosks, residence_reach
+from server.store import notes, residence_kiosks, residence_reach, residence_uncounted, untimed_check_ins
 from server.store.residence_kiosks import Doubt, Known
 from server.store.residence_rules import Calendar
+from server.store.residence_uncounted import Uncounted
 from server.store.schema import account, note
 from server.store.schema_residence import (
     check_in,
@@ -22,10 +24,11 @@ from server.store.schema_residence import (
     residency,
 )
 
-ENTRY, EXCUSE, CALL, NOTE = KINDS = ("entry", "excuse", "call", "note")
+ENTRY, EXCUSE, CALL, NOTE = "entry", "excuse", "call", "note"
+#: staff say that a check-in of which it is not known when it was was not of this evening
+NOT_THEN = "not-then"
+KINDS = (ENTRY, EXCUSE, CALL, NOTE, NOT_THEN)
 APPROVED = "approved"
-#: a check-in without a time yet may be of any evening of the week before it came
-UNPLACED_MS = 7 * 24 * 3_600_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,8 @@ class State:
     #: who stood by, entered or excused
     by: str = ""
     acts: tuple[Act, ...] = field(default=())
+    #: what they did at a kiosk, where no check-in counts
+    uncounted: tuple[Uncounted, ...] = field(default=())
     #: where it is not known: why
     doubt: Doubt | None = None
 
@@ -102,8 +107,10 @@ def states(
     came = _came(connection, people, first, last)
     acts = acts_of(connection, people, first, last)
     away = _leaves(connection, people, first, last)
-    lost = _unplaced(connection, people, begins_ms)
+    uncounted = residence_uncounted.of(connection, calendar, people, first, last)
+    untimed = untimed_check_ins.of(connection, people, begins_ms)
     elsewhen = _elsewhen(connection, people, begins_ms, ends_ms)
+    noted = residence_kiosks.noted(connection, people, begins_ms, ends_ms)
     houses = sorted({row.house_id for row in living})
     at_house = {one: residence_kiosks.placed(connection, one, begins_ms, ends_ms) for one in houses}
     waits = {one: residence_kiosks.waiting(connection, one) for one in houses}
@@ -122,26 +129,25 @@ def states(
             seen = came.get((row.person_id, day))
             entry = next((one for one in by_staff if one.kind == ENTRY), None)
             excuse = next((one for one in by_staff if one.kind == EXCUSE), None)
-            unplaced = any(
-                evening.opens_ms <= received_ms < evening.closes_ms + UNPLACED_MS
-                for received_ms in lost.get(row.person_id, ())
-            )
-            astride = any(
-                first_ms < evening.closes_ms and last_ms >= evening.opens_ms
-                for first_ms, last_ms in elsewhen.get(row.person_id, ())
-            )
+            settled = any(one.kind == NOT_THEN for one in by_staff)
+            unplaced = () if settled else _within(evening, untimed.get(row.person_id, ()))
+            astride = () if settled else _within(evening, elsewhen.get(row.person_id, ()))
+            held = () if settled else _within(evening, noted.get(row.person_id, ()))
             if row.house_id not in known:
                 least_ms = rules_of[evening.day].outage_min * 60_000
                 at, waits_ms = at_house[row.house_id], waits[row.house_id]
                 known[row.house_id] = residence_kiosks.known(connection, at, evening, least_ms, waits_ms, now_ms)
             of_house = known[row.house_id]
-            own = downtime.UNPLACED if unplaced else downtime.ELSEWHEN
+            theirs = (downtime.UNPLACED, unplaced) if unplaced else (downtime.ELSEWHEN, astride)
+            own = of_house.doubt or Doubt(why=theirs[0], spans=theirs[1])
+            # That they were there says more than that the house's kiosks could check nobody in.
+            own = Doubt(why=downtime.NOTED, spans=held) if held else own
             state = evenings.state(
                 method=seen.method if seen else None,
                 entry=entry is not None,
                 leave=any(one <= evening.day <= until for one, until in away.get(row.person_id, ())),
                 excused=excuse is not None,
-                unplaced=unplaced or astride,
+                unplaced=bool(unplaced or astride or held),
                 doubted=of_house.doubt is not None,
                 closes_ms=evening.closes_ms,
                 known_up_to_ms=of_house.up_to_ms,
@@ -166,10 +172,16 @@ def states(
                     why=seen.why if seen else "",
                     by=said.get(state, ""),
                     acts=by_staff,
-                    doubt=None if state != evenings.UNKNOWN else of_house.doubt or Doubt(why=own),
+                    uncounted=uncounted.get((row.person_id, day), ()) if seen is None else (),
+                    doubt=None if state != evenings.UNKNOWN else own,
                 )
             )
     return found
+
+
+def _within(evening: Evening, spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Those of these (from, to) that touch the evening."""
+    return tuple((one, other) for one, other in spans if one < evening.closes_ms and other >= evening.opens_ms)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,23 +270,6 @@ def _leaves(connection: Connection, people: list[int], first: date, last: date) 
         for row in connection.execute(query):
             spans = found.setdefault(row.person_id, [])
             spans.append((date.fromisoformat(row.first), date.fromisoformat(row.last)))
-    return found
-
-
-def _unplaced(connection: Connection, people: list[int], begins_ms: int) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for ids in _parts(people):
-        query = (
-            select(check_in_reading.c.person_id, check_in.c.received_ms)
-            .join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
-            .where(
-                check_in_reading.c.person_id.in_(ids),
-                check_in_reading.c.at_ms.is_(None),
-                check_in.c.received_ms >= begins_ms,
-            )
-        )
-        for row in connection.execute(query):
-            found.setdefault(row.person_id, []).append(row.received_ms)
     return found
 
 

@@ -10,16 +10,18 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select, update
 
 from server.errors import NotFound, Refused
-from server.policy import oddities
+from server.policy import evenings, oddities
 from server.policy.oddities import Odd, Tap
 from server.scope import Scope
 from server.store import campus, notes, residence_reach
 from server.store.campus import FieldRefused
 from server.store.schema import account, note, person_name, reader, reading
-from server.store.schema_residence import check_in, check_in_reading, house, kiosk_event, residence_flag
+from server.store.schema_residence import check_in, check_in_reading, house, kiosk_event, residence_flag, residency
 from server.store.upsert import insert_of
 
 TEXT_MAX = 2_000
+#: in `detail`: the numbers of the records that a flag ever rested on; no page shows them
+RESTS_ON = "records"
 #: events and check-ins that an oddity may rest on
 EVENTS = ("finger-refused", "opened", "moved", "sensor-other", "sensor-wiped", "sensor-lost", "pin-locked")
 
@@ -88,61 +90,91 @@ def close(connection: Connection, scope: Scope, flag_id: int, text: str, now_ms:
 
 
 def raise_all(connection: Connection, institution_id: int, found: Iterable[Odd]) -> int:
-    """Write what is odd: once for a cause. Where more of it was seen than before, it is open again. Returns how many
-    are new or open again."""
+    """Write what is odd: once for a cause. One that somebody closed is open again where it rests on something new: not
+    where the same is judged again, or is given another time. Returns how many are new or open again."""
     raised = 0
     for one in found:
-        values = {
-            "institution_id": institution_id,
-            "house_id": one.house_id,
-            "kind": one.kind,
-            "subject": one.subject,
-            "person_id": one.person_id,
-            "reader_id": one.reader_id,
-            "at_ms": one.at_ms,
-            "last_ms": one.last_ms,
-            "count": one.count,
-            "detail": json.dumps(one.detail, sort_keys=True),
-        }
-        made = insert_of(connection.dialect.name, residence_flag)
-        made = made.on_conflict_do_nothing(
-            index_elements=[residence_flag.c[n] for n in ("house_id", "kind", "subject")]
-        )
-        done = connection.execute(made.returning(residence_flag.c.id), values).first()
-        if done is not None:
-            raised += 1
-            continue
         same = and_(
             residence_flag.c.house_id == one.house_id,
             residence_flag.c.kind == one.kind,
             residence_flag.c.subject == one.subject,
         )
-        more = connection.execute(
-            update(residence_flag)
-            .where(same, or_(residence_flag.c.count < one.count, residence_flag.c.last_ms < one.last_ms))
-            .values(at_ms=one.at_ms, last_ms=one.last_ms, count=one.count, closed_ms=None, closed_by_account_id=None)
+        about = {
+            "institution_id": institution_id,
+            "house_id": one.house_id,
+            "kind": one.kind,
+            "subject": one.subject,
+            "person_id": one.person_id,
+        }
+        made = insert_of(connection.dialect.name, residence_flag).on_conflict_do_nothing(
+            index_elements=[residence_flag.c[name] for name in ("house_id", "kind", "subject")]
         )
-        raised += more.rowcount
+        values = about | _figures(one, one.keys)
+        if connection.execute(made.returning(residence_flag.c.id), values).first() is not None:
+            raised += 1
+            continue
+        row = connection.execute(select(residence_flag).where(same).with_for_update()).one()
+        held = json.loads(row.detail).get(RESTS_ON)
+        if one.keys and held is not None:
+            new = not one.keys <= set(held)
+        else:
+            new = row._mapping["count"] < one.count or row.last_ms < one.last_ms
+        figures = _figures(one, one.keys | set(held or ()))
+        if new:
+            raised += 1
+            opened = {"closed_ms": None, "closed_by_account_id": None}
+            connection.execute(update(residence_flag).where(same).values(**figures, **opened))
+        elif row.closed_ms is None and any(row._mapping[name] != value for name, value in figures.items()):
+            connection.execute(update(residence_flag).where(same).values(**figures))
     return raised
 
 
-def events_of(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[Any]:
-    """A kiosk's events in [from, to) that an oddity may rest on; without a time, by their arrival."""
+def _figures(one: Odd, keys: Iterable[int]) -> dict[str, Any]:
+    """What a flag says of its cause. keys: all that it ever rested on."""
+    return {
+        "reader_id": one.reader_id,
+        "at_ms": one.at_ms,
+        "last_ms": one.last_ms,
+        "count": one.count,
+        "detail": json.dumps(one.detail | {RESTS_ON: sorted(keys)}, sort_keys=True),
+    }
+
+
+def events_of(connection: Connection, reader_ids: Iterable[int], from_ms: int, to_ms: int) -> list[Any]:
+    """These kiosks' events in [from, to) that an oddity may rest on; without a time, by their arrival."""
     at_ms = func.coalesce(kiosk_event.c.at_ms, kiosk_event.c.received_ms)
     query = select(kiosk_event, at_ms.label("when")).where(
-        kiosk_event.c.reader_id == reader_id, kiosk_event.c.event.in_(EVENTS), at_ms >= from_ms, at_ms < to_ms
+        kiosk_event.c.reader_id.in_(sorted(reader_ids)),
+        kiosk_event.c.event.in_(EVENTS),
+        at_ms >= from_ms,
+        at_ms < to_ms,
     )
     return list(connection.execute(query))
 
 
-def check_ins_of(connection: Connection, reader_id: int, day: str) -> list[Any]:
-    """A kiosk's check-ins on an evening (ISO date), with why they are odd."""
-    query = (
-        select(check_in_reading, check_in.c.method)
-        .join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
-        .where(check_in_reading.c.reader_id == reader_id, check_in_reading.c.evening == day)
+def check_ins_of(connection: Connection, house_id: int, day: str) -> list[Any]:
+    """The check-ins at a house's kiosks on an evening (ISO date), with why they are odd."""
+    return list(
+        connection.execute(_CHECK_INS.where(check_in_reading.c.house_id == house_id, check_in_reading.c.evening == day))
+    )
+
+
+def elsewhere_of(connection: Connection, house_id: int, day: str) -> list[Any]:
+    """The same of those who lived in this house and checked in at the kiosk of another one: for their own staff."""
+    lived = and_(
+        residency.c.person_id == check_in_reading.c.person_id,
+        residency.c.from_ms <= check_in_reading.c.at_ms,
+        or_(residency.c.to_ms.is_(None), residency.c.to_ms > check_in_reading.c.at_ms),
+    )
+    query = _CHECK_INS.join(residency, lived).where(
+        residency.c.house_id == house_id,
+        check_in_reading.c.evening == day,
+        check_in_reading.c.why == evenings.OTHER_HOUSE,
     )
     return list(connection.execute(query))
+
+
+_CHECK_INS = select(check_in_reading, check_in.c.method).join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
 
 
 def far_taps(connection: Connection, institution_id: int, since_ms: int, near_ms: int) -> list[tuple[Any, list[Tap]]]:
@@ -222,7 +254,7 @@ def _listed(connection: Connection, scope: Scope, house_id: int | None, where: A
             at_ms=row.at_ms,
             last_ms=row.last_ms,
             count=row._mapping["count"],
-            detail=json.loads(row.detail),
+            detail={name: value for name, value in json.loads(row.detail).items() if name != RESTS_ON},
             closed_ms=row.closed_ms,
             closed_by=row.closed_by,
             note=row.note or "",

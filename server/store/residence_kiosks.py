@@ -11,9 +11,14 @@ from sqlalchemy import Connection, and_, case, false, func, null, or_, select, t
 from server.policy import downtime
 from server.policy.evenings import Evening
 from server.policy.outages import outages
-from server.store import alarms, heads, journals, lost_ranges
+from server.store import alarms, chunks, heads, journals, lost_ranges, untimed_check_ins
 from server.store.schema import alarm, reader, reader_state
-from server.store.schema_residence import check_in, check_in_reading, kiosk
+from server.store.schema_residence import check_in, check_in_reading, kiosk, kiosk_event
+
+#: what a kiosk without a list of residents keeps of a card (docs/wire.md)
+STRANGER, NO_LIST = "card-unknown", "no-list"
+_UNSURE_MS = func.coalesce(kiosk_event.c.uncertainty_ms, 0)
+_NOTED = and_(kiosk_event.c.event == STRANGER, kiosk_event.c.detail == NO_LIST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +43,7 @@ class Doubt:
     why: str
     #: names of the kiosks that it is about
     kiosks: tuple[str, ...] = ()
-    #: (from, to) of each stretch in which all were down
+    #: (from, to) of each stretch in which all were down; or when the card of whom it is about may have been noted
     spans: tuple[tuple[int, int], ...] = ()
     #: up to when all is known; None: nothing is
     up_to_ms: int | None = None
@@ -155,7 +160,8 @@ def _not_past(known_ms: int | None, waits_ms: int | None) -> int | None:
 
 
 def waiting(connection: Connection, house_id: int) -> int | None:
-    """When the earliest check-in was that has arrived at a house's kiosks and is not judged yet; None: none waits."""
+    """When the earliest check-in was, or card that was noted without a list, that has arrived at a house's kiosks and is
+    not judged yet; None: none waits."""
     at_ms = check_in_reading.c.at_ms - check_in_reading.c.uncertainty_ms
     query = (
         select(func.min(func.coalesce(at_ms, check_in.c.received_ms)))
@@ -163,4 +169,33 @@ def waiting(connection: Connection, house_id: int) -> int | None:
         .join(kiosk, kiosk.c.reader_id == check_in_reading.c.reader_id)
         .where(check_in_reading.c.due, kiosk.c.house_id == house_id)
     )
-    return connection.execute(query).scalar()
+    card_ms = kiosk_event.c.at_ms - _UNSURE_MS
+    cards = (
+        select(func.min(func.coalesce(card_ms, kiosk_event.c.received_ms)))
+        .join(kiosk, kiosk.c.reader_id == kiosk_event.c.reader_id)
+        .where(_NOTED, kiosk_event.c.due, kiosk.c.house_id == house_id)
+    )
+    found = [connection.execute(one).scalar() for one in (query, cards)]
+    return min((one for one in found if one is not None), default=None)
+
+
+def noted(connection: Connection, people: list[int], begins_ms: int, ends_ms: int) -> dict[int, list[tuple[int, int]]]:
+    """person id -> (from, to): when their card was held to a kiosk that had no list of residents, where that may be
+    within [begins, ends). They were told that it is kept and looked at: nobody calls them missing for it (DDU-13)."""
+    at_ms, received_ms = kiosk_event.c.at_ms, kiosk_event.c.received_ms
+    may_be = or_(
+        and_(at_ms.is_(None), received_ms >= begins_ms),
+        and_(at_ms - _UNSURE_MS < ends_ms, at_ms + _UNSURE_MS >= begins_ms),
+    )
+    rows: list[Any] = []
+    for ids in chunks.of(people):
+        query = select(kiosk_event, _UNSURE_MS.label("unsure_ms"), null().label("roster_shown"))
+        rows += connection.execute(query.where(kiosk_event.c.person_id.in_(ids), _NOTED, may_be))
+    found: dict[int, list[tuple[int, int]]] = {}
+    untimed = [row for row in rows if row.at_ms is None]
+    for row in rows:
+        if row.at_ms is not None:
+            found.setdefault(row.person_id, []).append((row.at_ms - row.unsure_ms, row.at_ms + row.unsure_ms))
+    for row, span in zip(untimed, untimed_check_ins.bounds(connection, untimed), strict=True):
+        found.setdefault(row.person_id, []).append(span)
+    return found

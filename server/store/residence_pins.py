@@ -129,12 +129,22 @@ def of_person(connection: Connection, scope: Scope, person_id: int, now_ms: int)
     return None if row is None else Pin(set_ms=row.set_ms, tries=row.tries, locked_ms=row.locked_ms)
 
 
-def count(connection: Connection, institution_id: int, person_id: int, now_ms: int) -> bool:
-    """Count the wrong PINs in a row that every kiosk told of, since it was set. Whether it is locked now."""
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """The wrong PIN by which one was locked over several kiosks, so that none of them tells of it."""
+
+    record_id: int
+    reader_id: int
+    at_ms: int
+
+
+def count(connection: Connection, institution_id: int, person_id: int, now_ms: int) -> Lock | None:
+    """Count the wrong PINs in a row that every kiosk told of, since it was set. Returns what locked it where that is
+    known by this count alone: a kiosk that locks one tells of it itself."""
     mine = and_(pin.c.person_id == person_id, pin.c.ended_ms.is_(None))
     row = connection.execute(select(pin).where(mine).order_by(pin.c.id)).first()
     if row is None:
-        return False
+        return None
     right = (
         select(func.max(check_in_reading.c.at_ms))
         .join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
@@ -143,17 +153,22 @@ def count(connection: Connection, institution_id: int, person_id: int, now_ms: i
     since_ms = max(row.set_ms, connection.execute(right).scalar() or 0)
     at_ms = func.coalesce(kiosk_event.c.at_ms, kiosk_event.c.received_ms)
     told = (
-        select(kiosk_event.c.event, func.count().label("times"))
-        .where(kiosk_event.c.person_id == person_id, kiosk_event.c.event.in_((REFUSED, LOCKED)))
-        .group_by(kiosk_event.c.event)
+        select(kiosk_event.c.id, kiosk_event.c.reader_id, kiosk_event.c.event, at_ms.label("when"))
+        .where(kiosk_event.c.person_id == person_id, kiosk_event.c.event.in_((REFUSED, LOCKED)), at_ms >= row.set_ms)
+        .order_by(at_ms, kiosk_event.c.id)
     )
+    events = connection.execute(told).all()
     # A PIN that a kiosk has locked stays so, whatever was right elsewhere.
-    locked = any(one.event == LOCKED for one in connection.execute(told.where(at_ms >= row.set_ms)))
-    tries = sum(one.times for one in connection.execute(told.where(at_ms > since_ms)) if one.event == REFUSED)
+    locked = any(one.event == LOCKED for one in events)
+    wrong = [one for one in events if one.event == REFUSED and one.when > since_ms]
+    tries = len(wrong)
     is_locked = locked or tries >= TRIES or row.locked_ms is not None
     if (tries, is_locked) != (row.tries, row.locked_ms is not None):
         locked_ms = (row.locked_ms or now_ms) if is_locked else None
         connection.execute(update(pin).where(mine).values(tries=tries, locked_ms=locked_ms))
         if is_locked and row.locked_ms is None:
             institutions.campus_changed(connection, institution_id)
-    return is_locked
+    if locked or tries < TRIES:
+        return None
+    last = wrong[TRIES - 1]
+    return Lock(record_id=last.id, reader_id=last.reader_id, at_ms=last.when)

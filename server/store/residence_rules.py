@@ -13,7 +13,7 @@ from server.policy import evenings, moments
 from server.policy import profile as profiles_
 from server.policy.profile import Profiles
 from server.policy.residence_rule import ResidenceRule
-from server.store import institutions
+from server.store import check_ins, institutions
 from server.store.schema import profile_assignment
 
 
@@ -63,8 +63,23 @@ class Calendar:
         return Rules(rule=evenings.rule_of(self._profiles, name, at_ms), zone=self.zone)
 
     def of_day(self, day: date) -> Rules:
-        """The rules of an evening: those that hold at its date's noon."""
-        return self.at(moments.instant(day, time(12), self.zone))
+        """The rules of an evening: those that hold as it opens, by the rules of its date's noon. So a profile that is given
+        in the afternoon holds for that evening, and one that is given while it is on does not."""
+        noon = self.at(moments.instant(day, time(12), self.zone))
+        return self.at(noon.evening(day).opens_ms)
+
+    def near(self, first: date, last: date) -> tuple[int, int]:
+        """A time, epoch ms, that holds everything whose nearest evening may be one of these dates."""
+        begins = moments.instant(first - timedelta(days=1), time.min, self.zone)
+        return begins, moments.instant(last + timedelta(days=3), time.min, self.zone)
+
+
+def changed(connection: Connection, institution_id: int, from_ms: int, now_ms: int) -> None:
+    """Other rules hold from then on: what came for the evening that is on, or for one to come, is judged again. The
+    evenings before today's stay as they were judged."""
+    zone = ZoneInfo(institutions.one(connection, institution_id).time_zone)
+    day = moments.day_of(max(from_ms, now_ms), zone)
+    check_ins.due_by_rules(connection, institution_id, moments.instant(day, time.min, zone))
 
 
 def day_in(text: str) -> date:

@@ -17,16 +17,26 @@ def _kiosks() -> Select:
     last = select(func.max(kiosk.c.id)).where(kiosk.c.reader_id == reader.c.id).correlate(reader).scalar_subquery()
     serves = and_(kiosk.c.from_ms <= now_ms, or_(kiosk.c.to_ms.is_(None), kiosk.c.to_ms > now_ms))
     now = (
-        select(kiosk.c.house_id)
+        select(kiosk.c.id)
         .where(kiosk.c.reader_id == reader.c.id, serves)
         .order_by(kiosk.c.from_ms.desc(), kiosk.c.id.desc())
         .limit(1)
         .correlate(reader)
         .scalar_subquery()
     )
+    here = kiosk.alias()
     return (
-        select(reader.c.id.label("reader_id"), reader.c.name, now.label("house_id"), kiosk.c.capacity)
+        select(
+            reader.c.id.label("reader_id"),
+            reader.c.name,
+            here.c.house_id,
+            here.c.latitude,
+            here.c.longitude,
+            here.c.radius_m,
+            kiosk.c.capacity,
+        )
         .join(kiosk, kiosk.c.id == last)
+        .outerjoin(here, here.c.id == now)
         .where(reader.c.institution_id == bindparam("institution"), reader.c.ended_ms.is_(None))
         .order_by(reader.c.id)
     )
@@ -36,8 +46,8 @@ _KIOSKS = Prepared(_kiosks())
 
 
 def kiosks(connection: Connection, institution_id: int, now_ms: int) -> list[Any]:
-    """Rows (reader id, name, house id or None, capacity) of every reader that serves a house, or served one and whose
-    sensor may still hold somebody: that one has no house now."""
+    """Rows (reader id, name, house id or None, its registered place or Nones, capacity) of every reader that serves a
+    house, or served one and whose sensor may still hold somebody: that one has no house now."""
     return _KIOSKS.all(connection, {"institution": institution_id, "now_ms": now_ms})
 
 

@@ -1,12 +1,12 @@
-"""Which roles an account holds, where and when. server/scope.py says what they may do."""
+"""Which roles an account holds, where and when, and whether it opens anything. server/scope.py says what they may do."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, bindparam, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, literal, or_, select, update
 
 from server.errors import StoreError
-from server.scope import DEPARTMENT, INSTITUTION, ROLES, SCOPES, Grant
-from server.store.schema import login
+from server.scope import ADMIN, DEPARTMENT, INSTITUTION, ROLES, SCOPES, Grant
+from server.store.schema import account, login, person
 from server.store.schema_rights import account_role, department
 from server.store.upsert import new_id
 
@@ -49,6 +49,19 @@ def _below(connection: Connection, roots: set[int]) -> dict[int, list[int]]:
         if row.id != row.root:
             found[row.root].append(row.id)
     return found
+
+
+def opens() -> ColumnElement[bool]:
+    """The condition on `account` under which it lets somebody in: it is not disabled, and they have not left.
+
+    An administrator's stays open until another administrator disables it: who may say that somebody has left, or a
+    roster that forgets them, locks nobody out of the accounts.
+    """
+    left = exists().where(person.c.id == account.c.person_id, person.c.ended_ms.is_not(None))
+    administers = exists().where(
+        account_role.c.account_id == account.c.id, account_role.c.role == ADMIN, account_role.c.to_ms.is_(None)
+    )
+    return and_(account.c.disabled_ms.is_(None), or_(~left.correlate(account), administers.correlate(account)))
 
 
 def grant(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, select, update
 
 from server.errors import NotFound
+from server.policy import moments
 from server.scope import Scope
-from server.store import campus
+from server.store import campus, institutions
 from server.store.campus import FieldRefused
 from server.store.schema_work import import_schedule
 from server.store.upsert import new_id
@@ -108,9 +111,9 @@ def save(
 
 
 def ask(connection: Connection, scope: Scope, schedule_id: int, now_ms: int, *, confirm: bool) -> None:
-    """Let it run as soon as may be, also one that is switched off. Raises NotAllowed, NotFound(`schedule`)."""
+    """Write down that it is to run as soon as may be, also one that is switched off; its own time stays as it is. The caller
+    tells server/schedules.py. Raises NotAllowed, NotFound(`schedule`)."""
     one(connection, scope, schedule_id)
-    connection.execute(update(import_schedule).where(import_schedule.c.id == schedule_id).values(next_ms=now_ms))
     campus.write_down(connection, scope, "schedule.run", f"schedule/{schedule_id}", now_ms, confirm=confirm)
 
 
@@ -131,18 +134,40 @@ def by_id(connection: Connection, schedule_id: int) -> Schedule | None:
 
 
 def claim(connection: Connection, held: Schedule, now_ms: int) -> bool:
-    """Take it to run now; the next time is set before it runs, so that what fails is not tried without end.
+    """Take it to run now; the next time is set before it runs, so that what fails is not tried without end. One that was
+    asked for before its time keeps that time.
 
     False: another process has taken it.
     """
-    step_ms = held.every_min * 60_000
-    passed = max(0, now_ms - held.next_ms) // step_ms + 1
+    zone = ZoneInfo(institutions.one(connection, held.institution_id).time_zone)
     done = connection.execute(
         update(import_schedule)
         .where(and_(import_schedule.c.id == held.id, import_schedule.c.next_ms == held.next_ms))
-        .values(next_ms=held.next_ms + passed * step_ms, last_ms=now_ms, last_outcome=RUNNING)
+        .values(next_ms=after(held.next_ms, held.every_min, now_ms, zone), last_ms=now_ms, last_outcome=RUNNING)
     )
     return done.rowcount > 0
+
+
+def after(next_ms: int, every_min: int, now_ms: int, zone: ZoneInfo) -> int:
+    """The first of its times that is still to come.
+
+    Days and weeks keep the wall's hour when the clocks change; a time that they leave out on a day is passed over. Hours
+    are elapsed time.
+    """
+    if next_ms > now_ms:
+        return next_ms
+    days, rest = divmod(every_min, 24 * 60)
+    if rest:
+        step_ms = every_min * 60_000
+        return next_ms + ((now_ms - next_ms) // step_ms + 1) * step_ms
+    wall = moments.local(next_ms, zone)
+    # No day is longer than 25 hours: of the times before this one none is to come.
+    count = max(1, (now_ms - next_ms) // (days * 25 * moments.HOUR_MS))
+    while True:
+        at_ms = moments.instant(wall.date() + timedelta(days=count * days), wall.time(), zone)
+        if at_ms > now_ms and moments.local(at_ms, zone).time() == wall.time():
+            return at_ms
+        count += 1
 
 
 def finish(connection: Connection, schedule_id: int, outcome: str, report: Mapping[str, Any]) -> None:

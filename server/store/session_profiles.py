@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from server.policy import profile as profiles_
 from server.policy.profile import Profiles
-from server.store import chunks
+from server.store import chunks, due
+from server.store.imported_registers import touch_registers
 from server.store.schema import class_group, course, profile_assignment, session, session_class
 
 #: the narrowest wins
@@ -38,7 +39,8 @@ def plan(
                 select(session_class.c.session_id, course.c.id, course.c.programme_id)
                 .join(class_group, class_group.c.id == session_class.c.class_id)
                 .join(course, course.c.id == class_group.c.course_id)
-                .where(session_class.c.session_id.in_(ids))
+                # Of several the first that was given; none that was taken off again.
+                .where(session_class.c.session_id.in_(ids), session_class.c.to_ms.is_(None))
                 .order_by(session_class.c.id.desc())
             )
             of_course = {row.session_id: (row.id, row.programme_id) for row in connection.execute(query)}
@@ -81,20 +83,98 @@ def _assigned(assigned: Iterable[Any], about: Mapping[str, str], at_ms: int) -> 
     return best
 
 
-def assign(connection: Connection, institution_id: int, scope: str, scope_value: str, name: str, from_ms: int) -> None:
-    """From then on this profile holds in this scope; what held before ends. `plan` the sessions concerned after it."""
+def again(
+    connection: Connection, institution_id: int, session_ids: Iterable[int], now_ms: int, profiles: Profiles
+) -> list[int]:
+    """`plan` those of these sessions that have not begun, and mark whoever it concerns. Returns those that are judged by
+    another profile now, or have another window.
+
+    What has begun keeps its rules: the past is not rewritten.
+    """
+    before = coming(connection, session_ids, now_ms)
+    # Whoever was credited at a door that is open already has to be looked at as well.
+    opened = [key for key, (_, opens_ms, _) in before.items() if opens_ms - due.NEAR_MS <= now_ms]
+    due.sessions(connection, institution_id, opened, now_ms)
+    plan(connection, institution_id, before, now_ms, profiles)
+    after = coming(connection, before, now_ms)
+    changed = [key for key in before if before[key] != after[key]]
+    if changed:
+        touch_registers(connection, session_ids=changed)
+        due.sessions(connection, institution_id, changed, now_ms)
+    return changed
+
+
+def of_classes(connection: Connection, class_ids: Iterable[int]) -> list[int]:
+    """The sessions that have one of these classes."""
+    found: set[int] = set()
+    for ids in chunks.of(class_ids):
+        query = select(session_class.c.session_id).where(
+            session_class.c.class_id.in_(ids), session_class.c.to_ms.is_(None)
+        )
+        found |= set(connection.execute(query).scalars())
+    return sorted(found)
+
+
+def coming(connection: Connection, session_ids: Iterable[int], now_ms: int) -> dict[int, tuple[str, int, int]]:
+    """session id -> profile, opens, closes of those of these sessions that have not begun."""
+    found: dict[int, tuple[str, int, int]] = {}
+    for ids in chunks.of(session_ids):
+        query = select(session.c.id, session.c.profile, session.c.opens_ms, session.c.closes_ms).where(
+            session.c.id.in_(ids), session.c.starts_ms > now_ms
+        )
+        found |= {row.id: (row.profile, row.opens_ms, row.closes_ms) for row in connection.execute(query)}
+    return found
+
+
+def assign(
+    connection: Connection, institution_id: int, scope: str, scope_value: str, name: str, from_ms: int
+) -> int | None:
+    """From then on this profile holds in this scope, until the next one that is planned there; what held until then ends.
+    Returns when that next one begins; None: none is planned. `plan` the sessions concerned after it."""
+    here = and_(
+        profile_assignment.c.institution_id == institution_id,
+        profile_assignment.c.scope == scope,
+        profile_assignment.c.scope_value == scope_value,
+        or_(profile_assignment.c.to_ms.is_(None), profile_assignment.c.to_ms > profile_assignment.c.from_ms),
+    )
+    until_ms = connection.execute(
+        select(func.min(profile_assignment.c.from_ms)).where(here, profile_assignment.c.from_ms > from_ms)
+    ).scalar()
     connection.execute(
         update(profile_assignment)
         .where(
-            profile_assignment.c.institution_id == institution_id,
-            profile_assignment.c.scope == scope,
-            profile_assignment.c.scope_value == scope_value,
-            profile_assignment.c.to_ms.is_(None),
+            here,
+            profile_assignment.c.from_ms <= from_ms,
+            or_(profile_assignment.c.to_ms.is_(None), profile_assignment.c.to_ms > from_ms),
         )
         .values(to_ms=from_ms)
     )
     connection.execute(
         profile_assignment.insert().values(
-            institution_id=institution_id, scope=scope, scope_value=scope_value, profile=name, from_ms=from_ms
+            institution_id=institution_id, scope=scope, scope_value=scope_value, profile=name, from_ms=from_ms,
+            to_ms=until_ms,
         )
+    )  # fmt: skip
+    return until_ms
+
+
+def end(connection: Connection, assignment_id: int, to_ms: int) -> None:
+    """This one holds no longer from then on. Not after it has begun: it never holds, and what it was to follow goes on in
+    its place. `plan` the sessions concerned after it."""
+    one = connection.execute(select(profile_assignment).where(profile_assignment.c.id == assignment_id)).one()
+    connection.execute(
+        update(profile_assignment).where(profile_assignment.c.id == assignment_id).values(to_ms=max(to_ms, one.from_ms))
+    )
+    if to_ms > one.from_ms:
+        return
+    connection.execute(
+        update(profile_assignment)
+        .where(
+            profile_assignment.c.institution_id == one.institution_id,
+            profile_assignment.c.scope == one.scope,
+            profile_assignment.c.scope_value == one.scope_value,
+            profile_assignment.c.to_ms == one.from_ms,
+            profile_assignment.c.from_ms < one.from_ms,
+        )
+        .values(to_ms=one.to_ms)
     )

@@ -82,9 +82,9 @@ def of_session(connection: Connection, scope: Scope, session_id: int) -> list[Ke
     return _read(connection, scope.institution_id, {NOTE: notes, FILE: files})
 
 
-def of_person(connection: Connection, scope: Scope, person_id: int) -> list[Kept]:
+def of_person(connection: Connection, scope: Scope, person_id: int, now_ms: int) -> list[Kept]:
     """Those about a person, newest first: in the registers and absences that the scope's act reaches, and what was
-    written to them. Raises NotFound(`person`)."""
+    written to them; of whoever belongs to another department, about those registers only. Raises NotFound(`person`)."""
     people.need(connection, scope, person_id, ACT)
     notes: dict[int, list[Place]] = {}
     files: dict[int, list[Place]] = {}
@@ -97,6 +97,8 @@ def of_person(connection: Connection, scope: Scope, person_id: int) -> list[Kept
     query = select(message.c.id, message.c.session_id).where(
         message.c.to_person_id == person_id, message.c.institution_id == scope.institution_id
     )
+    if not people.is_whole(connection, scope, person_id, ACT, now_ms):
+        query = query.join(session, session.c.id == message.c.session_id).where(reach)
     written = {
         row.id: [Place(what="message", session_id=row.session_id, person_id=person_id)]
         for row in connection.execute(query.order_by(message.c.id.desc()).limit(MOST))

@@ -140,6 +140,7 @@ def members(connection: Connection, trip_id: int) -> list[Member]:
     number = (
         select(func.min(person_external_id.c.external_id))
         .where(person_external_id.c.person_id == trip_person.c.person_id, person_external_id.c.source == "identifier")
+        .where(person_external_id.c.to_ms.is_(None))
         .correlate(trip_person)
         .scalar_subquery()
     )

@@ -55,7 +55,9 @@ def search(connection: Connection, scope: Scope, session_id: int, text: str) -> 
             person_name.c.full_name,
             select(func.min(person_external_id.c.external_id))
             .where(
-                person_external_id.c.person_id == person_name.c.person_id, person_external_id.c.source == "identifier"
+                person_external_id.c.person_id == person_name.c.person_id,
+                person_external_id.c.source == "identifier",
+                person_external_id.c.to_ms.is_(None),
             )
             .scalar_subquery()
             .label("external_id"),

@@ -33,6 +33,8 @@ class Wanted:
     remark: str = ""
     #: the mark that held when they looked, 0: none; None: not said, and not compared
     seen_mark_id: int | None = None
+    #: they looked at nothing: what a person set or verified stays
+    blind: bool = False
     #: attachments that prove it
     evidence: tuple[int, ...] = ()
 
@@ -108,13 +110,19 @@ def _is_evidence(connection: Connection, institution_id: int, ids: tuple[int, ..
     return set(connection.execute(query).scalars()) == set(ids)
 
 
+def _is_other(one: Wanted, row: Any | None) -> bool:
+    """Whether the mark that holds is another than whoever wants this one has seen."""
+    if one.seen_mark_id is not None:
+        return one.seen_mark_id != (0 if row is None else row.id)
+    return one.blind and row is not None and (row.verified or row.source == "person")
+
+
 def need_seen(connection: Connection, wanted: list[Wanted], there: Mapping[int, Any]) -> None:
     """Raises MarksRefused(`mark-changed`) that says who changed what meanwhile."""
     changed = [
         there.get(one.person_id)
         for one in wanted
-        if one.seen_mark_id is not None
-        and one.seen_mark_id != (there[one.person_id].id if one.person_id in there else 0)
+        if _is_other(one, there.get(one.person_id))
         # Sent twice, or two of one mind: what is wanted is what holds.
         and not is_so(one, there.get(one.person_id))
     ]

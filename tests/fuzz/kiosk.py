@@ -160,10 +160,15 @@ def a_residents_list() -> tuple[Check, Sequence[bytes]]:
     key = Key(1, bytes(range(32)))
     evenings = [residents.Evening(1_790_010_000_000, 1_790_024_400_000)]
     entries = [
-        residents.Entry(bytes([n] * 8), n, n, residents.RESIDENT | residents.ENROL, bytes([n] * 8)) for n in range(4)
+        residents.Entry(bytes([n] * 8), n, n, residents.RESIDENT | residents.ENROL, bytes([n] * 8)) for n in range(1, 5)
     ]
     span = (1_790_000_000_123, 1_790_000_000_123, 1_790_260_000_123)
-    examples = [residents.encode("kiosk-1", key, *span, evenings, listed) for listed in ([], entries)]
+    place = residents.Place(51.5, -0.12, 150)
+    examples = [
+        residents.encode("kiosk-1", key, *span, evenings, listed, told)
+        for listed in ([], entries)
+        for told in (None, place)
+    ]
 
     def check(data: bytes) -> None:
         for with_key in (None, key):

@@ -59,13 +59,13 @@ class KioskStore(TinyStore):
 
     version_ms = 0
 
-    def push(self, *entries) -> None:
-        """The list is these entries now; an evening is open."""
+    def push(self, *entries, place=None) -> None:
+        """The list is these entries now, and the kiosk is registered at this `Place`; an evening is open."""
         now_s = int(time.time())
         self.version_ms = max(now_s * 1000, self.version_ms + 1000)
         evenings = [Evening((now_s - 3600) * 1000, (now_s + 3600) * 1000)]
         until_ms = (now_s + 300_000) * 1000
-        blob = residents.encode(READER, KEY, self.version_ms, self.version_ms, until_ms, evenings, entries)
+        blob = residents.encode(READER, KEY, self.version_ms, self.version_ms, until_ms, evenings, entries, place)
         self._client.publish(topics.topic(SITE, READER, "roster"), blob, qos=1, retain=True).wait_for_publish(5)
 
     def of(self, kind: str) -> list[dict]:

@@ -67,7 +67,7 @@ def test_a_finger_left_lying_is_no_second_try(bench, finger):
     bench.hold(1, ADA)
     bench.place(BEN)
     assert check(finger, 1).outcome == Outcome.NOT_MATCHED
-    assert check(finger, 1, lift=True, wait_s=0.3).outcome == Outcome.NO_FINGER
+    assert check(finger, 1, lift=True, wait_s=0.3).outcome == Outcome.COVERED
     bench.lift()
     bench.place(ADA, after_s=0.3)
     assert check(finger, 1, lift=True).outcome == Outcome.MATCHED

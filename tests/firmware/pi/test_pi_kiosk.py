@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from firmware.contract.residents import ENROL, NO_PIN, NO_SLOT, RESIDENT, STAFF, Entry
+from firmware.contract.residents import ENROL, NO_PIN, NO_SLOT, RESIDENT, STAFF, Entry, Place
 from simulator.gps import Receiver, ReceiverPort
 from simulator.r30x_finger import Finger
 from tests.firmware.pi.kiosk_process import ADA, BEN, SAM, Around, Kiosk, KioskStore, pin, token, word
@@ -184,6 +184,23 @@ def test_a_kiosk_that_is_carried_away_says_so_and_keeps_no_point(start, store, a
     kept = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
     assert b"51.5" in kept
     assert not re.search(rb"51\.\d{3}", kept), "more than a hundredth of a degree"
+
+
+@rule("DDU-12")
+def test_the_place_that_is_registered_on_the_page_holds_and_not_the_one_in_the_settings_file(start, store, receiver):
+    made, port = receiver
+    made.move(5000.0, 0.0)
+    store.push(BEN_PIN, STAFF_SAM, place=Place(made.latitude, made.longitude, 150))
+    kiosk = start("--gps", port.path)
+    kiosk.ready()
+    kiosk.logged("receiver-found")
+    store.push(BEN_PIN, STAFF_SAM, place=Place(51.5, -0.12, 150))
+    kiosk.shows("Kiosk was moved")
+    store.wait(lambda s: "moved" in s.events())
+    store.push(BEN_PIN, STAFF_SAM, place=Place(made.latitude, made.longitude, 150))
+    kiosk.shows("Evening check-in")
+    store.wait(lambda s: s.events()[-1] == "returned")
+    assert kiosk.end() == 0
 
 
 @rule("DDU-12")

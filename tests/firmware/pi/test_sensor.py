@@ -10,6 +10,7 @@ from firmware.pi.sensor_events import (
     Enrolled,
     Erased,
     Glass,
+    GlassFree,
     SensorLost,
     SensorOther,
     SensorReady,
@@ -209,3 +210,35 @@ def test_stopping_ends_the_thread_while_somebody_is_waited_for(bench):
         heard.sensor.verify(1, wait_s=1000.0)
         time.sleep(0.2)
     assert heard.next(Checked).check.outcome == Outcome.CANCELLED
+
+
+@rule("DDU-12")
+def test_after_a_comparison_it_says_once_when_the_glass_is_free(bench, heard):
+    bench.hold(1, ADA)
+    bench.place(ADA)
+    heard.sensor.verify(1)
+    assert heard.next().check.outcome == Outcome.MATCHED
+    heard.sensor.present()
+    assert heard.next() == Glass(order=2, present=True), "nothing was said while the finger lay there"
+    bench.lift()
+    assert heard.next() == GlassFree()
+    heard.sensor.slots()
+    assert isinstance(heard.next(), SlotsHeld)
+
+
+def test_whoever_left_their_finger_lying_is_not_compared_with_the_next_persons_template(bench, heard):
+    bench.hold(1, ADA)
+    bench.hold(2, BEN)
+    bench.place(ADA)
+    heard.sensor.verify(1)
+    assert heard.next(Checked).check.outcome == Outcome.MATCHED
+    heard.sensor.verify(2, lift=True)
+    bench.lift()
+    bench.place(BEN, after_s=0.3)
+    assert heard.next(Checked).check.outcome == Outcome.MATCHED
+
+
+def test_an_enrolment_is_followed_by_a_free_glass_too(bench, heard):
+    heard.sensor.enrol(4, intend=lambda: True)
+    assert heard.obeyed(bench, ADA)[1].outcome == Outcome.STORED
+    assert heard.next() == GlassFree()

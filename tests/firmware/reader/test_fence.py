@@ -304,3 +304,39 @@ def test_whatever_a_receiver_says_moved_and_returned_take_turns(said):
     assert all(a != b for a, b in itertools.pairwise(changes))
     assert changes[:1] in ([], ["moved"])
     assert kiosk.where.place in ("in", "out", "none")
+
+
+@rule("DDU-12")
+def test_registered_elsewhere_it_is_judged_anew_by_that_place():
+    kiosk = Kiosk().settled()
+    kiosk.fence.register(Site(HOUSE.latitude + 3000 * METRE, HOUSE.longitude, 100.0))
+    assert kiosk.where.place == "none", "what was found out was of the place before"
+    assert kiosk.seconds(SETTLED_AFTER)[-1] == fence.MOVED
+    assert kiosk.where.place == "out"
+
+
+@rule("DDU-12")
+def test_a_kiosk_that_was_carried_to_its_new_house_is_back_once_that_is_registered():
+    kiosk = Kiosk().settled()
+    assert kiosk.seconds(MOVED_AFTER + 60, away_m=3000.0).count(fence.MOVED) == 1
+    kiosk.fence.register(Site(HOUSE.latitude + 3000 * METRE, HOUSE.longitude, 100.0))
+    assert kiosk.seconds(SETTLED_AFTER, away_m=3000.0) == [None] * (SETTLED_AFTER - 1) + [fence.RETURNED]
+    assert kiosk.where.place == "in"
+
+
+def test_registered_at_the_same_place_again_nothing_begins_anew():
+    kiosk = Kiosk().settled()
+    kiosk.fence.register(Site(*HOUSE))
+    assert kiosk.where == IN
+
+
+def test_registered_nowhere_it_says_neither_in_nor_out():
+    kiosk = Kiosk().settled()
+    kiosk.fence.register(None)
+    kiosk.seconds(MOVED_AFTER)
+    assert kiosk.where.place == "none"
+    without = Fence(HOUSE, fitted=False)
+    without.register(Site(52.0, 0.5, 80.0))
+    assert without.read(0) == Where("fixed", "52.00,0.50", "-")
+    without.register(None)
+    assert without.read(0).place == "none"

@@ -123,6 +123,43 @@ def test_a_mark_by_hand_moves_the_version(server, world):
     assert (rows[0]["full_name"], rows[0]["code"], rows[0]["source"]) == ("S0 Example", "A", "person")
 
 
+def test_a_program_overwrites_no_mark_that_it_has_not_seen(server, world):
+    """Where every page says that somebody else was quicker (LOUGH-39), so does the API."""
+    session = world.session()
+    server.teach(session)
+    path = f"/api/v1/sessions/{session}/marks/{world.students[0]}"
+
+    def put(role, **body):
+        answer = server.ask("PUT", path, role, json=body)
+        return answer.status_code if answer.status_code == 200 else answer.json()["error"]["code"]
+
+    def held():
+        row = server.ask("GET", f"/api/v1/sessions/{session}/register", "admin").json()["rows"][0]
+        return row["mark_id"], row["code"]
+
+    assert held() == (0, None) and put("admin", code="P", seen=0) == 200
+    first, _ = held()
+    assert put("lecturer", code="A", seen=first) == 200
+    # The program still thinks of the first one, of none, or has looked at nothing.
+    for seen in (first, 0, None):
+        assert put("admin", code="P", seen=seen) == "mark-changed"
+    assert put("admin", code="P") == "mark-changed"
+    second, code = held()
+    assert code == "A"
+    assert put("admin", code="A") == 200, "of one mind: nothing is changed"
+    assert held() == (second, "A")
+    assert put("admin", code=None, seen=second) == 200 and held()[1] is None
+
+
+def test_a_program_that_looked_at_nothing_sets_a_mark_where_no_person_did(server, world):
+    session, board = world.session(), world.reader()
+    world.deliver(board.lines[0], board.swipe(UIDS[0], NINE + 1000))
+    assert {code for code, _, _ in world.marks().values()} == {"P"}
+    path = f"/api/v1/sessions/{session}/marks/{world.students[0]}"
+    assert server.ask("PUT", path, "admin", json={"code": "A"}).status_code == 200
+    assert world.marks()[session, world.students[0]][0] == "A"
+
+
 def test_a_cookie_needs_the_csrf_value_for_a_change(server, world):
     from server.store import logins
 

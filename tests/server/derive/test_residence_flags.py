@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from server.policy.profile import Profiles
-from server.store.schema_residence import residence_flag
+from server.store import residence_admin, residence_flags, residence_pins
+from server.store.engine import writing
+from server.store.schema_residence import check_in_reading, residence_flag
 from tests.rules import rule
 from tests.server.residence_world import CLOSES, HOUR, MIN, OPENS, UIDS, WARDEN_UID, Residence
 
@@ -75,3 +77,136 @@ def test_a_kiosk_that_was_opened_is_flagged_once_at_whatever_hour_that_was(hall,
     hall.deliver(*hall.board.lines)
     hall.judge()
     assert [(row.kind, row.at_ms, row.count) for row in hall.w.all(residence_flag)] == [("opened", at_ms, 1)]
+
+
+# --- over the kiosks of a house
+
+
+def second(hall, name="k-3"):
+    """Another kiosk in the same house."""
+    w = hall.w
+    board = w.reader(name, room=None)
+    hall.do(residence_admin.place_kiosk, hall.admin, hall.ids()[name], hall.house, hall.since_ms, w.now_ms, capacity=9)
+    return board
+
+
+def refused(hall, board, *minutes, who=0):
+    return [hall.event("finger-refused", OPENS + at * MIN, uid=UIDS[who], board=board) for at in minutes]
+
+
+def open_flags(hall, scope=None):
+    found = hall.look(residence_flags.waiting, scope or hall.warden)
+    return sorted((one.kind, one.person_id, one.count) for one in found)
+
+
+def close(hall, scope=None):
+    for one in hall.look(residence_flags.waiting, scope or hall.warden):
+        hall.do(residence_flags.close, scope or hall.warden, one.id, "looked", hall.w.now_ms)
+
+
+@rule("DDU-12")
+def test_fingers_refused_with_one_card_are_one_cause_over_the_kiosks_of_a_house(hall):
+    other = second(hall)
+    hall.deliver(*hall.board.lines, *refused(hall, hall.board, 1, 2))
+    assert flags(hall) == []
+    hall.deliver(*other.lines, *refused(hall, other, 3, 4))
+    assert flags(hall) == [("one-card", hall.w.students[0])]
+    (row,) = hall.w.all(residence_flag)
+    assert (row.count, row.at_ms, row.last_ms) == (4, OPENS + MIN, OPENS + 4 * MIN)
+
+
+@rule("DDU-12")
+def test_a_closed_flag_of_somebody_at_two_kiosks_stays_closed_until_something_new_is_seen(hall):
+    other, person = second(hall), hall.w.students[0]
+    hall.deliver(*hall.board.lines, *refused(hall, hall.board, 1, 4, 7, 10))
+    hall.deliver(*other.lines, *refused(hall, other, 30, 35, 40))
+    assert open_flags(hall) == [("one-card", person, 7)]
+    close(hall)
+    # Whoever else comes, at either kiosk: there is nothing new about this card.
+    hall.deliver(hall.check_in(UIDS[1], OPENS + 50 * MIN))
+    hall.deliver(hall.check_in(UIDS[2], OPENS + 51 * MIN, board=other))
+    hall.deliver(hall.event("opened", OPENS + 52 * MIN))
+    assert open_flags(hall) == [("opened", None, 1)]
+    hall.deliver(*refused(hall, other, 60))
+    assert ("one-card", person, 8) in open_flags(hall)
+
+
+@rule("DDU-12")
+def test_another_time_for_what_was_seen_opens_no_closed_flag(hall):
+    hall.deliver(hall.board.lines[0], hall.check_in(UIDS[0], OPENS + MIN, method="witness", witness=WARDEN_UID))
+    assert open_flags(hall) == [("witness-only", hall.w.students[0], 1)]
+    close(hall)
+    with writing(hall.w.engine) as c:
+        c.execute(check_in_reading.update().values(at_ms=check_in_reading.c.at_ms + 2 * MIN, due=True))
+    hall.judge()
+    assert open_flags(hall) == []
+
+
+@rule("DDU-12")
+def test_a_pin_locked_by_tries_over_two_kiosks_is_flagged_once_to_their_own_house(hall):
+    w, person = hall.w, hall.w.students[0]
+    _, there = hall.other_house()
+    w.now_ms = OPENS - MIN
+    hall.do(residence_pins.set_pin, hall.warden, w.vault, person, "4821", w.now_ms)
+    w.now_ms = OPENS + 2 * HOUR
+    wrong = [hall.event("pin-refused", OPENS + n * MIN, uid=UIDS[0]) for n in (1, 2)]
+    more = [hall.event("pin-refused", OPENS + n * MIN, uid=UIDS[0], board=there) for n in (3, 4)]
+    hall.deliver(hall.board.lines[0], there.lines[0], *wrong, *more)
+    assert open_flags(hall) == []
+    hall.deliver(hall.event("pin-refused", OPENS + 5 * MIN, uid=UIDS[0]))
+    assert open_flags(hall) == [("pin-locked", person, 1)]
+    close(hall)
+    hall.deliver(hall.check_in(UIDS[1], OPENS + 6 * MIN), hall.check_in(UIDS[0], OPENS + 7 * MIN))
+    assert open_flags(hall) == [] and flags(hall) == [("pin-locked", person)]
+
+
+@rule("DDU-12")
+def test_what_comes_to_count_because_another_ceased_to_is_flagged(hall):
+    other, person = second(hall), hall.w.students[0]
+    first = hall.check_in(UIDS[0], OPENS + 10 * MIN)
+    word = hall.check_in(UIDS[0], OPENS + 20 * MIN, method="witness", witness=WARDEN_UID, board=other)
+    hall.deliver(hall.board.lines[0], other.lines[0], first, word)
+    assert [one[2:] for one in hall.read()] == [(True, ""), (False, "repeat")] and flags(hall) == []
+    # The first was before the evening, as a clock record says.
+    with writing(hall.w.engine) as c:
+        mine = check_in_reading.c.reader_id == hall.reader_id
+        c.execute(check_in_reading.update().where(mine).values(at_ms=OPENS - 10 * MIN, due=True))
+    hall.judge()
+    assert [one[2:] for one in hall.read()] == [(False, "before"), (True, "witness-only")]
+    assert flags(hall) == [("witness-only", person)]
+
+
+@rule("DDU-12")
+def test_a_kiosk_that_changed_house_is_flagged_to_each_house_for_what_was_seen_there(hall):
+    w = hall.w
+    south, _ = hall.other_house()
+    lou = hall.account("residence", scope="residence", scope_id=south)
+    taken, placed = OPENS - 4 * HOUR, OPENS - 3 * HOUR
+    hall.do(residence_admin.end_kiosk, hall.admin, hall.reader_id, taken + MIN, w.now_ms)
+    hall.do(residence_admin.place_kiosk, hall.admin, hall.reader_id, south, placed, w.now_ms, capacity=9)
+    hall.deliver(hall.board.lines[0], hall.event("opened", taken), hall.event("opened", OPENS + HOUR))
+    here, there = (hall.look(residence_flags.waiting, scope) for scope in (hall.warden, lou))
+    assert [(one.kind, one.at_ms, one.count) for one in here] == [("opened", taken, 1)]
+    assert [(one.kind, one.at_ms, one.count) for one in there] == [("opened", OPENS + HOUR, 1)]
+
+
+@rule("DDU-12")
+def test_a_witnessed_check_in_at_another_house_is_flagged_to_the_residents_own_house(hall):
+    w, person = hall.w, hall.w.students[0]
+    south, there = hall.other_house()
+    lou = hall.account("residence", scope="residence", scope_id=south)
+    porter = w.person("W1", UIDS[41])
+    hall.do(residence_admin.add_duty, hall.admin, south, porter, OPENS - HOUR, w.now_ms)
+    word = hall.check_in(UIDS[0], OPENS + HOUR, method="witness", witness=UIDS[41], board=there)
+    hall.deliver(hall.board.lines[0], there.lines[0], word)
+    assert open_flags(hall) == [("other-house", person, 1)] and open_flags(hall, lou) == []
+
+
+@rule("DDU-12")
+def test_a_witnessed_check_in_with_nobodys_card_is_flagged_where_it_was(hall):
+    hall.deliver(
+        hall.board.lines[0],
+        hall.check_in(UIDS[8], OPENS + HOUR, method="witness", witness=WARDEN_UID),
+        hall.check_in(UIDS[9], OPENS + HOUR + MIN, method="witness", witness=WARDEN_UID),
+    )
+    assert open_flags(hall) == [("stranger", None, 2)]

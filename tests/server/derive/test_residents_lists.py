@@ -119,3 +119,23 @@ def test_a_kiosk_that_serves_no_house_any_more_is_told_to_hold_nobody(hall):
     hall.do(residence_admin.end_kiosk, hall.admin, hall.reader_id, hall.w.now_ms, hall.w.now_ms)
     hall.w.now_ms += MIN
     assert hall.issue() == 1 and hall.listed().count == 0
+
+
+@rule("DDU-12")
+def test_where_a_kiosk_is_registered_is_on_its_list_and_another_place_at_once(hall):
+    w = hall.w
+    hall.issue()
+    assert hall.listed().place == wire.NOWHERE, "none is registered: the settings file's holds no longer"
+    given = hall.admin, hall.reader_id, hall.house, w.now_ms, w.now_ms
+    hall.do(residence_admin.place_kiosk, *given, latitude=51.5014, longitude=-0.1419, radius_m=60)
+    assert hall.issue() == 1
+    assert hall.listed().place == pytest.approx((51.5014, -0.1419, 60), abs=1e-6)
+    assert hall.listed().count == len(w.students) + 1
+    w.now_ms += MIN
+    hall.do(
+        residence_admin.place_kiosk, *given[:3], w.now_ms, w.now_ms, latitude=51.5014, longitude=-0.1419, radius_m=90
+    )
+    assert hall.issue() == 1 and hall.listed().place.radius_m == 90
+    hall.do(residence_admin.end_kiosk, hall.admin, hall.reader_id, w.now_ms, w.now_ms)
+    w.now_ms += MIN
+    assert hall.issue() == 1 and (hall.listed().place, hall.listed().count) == (wire.NOWHERE, 0)

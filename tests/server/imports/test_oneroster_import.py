@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import delete
 
 from server.imports.badrows import NeedsConfirmation
-from server.store import schema
+from server.store import schema, session_profiles
 from server.store.engine import writing
+from tests.rules import rule
 from tests.server.imports.imports_world import (
     CLASSES,
     COURSES,
@@ -301,3 +302,38 @@ def test_a_new_teacher_is_given_the_sessions_that_are_not_over(college):
     files = PACKAGE | {"enrollments": [line.replace("e4,k1,org,t1", "e5,k1,org,t2") for line in ENROLLMENTS]}
     college.roster(files, confirm=True)
     assert [(one["uid"], one["staff"]) for one in college.sessions()] == [("past", ["t1"]), ("next", ["t2"])]
+
+
+# --- what rests on classes and numbers -------------------------------------------------------------------------------
+
+
+@rule("PORT-2")
+def test_a_class_that_moves_to_another_course_goes_by_its_profile_from_then_on(each_office):
+    office = each_office
+    office.roster()
+    history = next(row.id for row in office.rows(schema.course) if row.code == "HIS1")
+    with writing(office.engine) as connection:
+        session_profiles.assign(connection, office.institution.id, "course", str(history), "ddu", 0)
+    office.timetable(
+        calendar(event("a", "20261005T090000", "20261005T100000"), event("b", "20261012T090000", "20261012T100000"))
+    )
+    office.now_ms = at("2026-10-05 09:30")
+    assert {row.profile for row in office.rows(schema.session)} == {"port"}
+    office.roster(PACKAGE | {"classes": [line.replace("k1,Physics A,c1", "k1,Physics A,c2") for line in CLASSES]})
+    begun, coming = sorted(office.rows(schema.session), key=lambda row: row.starts_ms)
+    assert (begun.profile, coming.profile) == ("port", "ddu")
+    expected = office.store.profiles["ddu"].window(coming.starts_ms, coming.ends_ms)
+    assert (coming.opens_ms, coming.closes_ms) == expected
+
+
+def test_a_number_that_changes_has_open_registers_drawn_anew(college):
+    college.timetable(calendar(event("a", "20261005T090000", "20261005T100000")))
+    session = college.rows(schema.session)[0].id
+    with writing(college.engine) as connection:
+        connection.execute(
+            schema.register.insert().values(session_id=session, institution_id=college.institution.id, version=4)
+        )
+    college.roster(PACKAGE | {"users": [line.replace(",N3,", ",N33,") for line in USERS]})
+    assert college.rows(schema.register)[0].version == 4, "not on this list"
+    college.roster(PACKAGE | {"users": [line.replace(",N1,", ",N11,") for line in USERS]})
+    assert college.rows(schema.register)[0].version == 5

@@ -203,6 +203,43 @@ def test_an_account_without_a_password_is_opened_by_none(school, app, post):
         assert Visitor(app).sign_in("guest", password).status_code == 401
 
 
+def test_an_account_that_is_nobodys_is_said_to_be_somebodys_and_is_theirs_from_then_on(school, app, post, admin):
+    school.world.insert(
+        schema.person_external_id, person_id=school.ada, source="identifier", external_id="L-7", from_ms=1
+    )
+    address = post("/accounts", login="lost", shown_name="Lost", person="", password=NEW, role="lecturer",
+                   scope="institution", code="").headers["location"].partition("?")[0]  # fmt: skip
+    session = school.session()
+    visitor = Visitor(app)
+    visitor.sign_in("lost", NEW)
+    assert "not connected to a person yet: ask an administrator" in visitor.get("/today").text
+    assert visitor.get(f"/sessions/{session}").status_code == 403
+    assert "Nobody’s" in admin.get(address).text
+    answer = post(f"{address}/person", person="nobody's")
+    assert answer.status_code == 422 and "No person has" in problem_of(answer.text, "person")
+    assert post(f"{address}/person", person="L-7").status_code == 303
+    assert visitor.get("/today").status_code == 303, "who they are is what they see: they sign in again"
+    assert visitor.sign_in("lost", NEW).status_code == 303
+    assert visitor.get(f"/sessions/{session}").status_code == 200
+    text = admin.get(address).text
+    assert "Ada Lecturer" in text and 'value="L-7"' in text and "said whose it is" in text
+    # A mistake is put right the same way.
+    assert post(f"{address}/person", person="").status_code == 303
+    visitor.sign_in("lost", NEW)
+    assert visitor.get(f"/sessions/{session}").status_code == 403
+
+
+def test_a_students_account_does_not_become_nobodys(school, post):
+    school.world.insert(
+        schema.person_external_id, person_id=school.students[0], source="identifier", external_id="S-1", from_ms=1
+    )
+    address = post("/accounts", login="stu", shown_name="Stu", person="S-1", password=NEW, role="student",
+                   scope="institution", code="").headers["location"].partition("?")[0]  # fmt: skip
+    before = school.world.all(schema.account)
+    assert "is a student's" in problem_of(post(f"{address}/person", person="").text, "person").replace("&#39;", "'")
+    assert school.world.all(schema.account) == before
+
+
 def test_the_last_administrator_can_neither_be_disabled_nor_lose_the_role(school, admin, post):
     own = f"/accounts/{school.accounts['admin']}"
     (revoke,) = re.findall(r"/accounts/\d+/roles/\d+/revoke", admin.get(own).text)

@@ -178,6 +178,11 @@ def test_a_profile_is_given_from_a_day_on(college, person):
     person.press("Let it hold")
     assert "The change is made" in person.sees
     assert person.path == "/registry/profiles"
+    person.press("End")
+    person.press("See what follows")
+    person.press("End it")
+    assert "The change is made" in person.sees
+    assert "the profile step holds no more" in person.sees and person.path == "/registry/profiles"
 
 
 def test_an_account_is_made_given_a_role_and_disabled(college, person):

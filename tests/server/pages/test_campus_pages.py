@@ -9,6 +9,7 @@ from sqlalchemy import select
 from server.store import accounts, rights, schema, schema_work
 from server.store.engine import reading, writing
 from server.store.schema_rights import department
+from tests.server.pages.registry_form import form_of
 from tests.server.pages.school import HASHER, HOSTILE, PASSWORD
 
 DAY = 24 * 3_600_000
@@ -36,24 +37,6 @@ def office(school, signed):
                          now_ms=school.now_ms - 1)  # fmt: skip
     school.science = one
     return signed("reg")
-
-
-def form_of(text: str, action: str) -> dict[str, str]:
-    """The fields of the form that goes there, as a browser would send them."""
-    form = re.search(rf'<form[^>]*action="{re.escape(action)}".*?</form>', text, re.S)[0]
-    found = {}
-    for tag in re.findall(r"<input[^>]*>", form):
-        name = re.search(r'name="([^"]*)"', tag)
-        if name is None or ('type="checkbox"' in tag and "checked" not in tag):
-            continue
-        value = re.search(r'value="([^"]*)"', tag)
-        found[name[1]] = unescape(value[1]) if value else ""
-    for name, options in re.findall(r'<select[^>]*name="([^"]*)"[^>]*>(.*?)</select>', form, re.S):
-        chosen = re.search(r'value="([^"]*)" selected', options) or re.search(r'value="([^"]*)"', options)
-        found[name] = unescape(chosen[1])
-    for name, value in re.findall(r'<textarea[^>]*name="([^"]*)"[^>]*>(.*?)</textarea>', form, re.S):
-        found[name] = unescape(value)
-    return found
 
 
 def fill(browser, path: str, /, **values):

@@ -240,13 +240,38 @@ def test_a_storm_of_wrong_passwords_from_the_same_network_does_not_keep_a_known_
         stranger.sign_in("ada", "wrong password")
     assert stranger.sign_in("ada").status_code == 429
     assert own.sign_in("ada").status_code == 303
-    # It is a device of this account only, and its own wrong passwords are counted too.
+    # Its own wrong passwords are counted too.
     own.post("/sign-out", {"csrf": own.csrf("/account")})
-    for _ in range(6):
-        stranger.sign_in("bob", "wrong password")
-    assert own.sign_in("bob").status_code == 429
     answers = [own.sign_in("ada", "wrong password").status_code for _ in range(11)]
     assert answers == [401] * 10 + [429]
+
+
+def test_a_machine_at_which_colleagues_sign_in_waits_for_no_storm_but_its_own(school, app):
+    """A classroom's: whoever types wrong passwords from the same network keeps nobody out of it."""
+    room, thief, stranger = Visitor(app), Visitor(app), Visitor(app)
+    for visitor, name in ((room, "tess"), (thief, "bob")):
+        visitor.sign_in(name)
+        visitor.post("/sign-out", {"csrf": visitor.csrf("/account")})
+    of_bob = thief.http.cookies["muster_device"]
+    for n in range(100):
+        stranger.sign_in("ada" if n < 6 else f"nobody-{n}", "wrong password")
+    assert stranger.sign_in("ada").status_code == 429
+    assert room.sign_in("ada").status_code == 303
+    # It is no place to guess from: after five wrong ones, of whatever accounts, it waits like any other.
+    answers = [
+        thief.sign_in(name, "wrong password").status_code for name in ("ada", "tess", "ada", "admin", "ada", "ada")
+    ]
+    assert answers == [401] * 5 + [429]
+    # Nor are they forgotten where another account's password is right there.
+    school.now_ms += 5 * 60_000
+    for _ in range(4):
+        assert thief.sign_in("ada", "wrong password").status_code == 401
+    assert thief.sign_in("tess").status_code == 303
+    thief.http.cookies.set("muster_device", of_bob, path="/sign-in")
+    thief.http.cookies.delete("muster_login")
+    for n in range(100):
+        stranger.sign_in(f"nobody-{n}", "wrong password")
+    assert [thief.sign_in("ada", "wrong password").status_code for _ in range(2)] == [401, 429]
 
 
 def test_a_device_that_somebody_made_up_or_of_another_password_is_no_known_one(school, app):

@@ -36,6 +36,13 @@ def test_a_reader_that_cannot_take_cards_says_what_to_do(school, signed):
     assert "red, slow pulse: needs a technician" in text and "check its cable" in text
 
 
+def test_a_kiosk_without_a_list_of_residents_says_what_to_do(school, signed):
+    board = school.reader()
+    school.deliver(*board.lines, board.hello(), board.head(school.now_ms, able="list"))
+    text = text_of(signed("tess"))
+    assert "it has no list of residents, and can check nobody in" in text and "blue, slow breathing" in text
+
+
 def test_backlog_quarantine_and_alarms_are_shown_with_their_codes(school, signed):
     board = school.reader()
     board.swipe(school.uids[0], school.now_ms)

@@ -186,7 +186,7 @@ def test_marks_wait_for_verification_and_who_has_none_is_shown_present_until_the
     assert "5 marks do not count yet" in summary_of(text) and "Verify 5 marks" in text
     assert "3 of them are P without a card" in summary_of(text)
     assert "to verify" in line_of(text, school.students[0])
-    assert "not seen yet: present, unless you mark otherwise" in line_of(text, school.students[4])
+    assert "not seen yet: present by default" in line_of(text, school.students[4])
     assert school.world.marks().get((session, school.students[4])) is None, "shown, and no mark"
     set_mark(visitor, session, school.students[3], code="A")
     assert "not verified" in visitor.get("/today").text

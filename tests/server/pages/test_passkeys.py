@@ -128,4 +128,4 @@ def test_a_passkey_is_added_only_by_somebody_who_signed_in_just_now(school, app)
 
 
 def test_where_browsers_take_no_passkeys_the_page_says_so(signed):
-    assert "passkeys need a name" in signed("ada").get("/account").text.lower()
+    assert "passkeys work only where" in signed("ada").get("/account").text.lower()

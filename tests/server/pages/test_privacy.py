@@ -46,9 +46,9 @@ def school(school):
 def leave(school, student):
     with reading(school.world.engine) as connection:
         admin = absences.scope_of(connection, school.world.institution_id, school.accounts["admin"], school.now_ms)
-        seen = campus_people.one(connection, admin, student).seen
+        seen = campus_people.one(connection, admin, student, now_ms=school.now_ms).seen
     with writing(school.world.engine) as connection:
-        assert campus_person_changes.end(connection, admin, student, seen=seen, now_ms=school.now_ms)
+        assert campus_person_changes.end(connection, admin, student, seen=seen, now_ms=school.now_ms) == []
 
 
 def erase(visitor, student, *, do="do", reason="asked for by letter"):

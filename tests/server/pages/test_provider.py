@@ -299,6 +299,39 @@ def test_a_disabled_account_is_not_let_in_through_the_provider_either(school, ev
     assert lied_to(right).status_code == 401
 
 
+@pytest.mark.parametrize("path, fields", [("password", {"password": "an entirely new one"}), ("disable", {}),
+                                          ("links/{link}/end", {})])  # fmt: skip
+def test_a_link_to_a_provider_does_not_outlive_a_new_password_or_disabling_and_administrators_end_it(
+    school, evil, path, fields
+):
+    """Whoever had got into the account may have linked their own: it opens nothing by itself afterwards."""
+    app = school.app(oidc_issuer=evil.issuer, oidc_client_id=CLIENT, public_url=HERE)
+    enters = LiedTo(evil, Visitor(app))
+    links = {
+        name: school.world.insert(
+            schema_rights.outside_identity, account_id=school.accounts[name], issuer=evil.issuer, subject=subject,
+            created_ms=1,
+        )
+        for name, subject in (("ada", "sub-of-a-thief"), ("bob", "sub-of-bob"))
+    }  # fmt: skip
+
+    def comes_in(subject):
+        return enters(lambda: evil.signed(evil.claims(school.now_ms // 1000, sub=subject))).status_code
+
+    assert comes_in("sub-of-a-thief") == 303
+    admin, here = Visitor(app), f"/accounts/{school.accounts['ada']}"
+    admin.sign_in("admin")
+    assert evil.issuer in admin.get(here).text, "it is shown"
+    path = path.format(link=links["ada"])
+    assert admin.post(f"{here}/{path}", fields | {"csrf": admin.csrf(here)}).status_code == 303
+    admin.post(f"{here}/enable", {"csrf": admin.csrf(here)})
+    assert comes_in("sub-of-a-thief") == 401 and comes_in("sub-of-bob") == 303
+    assert evil.issuer not in admin.get(here).text
+    # A link of another account is none of this one's.
+    assert admin.post(f"{here}/links/{links['bob']}/end", {"csrf": admin.csrf(here)}).status_code == 404
+    assert comes_in("sub-of-bob") == 303
+
+
 class Away:
     """A provider whose every answer is a fault; it counts how often it was asked."""
 

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from server.store import schema
-from server.store.schema_residence import duty, house, kiosk, residency
+from server.store import residence_admin, residence_templates, schema
+from server.store.schema_residence import duty, house, kiosk, residency, template
 from tests.rules import rule
 from tests.server.pages.home import HOUR, OPENS, Home
 from tests.server.pages.test_residence_board_pages import words
@@ -76,6 +76,39 @@ def test_a_resident_changes_the_room_and_moves_out_and_a_kiosk_and_duty_end(home
     text = words(rita.get(page))
     assert "Nobody is on duty" in text and "No kiosk serves this house" in text
     assert {row.to_ms for row in home.world.all(kiosk) if row.house_id == home.house} == {home.school.now_ms}
+
+
+@rule("DDU-12")
+def test_a_kiosks_place_is_corrected_and_reaches_its_list_and_its_sensor_keeps_everybody(home):
+    rita = home.visitor("rita")
+    page = f"/residence/registry/houses/{home.house}"
+    form = {"csrf": rita.csrf(page), "house": str(home.house)}
+    at = f"/residence/registry/kiosks/{home.hall.reader_id}"
+    hall, now_ms = home.hall, home.school.now_ms
+    hall.do(residence_templates.arm, hall.warden, home.people[0], hall.reader_id, "finger-1", now_ms)
+    place = {"latitude": "51.5014", "longitude": "-0.1419", "radius": "60"}
+    assert rita.post(at, form | place).headers["location"] == f"{page}?said=changed"
+    assert "51.50140, -0.14190, within 60 m" in words(rita.get(page))
+    assert 'value="51.5014"' in rita.get(page).text
+    answer = rita.post(at, form | place | {"radius": ""})
+    assert answer.status_code == 409 and "a longitude and a radius, or none" in answer.text
+    rows = [row for row in home.world.all(kiosk) if row.reader_id == home.hall.reader_id]
+    assert [(row.house_id, row.radius_m, row.to_ms is None) for row in rows] == [
+        (home.house, None, False), (home.house, 60, True)
+    ]  # fmt: skip
+    assert rows[0].to_ms == rows[1].from_ms and rows[0].capacity == rows[1].capacity
+    assert rita.post("/residence/registry/kiosks/99999", form | place).status_code == 404
+    hall.issue()
+    assert hall.listed().place == pytest.approx((51.5014, -0.1419, 60))
+    assert [row.state for row in home.world.all(template)] == ["wanted"], "nobody is to enrol anew for it"
+
+
+@rule("DDU-12")
+def test_where_no_reader_is_free_the_page_says_how_a_kiosk_is_made(home):
+    rita = home.visitor("rita")
+    text = words(rita.get(f"/residence/registry/houses/{home.house}"))
+    place = "--place LATITUDE,LONGITUDE,METRES"
+    assert f"muster reader add NAME --kiosk H1 {place} --capacity {residence_admin.CAPACITY} --out FILE" in text
 
 
 @rule("DDU-12")

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ from server.errors import StoreError
 from server.schedules import Schedules, below
 from server.store import schedules as stored
 from server.store import schema
-from server.store.engine import reading
+from server.store.engine import reading, writing
 from server.store.schema_work import import_schedule
 from tests.server.imports.imports_world import PACKAGE
-from tests.server.pages.school import Visitor
+from tests.server.pages.school import LONDON, Visitor
 from tests.server.pages.test_campus_pages import do, fill, office, said  # noqa: F401  a fixture
 
 MIN = 60_000
@@ -98,6 +99,26 @@ def test_a_refused_import_leaves_everything_and_its_bad_rows_can_be_fetched(scho
     assert signed("sci").get(run.replace("/run", "/bad-rows")).status_code == 403
 
 
+def test_no_cell_of_the_file_of_bad_rows_is_a_formula(school, app, office):  # noqa: F811
+    """What a row is called comes from somebody else's file."""
+    schedule(office)
+    key = rows(school)[0].id
+    hostile = [
+        ["=cmd|x.csv", 3, "user-role", "=HYPERLINK(1)"],
+        ["@x", 4, "user-role", "a\t=1+1"],
+        ["a.csv", 5, "x", "plain"],
+    ]
+    with writing(school.world.engine) as connection:
+        stored.finish(connection, key, stored.REFUSED, {"bad": 3, "bad_rows": hostile})
+    answer = office.get(f"/registry/imports/{key}/bad-rows")
+    found = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
+    assert found[1:] == [
+        ["'=cmd|x.csv", "3", "user-role", "'=HYPERLINK(1)"],
+        ["'@x", "4", "user-role", "a\t'=1+1"],
+        ["a.csv", "5", "x", "plain"],
+    ]
+
+
 def test_what_would_end_much_waits_for_somebodys_word(school, app, office, folder):  # noqa: F811
     schedule(office)
     path = f"/registry/imports/{rows(school)[0].id}/run"
@@ -146,6 +167,27 @@ def test_one_that_is_switched_off_runs_only_when_asked_for(school, app, office):
     path, browser = f"/registry/imports/{rows(school)[0].id}/run", later(app)
     browser.post(path, {"csrf": browser.csrf("/registry/imports")})
     assert runner(school, app).step() == 1
+
+
+def test_one_that_is_asked_for_keeps_its_own_time(school, app, office):  # noqa: F811
+    """Whoever tries it in the afternoon has it at night all the same."""
+    schedule(office)
+    before = rows(school)[0].next_ms
+    path = f"/registry/imports/{rows(school)[0].id}/run"
+    for ran in (1, 1):
+        office.post(path, {"csrf": office.csrf("/registry/imports")})
+        assert runner(school, app).step() == ran
+        assert rows(school)[0].next_ms == before
+    assert runner(school, app).step() == 0
+
+
+def test_every_night_is_at_the_same_hour_when_the_clocks_have_changed(school, app, office):  # noqa: F811
+    do(office, "/registry/imports/new", path="nightly", day="2026-10-24", time="02:00")
+    for day in ("2026-10-24", "2026-10-25", "2026-10-26"):
+        school.now_ms = rows(school)[0].next_ms + 5_000
+        assert datetime.fromtimestamp(school.now_ms / 1000, LONDON).strftime("%Y-%m-%d %H:%M") == f"{day} 02:00"
+        assert runner(school, app).step() == 1
+    assert "02:00" in later(app).get("/registry/imports").text
 
 
 def test_two_servers_do_not_run_the_same_import_twice(school, app, office, folder):  # noqa: F811

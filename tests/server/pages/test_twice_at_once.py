@@ -9,8 +9,11 @@ import threading
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
-from server.store import cards, rights, schema, schema_rights, schema_work
+from server.errors import Refused
+from server.scope import Scope
+from server.store import cards, identities, passkeys, rights, schema, schema_rights, schema_work
 from server.store.engine import writing
 from tests.server.pages.school import Visitor
 from tests.server.pages.two_departments import TwoDepartments, signed_in
@@ -108,6 +111,68 @@ def test_a_form_that_is_sent_twice_at_once_is_done_once(there, app, twice, who, 
     assert grown(there, table, before) == wanted, [(one.status_code, one.headers.get("location")) for one in answers]
     assert 303 in {one.status_code for one in answers}
     assert {one.status_code for one in answers} <= {303, 409, 422}
+
+
+def test_an_account_that_is_made_twice_at_once_is_made_once(there, app, twice):
+    form = (signed_in(app, "admin"), "/accounts", {"login": "new", "shown_name": "New", "password": "a long new password",
+                                                   "role": "technician", "scope": "institution", "code": ""})  # fmt: skip
+    answers = twice(form, form)
+    assert sorted(one.status_code for one in answers) == [303, 422]
+    assert "there is an account new already" in next(one.text for one in answers if one.status_code == 422).lower()
+    assert [row.login for row in there.world.all(schema.account)].count("new") == 1
+
+
+def at_once(there, *works):
+    """Each of these works in a transaction of its own, all at the same moment; what each answered or raised."""
+    gate = threading.Barrier(len(works))
+    answers: list = [None] * len(works)
+
+    def run(place, work):
+        try:
+            with writing(there.world.engine) as connection:
+                # Both have begun, and seen what is there, before either writes.
+                connection.execute(schema.account.select()).all()
+                gate.wait(30)
+                answers[place] = work(connection)
+        except (Refused, DBAPIError) as error:
+            answers[place] = error
+
+    threads = [threading.Thread(target=run, args=(place, work)) for place, work in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return answers
+
+
+def owner(there, name):
+    return Scope(institution_id=there.world.institution_id, account_id=there.accounts[name], person_id=None)
+
+
+def test_one_identity_that_two_link_at_once_is_one_accounts(there):
+    def linking(name):
+        return lambda connection: identities.link(
+            connection, owner(there, name), "https://p.example", "s", 1, by="owner"
+        )
+
+    answers = at_once(there, linking("lea"), linking("lou"))
+    assert [type(one) for one in answers if one is not None] == [Refused]
+    (row,) = there.world.all(schema_rights.outside_identity)
+    assert row.account_id in (there.accounts["lea"], there.accounts["lou"])
+    # The same account twice: it is linked, and nothing is wrong with that.
+    again = next(name for name in ("lea", "lou") if there.accounts[name] == row.account_id)
+    assert at_once(there, linking(again), linking(again)) == [None, None]
+
+
+def test_one_passkey_that_comes_twice_at_once_is_added_once(there):
+    def adding(connection):
+        return passkeys.add(
+            connection, owner(there, "lea"), credential_id=b"k", public_key=b"k", sign_count=0, name="k", now_ms=1
+        )
+
+    answers = at_once(there, adding, adding)
+    assert sorted(type(one).__name__ for one in answers) == ["Refused", "int"]
+    assert len(there.world.all(schema_rights.passkey)) == 1
 
 
 def test_an_absence_that_is_approved_and_refused_at_once_is_one_of_both(there, app, twice):

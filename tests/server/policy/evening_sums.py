@@ -93,10 +93,10 @@ def _flags(profile, given):
     found = []
     people = {"a": 1, "b": 2, "c": 3, "d": 4, "": None}
     rows = []
-    for one in given("refused", ()):
+    for n, one in enumerate(given("refused", ())):
         when, _, whose = one.partition(" ")
-        rows.append(_seen("finger-refused", at(f"Mon 2026-10-12 {when}"), people[whose]))
-    found += oddities.of_kiosk(profile.residence.odd, rows)
+        rows.append(_seen("finger-refused", at(f"Mon 2026-10-12 {when}"), people[whose], n))
+    found += oddities.of_house(profile.residence.odd, rows)
     tapped = given.ms("tap")
     if tapped is not None:
         site = THERE if given("far", True) else HERE
@@ -106,9 +106,9 @@ def _flags(profile, given):
     return {"flags": [one.kind for one in found]}
 
 
-def _seen(what, at_ms, person_id):
+def _seen(what, at_ms, person_id, key=0):
     day = date(2026, 10, 12)
-    return oddities.Seen(what=what, at_ms=at_ms, day=day, house_id=HERE, reader_id=1, person_id=person_id)
+    return oddities.Seen(key=key, what=what, at_ms=at_ms, day=day, house_id=HERE, reader_id=1, person_id=person_id)
 
 
 EVENINGS = {

@@ -1,5 +1,6 @@
 """Evenings hold in every time zone and on every day, and what counts does not depend on the order it is told in."""
 
+import itertools
 from dataclasses import replace
 from datetime import date, time, timedelta
 from fractions import Fraction
@@ -103,14 +104,23 @@ def test_the_fraction_is_its_rows_and_equal_states_are_equal(states):
     assert evenings.availed(RULE, swapped).fraction == found.fraction
 
 
+RECORDS = itertools.count(1)
+
+
 def seen(what, minute=0, *, person=None, reader=1):
     return oddities.Seen(
-        what=what, at_ms=minute * 60_000, day=date(2026, 10, 12), house_id=1, reader_id=reader, person_id=person
+        key=next(RECORDS),
+        what=what,
+        at_ms=minute * 60_000,
+        day=date(2026, 10, 12),
+        house_id=1,
+        reader_id=reader,
+        person_id=person,
     )
 
 
 def kinds(*rows):
-    return {(one.kind, one.person_id, one.count) for one in oddities.of_kiosk(RULE.odd, rows)}
+    return {(one.kind, one.person_id, one.count) for one in oddities.of_house(RULE.odd, rows)}
 
 
 @rule("DDU-12")
@@ -124,6 +134,23 @@ def test_eight_refused_fingers_in_ten_minutes_are_odd_whoevers_they_are():
     assert kinds(*(seen("finger-refused", n, person=n) for n in range(7))) == set()
     assert kinds(*(seen("finger-refused", n, person=n) for n in range(8))) == {("many-fingers", None, 8)}
     assert kinds(*(seen("finger-refused", n * 2, person=n) for n in range(8))) == set()
+
+
+@rule("DDU-12")
+def test_fingers_refused_with_one_card_are_counted_over_all_kiosks_of_a_house():
+    assert kinds(*(seen("finger-refused", n, person=7, reader=1 + n % 2) for n in range(2))) == set()
+    assert kinds(*(seen("finger-refused", n, person=7, reader=1 + n % 2) for n in range(4))) == {("one-card", 7, 4)}
+
+
+@rule("DDU-12")
+def test_many_fingers_are_those_of_one_kiosk():
+    assert kinds(*(seen("finger-refused", n, person=n, reader=1 + n % 2) for n in range(8))) == set()
+
+
+@rule("DDU-12")
+def test_two_kiosks_that_were_opened_are_two_causes():
+    found = oddities.of_house(RULE.odd, [seen("opened", 1, reader=1), seen("opened", 2, reader=2)])
+    assert [(one.kind, one.reader_id, one.count) for one in found] == [("opened", 1, 1), ("opened", 2, 1)]
 
 
 @rule("DDU-12")

@@ -60,7 +60,7 @@ def add(world, scope, *, once=ONCE, **values) -> int:
 
 def person(world, scope, person_id):
     with reading(world.engine) as connection:
-        return campus_people.one(connection, scope, person_id)
+        return campus_people.one(connection, scope, person_id, now_ms=world.now_ms)
 
 
 def change_of(world) -> int:
@@ -213,7 +213,7 @@ def test_a_thing_is_saved_once_and_refused_where_its_code_is_taken(world, scope,
     def save(thing_id=None, once=ONCE, seen="", **more):
         with writing(world.engine) as connection:
             return campus_catalogue.save(connection, scope, name, thing_id, values | more, ended=False, seen=seen,
-                                         once=once, now_ms=world.now_ms)  # fmt: skip
+                                         once=once, now_ms=world.now_ms, profiles=world.profiles)  # fmt: skip
 
     made = save()
     assert save() == made
@@ -240,16 +240,17 @@ def test_a_department_does_not_stand_below_itself(world, scope):
                 seen="",
                 once=code * 32,
                 now_ms=1,
+                profiles=world.profiles,
             )
             for code, up in (("a", None), ("b", None))
         )
         found = campus_catalogue.one(connection, scope, "department", two)
         campus_catalogue.save(connection, scope, "department", two, {"code": "b", "title": "b", "parent_id": one},
-                              ended=False, seen=found.seen, once=ONCE, now_ms=2)  # fmt: skip
+                              ended=False, seen=found.seen, once=ONCE, now_ms=2, profiles=world.profiles)  # fmt: skip
         found = campus_catalogue.one(connection, scope, "department", one)
     with pytest.raises(FieldRefused, match="below itself"), writing(world.engine) as connection:
         campus_catalogue.save(connection, scope, "department", one, {"code": "a", "title": "a", "parent_id": two},
-                              ended=False, seen=found.seen, once=ONCE, now_ms=3)  # fmt: skip
+                              ended=False, seen=found.seen, once=ONCE, now_ms=3, profiles=world.profiles)  # fmt: skip
 
 
 def test_who_has_no_grant_changes_nothing(world, scope):
@@ -259,7 +260,7 @@ def test_who_has_no_grant_changes_nothing(world, scope):
         for work in (
             lambda: campus_person_changes.add(connection, stranger, wanted(), once=ONCE, now_ms=1),
             lambda: campus_catalogue.save(connection, stranger, "room", None, {}, ended=False, seen="", once="",
-                                          now_ms=1),
+                                          now_ms=1, profiles=world.profiles),
             lambda: campus_profiles.listed(connection, stranger),
             lambda: schedules.listed(connection, stranger),
             lambda: emergency.house(connection, stranger, profile.read_all(), 0, 1),
@@ -267,7 +268,7 @@ def test_who_has_no_grant_changes_nothing(world, scope):
             with pytest.raises(NotAllowed):
                 work()
         for work in (
-            lambda: campus_people.one(connection, stranger, world.students[1]),
+            lambda: campus_people.one(connection, stranger, world.students[1], now_ms=1),
             lambda: campus_sessions.one(connection, stranger, session_id),
             lambda: exports.register(connection, stranger, profile.read_all(), session_id),
         ):

@@ -3,12 +3,22 @@
 import pytest
 
 from server.errors import Refused
-from server.store import emergency, lateness, page_register, page_today, paper, schema, schema_residence, unmatched
+from server.store import (
+    emergency,
+    lateness,
+    page_register,
+    page_today,
+    paper,
+    parts,
+    schema,
+    schema_residence,
+    unmatched,
+)
 from server.store.engine import reading, writing
 from server.store.session_rows import one as row_of
 from tests.rules import rule
 from tests.server.staff_world import set_, staff, want
-from tests.server.store_world import MIN, NINE
+from tests.server.store_world import HOUR, MIN, NINE
 
 
 @pytest.fixture
@@ -50,8 +60,26 @@ def test_of_the_late_those_are_read_who_came_late(world, lesson):
     set_(world, scope, session, want(world, 0, "L", late_min=9), want(world, 1, "L", early_min=9),
          want(world, 2, "L", late_min=6, early_min=7))  # fmt: skip
     with reading(world.engine) as connection:
-        found = lateness.of(connection, scope, {"L"}, NINE, NINE + 1)
+        found, _ = lateness.of(connection, scope, {"L"}, NINE, NINE + 1)
     assert {one.person_id for one in found} == {world.students[0], world.students[2]}
+
+
+@rule("LOUGH-15")
+@pytest.mark.parametrize(
+    "most, read, whole", [(6, 6, True), (5, 4, False), (4, 4, False), (3, 2, False), (1, 0, False)]
+)
+def test_of_more_late_marks_than_are_read_no_student_is_counted_by_a_part(world, lesson, most, read, whole):
+    session, scope = lesson
+    second = world.session(NINE + 2 * HOUR, profile="lough")
+    with writing(world.engine) as connection:
+        parts.set_staff(connection, world.institution_id, second, [scope.person_id], world.now_ms)
+    world.now_ms = NINE + 3 * HOUR
+    for one in (session, second):
+        set_(world, scope, one, *(want(world, n, "L", late_min=9) for n in range(3)))
+    with reading(world.engine) as connection:
+        found, every = lateness.of(connection, scope, {"L"}, NINE, NINE + 3 * HOUR, most=most)
+    assert (len(found), every) == (read, whole)
+    assert all(sum(one.person_id == other.person_id for other in found) == 2 for one in found)
 
 
 @rule("LOUGH-38")

@@ -93,6 +93,14 @@ def term(walk, visitor):
     return both(walk.made(schema_work.term, source="muster", source_id="t", title="Autumn", from_ms=0, to_ms=1))
 
 
+@of("assignment")
+def assignment(walk, visitor):
+    # Which rules hold where belongs to the whole institution.
+    return both(
+        walk.made(schema.profile_assignment, scope="session_kind", scope_value="exam", profile="step", from_ms=0)
+    )
+
+
 @of("alarm")
 def alarm(walk, visitor):
     return both(walk.made(schema.alarm, code="walk", subject="a-101", text="for the walk", first_ms=1, last_ms=1))
@@ -176,6 +184,12 @@ def identity(walk, visitor):
         for name in (visitor.name, "victim")
     ]
     return made[0], made[1]
+
+
+@of("link")
+def link(walk, visitor):
+    # A link of the account in the address: administrators end anybody's.
+    return both(identity(walk, visitor)[1])
 
 
 @of("request")
