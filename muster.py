@@ -38,6 +38,10 @@ COMMANDS: dict[str, Command] = {
     "reader heads": Command("server.heads_command:main", "server", "Thin what readers stated each minute, long ago"),
     "staff": Command("server.staff_command:main", "server", "Make or change a staff account"),
     "import": Command("server.imports.command:main", "server", "Read OneRoster files or a timetable into the store"),
+    "batch": Command(
+        "server.teaching_command:batch", "server", "Batches of a skills programme: their days and classes"
+    ),
+    "programme": Command("server.teaching_command:programme", "server", "Programmes: which courses belong together"),
     "audit": Command("server.audit_command:main", "server", "Is the registers' history as it was written"),
     "person": Command("server.person_command:main", "server", "Everything about one person, and erasing who has left"),
     "retention": Command("server.retention_command:main", "server", "What is old enough to go by the retention rules"),

@@ -23,7 +23,7 @@ class KioskReader(Reader):
         self.house = House()
         self.more_health = dict
         self.on_list = lambda: None
-        # It was without a list, and no head has said so yet: one that says `ok` would speak for all the time since boot.
+        # It was without a list, and no head has said so and when: one that says `ok` would speak for all the time since boot.
         self._listless = False
         Reader.__init__(
             self,
@@ -39,7 +39,8 @@ class KioskReader(Reader):
     def next(self, now_ms: int):
         """As a door's; a head that says that there was no list is followed at once by one that says how it is now."""
         out = Reader.next(self, now_ms)
-        if out is not None and out.kind == "head" and self._listless and self.house.roster is not None:
+        # One without a time says nothing to the store of when that was.
+        if out is not None and out.kind == "head" and self._tells_late(now_ms):
             self._listless = False
             self._look(now_ms)
             self.uplink.head_due(now_ms)
@@ -51,12 +52,21 @@ class KioskReader(Reader):
         Reader.received(self, kind, payload, now_ms)
         if self.house.roster is not before:
             self.on_list()
-        if self._listless and self.house.roster is not None:
-            self.uplink.head_due(now_ms)
+            if self._tells_late(now_ms):
+                self.uplink.head_due(now_ms)
 
     def broken(self) -> bool:
         """Without a list it keeps who was there all the same."""
         return self.uplink.able not in ("ok", NO_LIST)
+
+    def _time(self, asked_ms, heard_ms, wall_ms):
+        Reader._time(self, asked_ms, heard_ms, wall_ms)
+        if self._tells_late(heard_ms):
+            self.uplink.head_due(heard_ms)
+
+    def _tells_late(self, now_ms):
+        """Whether it has a list now, and can say when it had none."""
+        return self._listless and self.house.roster is not None and self.clock.read(now_ms).wall_ms is not None
 
     def _able(self):
         able = Reader._able(self)

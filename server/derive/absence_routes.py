@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 from server.errors import StoreError
 from server.policy import leave
 from server.policy.profile import DEFAULT, Profile, Profiles
-from server.store import covered, standing
+from server.scope import ACTS, NONE
+from server.store import absence_decisions, covered, standing
+from server.store.absences import Absence
 from server.store.engine import Connection
 
 #: the kind that asks for most is the report's
@@ -39,6 +41,19 @@ def of(
         if found is not None:
             return found
     raise StoreError("absence-not-needed", f"this is not reported here. {routes[0].text}")
+
+
+def approvers(connection: Connection, profiles: Profiles, found: Absence, now_ms: int) -> frozenset[str] | None:
+    """The roles that decide on this absence by the rules of the classes that it is about, of several whichever names them
+    (STEP-22). None: the rules leave it to whoever has the act."""
+    may = {role for role, how_far in ACTS[absence_decisions.act_to_decide(found)].items() if how_far != NONE}
+    ruled = (one.absences.get(found.kind) for name in profiles for one in profiles.versions(name))
+    if all(one is None or may <= set(one.approvers) for one in ruled):
+        # As in every profile that ships: nothing is looked up.
+        return None
+    mine = _profiles(connection, profiles, found.person_id, found.from_ms, found.to_ms, found.session_ids, now_ms)
+    named = {role for one in mine if found.kind in one.absences for role in one.absences[found.kind].approvers}
+    return frozenset(named) if named else None
 
 
 def _profiles(

@@ -94,15 +94,20 @@ def odd_elsewhere(connection: Connection, profiles: Profiles, institution_id: in
         return found
     calendar = Calendar(connection, institution_id, profiles)
     near_ms = calendar.at(now_ms).rule.odd.elsewhere_within_min * 60_000
-    for row, taps in residence_flags.far_taps(connection, institution_id, now_ms - FAR_MS, near_ms):
+    far = residence_flags.far_taps(connection, institution_id, now_ms - FAR_MS, near_ms)
+    homes = check_ins.homes_of(connection, {row.person_id for row, _ in far})
+    for row, taps in far:
+        # Where somebody's card was is for the staff of the house in which they live; of whoever lives in none, it is
+        # said where they checked in, and not who that was.
+        lives_in = _lives(homes.get(row.person_id, ()), row.at_ms)
         seen = oddities.Seen(
             key=row.check_in_id,
             what="check-in",
             at_ms=row.at_ms,
             day=date.fromisoformat(row.evening),
-            house_id=row.house_id,
+            house_id=row.house_id if lives_in is None else lives_in,
             reader_id=row.reader_id,
-            person_id=row.person_id,
+            person_id=None if lives_in is None else row.person_id,
         )
         odd = oddities.elsewhere(calendar.at(row.at_ms).rule.odd, seen, row.site, taps)
         found += [] if odd is None else [odd]

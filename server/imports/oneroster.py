@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from server import names
 from server.imports import cardlist, csvfile
 from server.imports.badrows import BadRows, quoted
 from server.imports.bundle import ABSENT, BULK, CARDS, DELTA, READ, Bundle
@@ -178,7 +179,7 @@ class _Reader:
             full_name=full,
             given_name=given,
             family_name=family,
-            sort_name=f"{family} {given}".strip().casefold(),
+            sort_name=names.sort_name(family, given),
             identifier=row["identifier"],
             username=row["username"],
             email=row["email"],

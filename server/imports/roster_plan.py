@@ -21,6 +21,10 @@ from server.store.imported import Changes, Held
 from server.store.imported_cards import HeldCards
 
 _NAMES = ("full_name", "given_name", "family_name", "sort_name")
+#: OneRoster's roles of those who work there, whether they teach or not
+_STAFF = frozenset(
+    "administrator aide counselor districtadministrator principal proctor siteadministrator systemadministrator".split()
+)
 
 
 def plan(
@@ -91,7 +95,8 @@ class _Plan:
         others = 0
         for sid, user in roster.users.items():
             # Without a role of ours, and on no list: a parent, say. A delta need not repeat the roles of who is known.
-            known = sid in held.persons and not user.roles
+            # Whoever teaches no longer, and works there still, has not left: their account stays open (`rights.opens`).
+            known = sid in held.persons and (not user.roles or not user.roles.isdisjoint(_STAFF))
             if user.active and not (user.roles.intersection(KEPT_ROLES) or sid in enrolled or known):
                 others += 1
                 if sid in held.persons:

@@ -32,6 +32,7 @@ from server.store import (
     engine,
     imported,
     imported_cards,
+    imported_leavers,
     imported_residence,
     imported_sessions,
     locked_lists,
@@ -92,6 +93,7 @@ def import_oneroster(
     if cards_file is not None:
         card_rows += cardlist.in_file(cards_file.name, _bytes(cards_file), bad)
     complete = roster.cards_complete
+    scope = accounts.at_the_console(store.institution.id)
 
     def work(connection: Connection, now_ms: int) -> tuple[Summary, Callable[[imported.Step], None] | None]:
         tell.step("comparing with what is held")
@@ -113,9 +115,17 @@ def import_oneroster(
         changes, summary = roster_plan.plan(roster, wanted_cards, held, held_cards, now_ms, bad, finals=finals)
         if not changes.any():
             return summary, None
-        return summary, lambda each: imported.apply(
-            connection, store.institution.id, source, held, changes, now_ms, each, store.profiles
-        )
+
+        def write(each: imported.Step) -> None:
+            gone = [values["id"] for values in changes.person_ends if values["ended_ms"] is not None]
+            theirs = imported_leavers.delivered(connection, gone, now_ms)
+            imported.apply(connection, store.institution.id, source, held, changes, now_ms, each, store.profiles)
+            alone = imported_leavers.leave(connection, scope, gone, theirs, now_ms)
+            if alone:
+                told = f"coming sessions that nobody teaches any more: {len(alone)}; the registry chooses somebody else"
+                summary.notes.append(told)
+
+        return summary, write
 
     return _run(store, "oneroster", source, package.digest, started_ms, work, bad, dry, confirm, tell, step)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 
 from server.declared import act
-from server.derive import leave
+from server.derive import absence_routes, leave
 from server.errors import NotAllowed, StoreError
 from server.pages import absence_reports, absence_words, words
 from server.pages.desk import Signed, Visit
@@ -45,7 +45,7 @@ def listed(signed: Signed) -> Response:
         since_ms = local.now_ms - DECIDED_DAYS * 86_400_000
         waiting = absences.listed(connection, signed.scope, waiting=True, since_ms=since_ms)
         decided = absences.listed(connection, signed.scope, waiting=False, since_ms=since_ms)
-        mine = {one.id for one in waiting if absence_decisions.may_decide(connection, signed.scope, one) is None}
+        mine = {one.id for one in waiting if _refused(connection, signed, one) is None}
     return page(
         signed.request,
         "absences.html",
@@ -82,7 +82,7 @@ def _page(
     is_own = found.person_id == scope.person_id
     texts = absences.texts(connection, (found.reason_note_id, found.told_by_note_id, found.decided_note_id))
     files = attachments.of(connection, scope.institution_id, attachments.ABSENCE, [absence_id])
-    refused = absence_decisions.may_decide(connection, scope, found)
+    refused = _refused(connection, signed, found)
     decides = found.state == absence_kinds.OPEN and refused is None
     effects = leave.effects(
         connection, signed.desk.profiles, found, decider=_decider(connection, signed, found), now_ms=local.now_ms
@@ -126,6 +126,12 @@ def _page(
     )
 
 
+def _refused(connection: Connection, signed: Visit, found: Absence) -> str | None:
+    """Why whoever looks does not decide on it; None: they do."""
+    approvers = absence_routes.approvers(connection, signed.desk.profiles, found, signed.now_ms())
+    return absence_decisions.may_decide(connection, signed.scope, found, approvers)
+
+
 def _decider(connection: Connection, signed: Visit, found: Absence) -> Any:
     if found.decided_by_account_id is None:
         return signed.scope
@@ -153,7 +159,7 @@ def decide(signed: Signed, absence: str, fields: Form) -> Response:
     absence_id = number(absence, "absence")
     with writing(signed.engine) as connection:
         found = absences.need(connection, signed.scope, absence_id)
-        told = absence_decisions.may_decide(connection, signed.scope, found)
+        told = _refused(connection, signed, found)
         if told is not None:
             raise NotAllowed("absence-decide", told)
     wanted = fields.get("do", "")
@@ -165,6 +171,7 @@ def decide(signed: Signed, absence: str, fields: Form) -> Response:
             absence_decisions.decide(
                 connection, signed.scope, absence_id, approve=wanted == "approve",
                 comment=notes.within(fields.get("comment", ""), reported_absences.REASON_MAX), now_ms=now_ms,
+                approvers=absence_routes.approvers(connection, signed.desk.profiles, found, now_ms),
             )  # fmt: skip
             leave.fill_person(connection, signed.desk.profiles, absence_id, now_ms=now_ms)
     except StoreError as error:

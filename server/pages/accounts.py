@@ -14,7 +14,7 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.rendering import page
 from server.scope import ADMIN, COURSE, DEPARTMENT, INSTITUTION, LECTURER, RESIDENCE_HOUSE, ROLE_NAMES
-from server.store import account_changes, accounts, campus, held_roles, identities, tokens
+from server.store import account_changes, accounts, campus, held_roles, identities, passkeys, tokens
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
 
@@ -159,6 +159,10 @@ def _show(
         programs = tokens.of_account(connection, found.id, signed.now_ms())
         whose = accounts.whose(connection, found)
         links = identities.of_account(connection, found.id)
+        keys = passkeys.of_account(connection, found.id)
+    settings = signed.request.app.state.settings
+    # By the claim the provider's account is found without a link.
+    claimed = bool(settings.oidc_issuer and settings.oidc_login_claim)
     typed = typed or {}
     return page(
         signed.request,
@@ -177,6 +181,7 @@ def _show(
         held=[{"id": role.id, "name": _role(role), "since": at(local, role.from_ms)} for role in found.roles],
         tokens=[{"id": one.id, "name": one.name, "made": at(local, one.created_ms)} for one in programs],
         links=[{"id": one.id, "issuer": one.issuer, "made": at(local, one.created_ms)} for one in links],
+        no_way=not (found.has_password or links or keys or claimed),
         whose=whose,
         person=typed.get("person", whose.external_id if whose else ""),
         code=typed.get("code", ""),

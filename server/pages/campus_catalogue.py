@@ -21,7 +21,7 @@ from server.pages.guard import PageRoute, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
-from server.store import campus, campus_catalogue, campus_enrolments, campus_timetable, session_profiles
+from server.store import campus, campus_catalogue, campus_enrolments, campus_timetable, people, session_profiles
 from server.store.campus_catalogue import Thing
 from server.store.engine import Connection, reading, writing
 
@@ -142,6 +142,7 @@ def _routes(kind: Page) -> None:
             steps = campus.history(connection, signed.scope, [f"{kind.name}/{thing.id}"])
             ask = _ask(signed, connection, kind, thing, local) if _may(signed, kind) else None
             members = campus_enrolments.members(connection, thing.id) if kind.name == "class" else []
+            reached = people.reached(connection, signed.scope, (one.person_id for one in members), "campus.read")
             coming = campus_timetable.of_class(connection, thing.id, local.now_ms) if kind.name == "class" else []
             runs = course_dates.shown(signed, connection, thing.id, local) if kind.name == "course" else []
         fields = ask.fields[:-1] if ask else ()
@@ -149,8 +150,8 @@ def _routes(kind: Page) -> None:
             signed.request, "campus_thing.html", login=signed.login, kind=kind.name, plural=kind.plural,
             one=_line(thing, local), facts=[(one.label, dict(one.options).get(one.value, one.value)) for one in fields],
             rests=list(rests.items()), members=[_member(one, local) for one in members],
-            coming=[session_line(one, local) for one in coming], runs=runs, history=words.history(steps, local),
-            may=ask is not None, said=words.SAID.get(said),
+            reached=reached, coming=[session_line(one, local) for one in coming], runs=runs,
+            history=words.history(steps, local), may=ask is not None, said=words.SAID.get(said),
         )  # fmt: skip
 
     @router.get(f"/registry/{kind.plural}/{{{kind.noun}}}/change", name=f"ask_change_{kind.noun}")

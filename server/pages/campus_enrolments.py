@@ -20,6 +20,7 @@ from server.store import (
     campus_enrolments,
     campus_people,
     locked_lists,
+    people,
 )
 from server.store.campus import FieldRefused
 from server.store.campus_enrolments import Place
@@ -87,7 +88,8 @@ def enrol(signed: Signed, person: str, fields: Form) -> Response:
             said.append(Said("", f"The doors of {', '.join(touched.doors)} take their card within a minute."))
         elif touched.coming:
             said.append(Said("", "No reader stands at the doors of its next sessions: they are marked by hand."))
-        if role == "student" and not any(one.to_ms is None for one in found.cards):
+        # Of whom it has only the class, the cards are not this registry's to see or to give.
+        if role == "student" and found.whole and not any(one.to_ms is None for one in found.cards):
             said.append(Said("late", "They have no card that works: give them one."))
         if touched.past:
             said.append(Said("late", f"{words.many(touched.past, 'session')} since that day "
@@ -166,8 +168,10 @@ def leave(signed: Signed, enrolment: str, fields: Form) -> Response:
     def make() -> Response:
         with writing(signed.engine) as connection:
             did = work(connection, came.seen)
+            # A department has no part in whoever it had by this place alone.
+            here = people.reached(connection, scope, [found.person_id], "campus.read")
         signed.request.app.state.wake()
-        return done(f"/registry/people/{found.person_id}", "left" if did else "same")
+        return done(f"/registry/people/{found.person_id}" if here else "/registry", "left" if did else "same")
 
     return step(signed, _ask_leave(found, local), came, effects, make)
 

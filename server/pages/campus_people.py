@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from server import names
 from server.declared import act
 from server.pages import campus_words as words
 from server.pages.campus_form import Ask, Field, Form, Sent, done, sent, show, step
@@ -15,9 +16,10 @@ from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
 from server.store import accounts, campus, campus_catalogue, campus_people, campus_person_changes
-from server.store.campus_people import Person
+from server.store.campus_people import NAMELESS, Person
 from server.store.campus_person_changes import Wanted
 from server.store.engine import Connection, reading, writing
+from server.store.person_erasure import CALLED
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -254,15 +256,23 @@ def _fields(signed: Visit, connection: Connection, found: Person | None) -> tupl
     if found is not None and not signed.scope.reach("campus.change").all:
         # A part of the institution leaves it as it is.
         departments = [one for one in departments if one[0] == str(found.department_id or "")]
+    given, family = _names(found) if found else ("", "")
     return (
-        Field(name="given", label="Given names", value=found.given_name if found else "", longest=120),
-        Field(name="family", label="Family name", value=found.family_name if found else "", longest=120, needed=True,
+        Field(name="given", label="Given names", value=given, longest=120),
+        Field(name="family", label="Family name", value=family, longest=120, needed=True,
               hint="A register shows given names and family name, in this order."),
         Field(name="number", label="Student or staff number", value=found.number if found else "", longest=64),
         Field(name="email", label="E-mail address", kind="email", value=found.email if found else "", longest=254),
         Field(name="department", label="Department", kind="choice", options=tuple(departments),
               value=str(found.department_id or "") if found else ""),
     )  # fmt: skip
+
+
+def _names(found: Person) -> tuple[str, str]:
+    """Given names and family name for the form: of whom only a full name is kept, that one taken apart."""
+    if found.family_name or found.full_name in (NAMELESS, CALLED.format(found.id)):
+        return found.given_name, found.family_name
+    return names.apart(found.full_name)
 
 
 def _ask_new(signed: Visit, connection: Connection) -> Ask:

@@ -38,7 +38,7 @@ def listed(signed: Signed, said: str = "") -> Response:
         lines=[
             {
                 "where": SCOPES.get(one.scope, one.scope),
-                "name": one.name,
+                "name": _named(one, local),
                 "profile": one.profile,
                 "from": local.dated(one.from_ms) if one.from_ms > 0 else "the beginning",
                 "to": local.dated(one.to_ms) if one.to_ms is not None else "",
@@ -139,6 +139,15 @@ def end(signed: Signed, assignment: str, fields: Form) -> Response:
     return step(signed, ask, came, effects, make)
 
 
+def _named(one: Assignment, local: Local) -> str:
+    """What it is given to: a session by its title and start."""
+    return one.name if one.starts_ms is None else _session(one.name, one.starts_ms, local)
+
+
+def _session(title: str, starts_ms: int, local: Local) -> str:
+    return f"{title}, {local.dated(starts_ms)}, {local.time(starts_ms)}"
+
+
 def _follows(effect: Effect, name: str, local: Local) -> list[Said]:
     said = [Said("calm", f"{words.many(effect.sessions, 'session')} from that day on: {effect.judged} "
                          f"{'is' if effect.judged == 1 else 'are'} judged by {name} instead of another profile.")]  # fmt: skip
@@ -177,7 +186,7 @@ def _windows(effect: Effect) -> list[Said]:
 
 def _ask_end(signed: Visit, connection: Connection, found: Assignment, local: Local) -> Ask:
     to_come = found.from_ms > local.now_ms
-    where = f"{SCOPES.get(found.scope, found.scope)} {found.name}".rstrip()
+    where = f"{SCOPES.get(found.scope, found.scope)} {_named(found, local)}".rstrip()
     return Ask(
         title=f"End {found.profile} for {where}",
         address=f"/registry/profiles/{found.id}/end",
@@ -201,7 +210,9 @@ def _ask(signed: Visit, connection: Connection, local: Local, *, chosen: str) ->
     # Only as the store writes it: an assignment to another spelling of the number would hold for nothing.
     session_id = id_in(chosen.removeprefix("session:"))
     if chosen == f"session:{session_id}":
-        options.append((chosen, f"one session: number {session_id}"))
+        there = campus_profiles.sessions_named(connection, signed.scope, [str(session_id)]).values()
+        text = next((_session(*one, local) for one in there), f"number {session_id}")
+        options.append((chosen, f"{SCOPES['session']}: {text}"))
     profiles = tuple((name, f"{name} – {one.title}") for name, one in signed.desk.profiles.items())
     return Ask(
         title="Give a profile",

@@ -7,13 +7,21 @@ from server.pages import campus_words as words
 from server.pages.campus_form import Ask, Field, Sent
 from server.pages.desk import Visit
 from server.pages.local import Local
+from server.policy.sections import OFF_SITE, SCHOOL_LINK
 from server.store import campus_catalogue, campus_classes, campus_people
 from server.store.campus_sessions import Session, Wanted
 from server.store.engine import Connection
 
 HOME = ("/registry", "Registry")
 KINDS = (("class", "class"), ("exam", "exam"), ("visit", "visit"), ("tutorial", "tutorial"))
-MODES = (("classroom", "in a classroom"), ("synchronous", "online, live"), ("online", "online, any time"))
+#: by school-link and off-site it has a marking deadline of its own (LOUGH-2, LOUGH-3)
+MODES = (
+    ("classroom", "in a classroom"),
+    (SCHOOL_LINK, "with a school: a school-link register"),
+    (OFF_SITE, "off site"),
+    ("synchronous", "online, live"),
+    ("online", "online, any time"),
+)
 
 
 def ask_room(signed: Visit, connection: Connection, found: Session, local: Local) -> Ask:

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from server.declared import act
-from server.errors import StoreError
+from server.errors import Refused, StoreError
 from server.pages import beside, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, form, number
-from server.store import cancellations, colleagues, cover, notes
+from server.pages.guard import PageRoute, check_csrf, form, id_in, number
+from server.store import cancellations, colleagues, cover, derivations, notes, page_register
 from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -49,6 +49,7 @@ def _cancel_page(
         by_request=answer.by_request,
         mark=f"{code.code}, {code.meaning}" if code else None,
         members=found.row.members,
+        seen=page_register.newest_by_hand(connection, session_id),
     )
 
 
@@ -67,6 +68,8 @@ def cancel(signed: Signed, session: str, fields: Form) -> Response:
         try:
             if not reason:
                 raise StoreError("reason", "say why: whoever looks at this register later will want to know")
+            if not restores:
+                _need_seen(signed, connection, session_id, fields)
             work = cancellations.restore if restores else cancellations.cancel
             work(connection, signed.scope, signed.desk.profiles, session_id, reason=reason, now_ms=signed.now_ms())
         except StoreError as error:
@@ -75,6 +78,15 @@ def cancel(signed: Signed, session: str, fields: Form) -> Response:
             connection.rollback()
             return _cancel_page(signed, connection, session_id, problem=words.sentence(error), reason=reason)
     return beside.back(session_id, "restored" if restores else "cancelled")
+
+
+def _need_seen(signed: Visit, connection: Connection, session_id: int, fields: dict[str, str]) -> None:
+    """Raises Refused(`mark-changed`) where somebody has marked by hand since the form was opened: that they would lose."""
+    derivations.lock_registers(connection, signed.scope.institution_id, [session_id])
+    if "seen" in fields and id_in(fields["seen"]) != page_register.newest_by_hand(connection, session_id):
+        raise Refused(
+            "mark-changed", "marks were set by hand while you looked: look at the register, then cancel it here"
+        )
 
 
 @router.get("/sessions/{session}/cover")

@@ -87,4 +87,5 @@ def _lines(signed: Visit, found: Iterable[Late], local: Local, last: date, every
                 ],
             }
         )
-    return sorted(lines, key=lambda line: (-line["times"], -line["minutes"], line["name"]))
+    # As they came, by name, where these are alike.
+    return sorted(lines, key=lambda line: (-line["times"], -line["minutes"]))

@@ -12,6 +12,7 @@ from server.pages import (
     notices,
     proposals,
     register,
+    register_history,
     reports,
     taps,
     today,
@@ -19,5 +20,18 @@ from server.pages import (
 )
 
 router = APIRouter()
-for _part in (today, register, marks, proposals, walk_ins, taps, class_view, cancelling, reports, notices, lateness):
+for _part in (
+    today,
+    register,
+    register_history,
+    marks,
+    proposals,
+    walk_ins,
+    taps,
+    class_view,
+    cancelling,
+    reports,
+    notices,
+    lateness,
+):
     router.include_router(_part.router)

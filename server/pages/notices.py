@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from server.declared import act
 from server.errors import StoreError
 from server.pages import beside, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, form, number
-from server.store import notices
+from server.pages.guard import PageRoute, check_csrf, number, pairs
+from server.store import notes, notices
 from server.store.engine import Connection, reading, writing
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-Form = Annotated[dict[str, str], Depends(form)]
+
+
+async def written(request: Request) -> dict[str, str]:
+    """Dependency: a form with a message. One that is too long comes back with its text, to be shortened."""
+    return dict(await pairs(request, longest=4 * notices.TEXT_LIMIT))
+
+
+Form = Annotated[dict[str, str], Depends(written)]
 
 
 @router.get("/sessions/{session}/notify")
@@ -86,8 +93,8 @@ def send(signed: Signed, session: str, fields: Form) -> Response:
                 signed.scope,
                 session_id,
                 to=fields.get("to", ""),
-                subject=fields.get("subject", "").strip()[: notices.SUBJECT_LIMIT],
-                text=fields.get("text", "").strip()[: notices.TEXT_LIMIT],
+                subject=notes.within(fields.get("subject", ""), notices.SUBJECT_LIMIT),
+                text=notes.within(fields.get("text", ""), notices.TEXT_LIMIT),
                 absent=absent,
                 now_ms=signed.now_ms(),
             )

@@ -170,6 +170,9 @@ def _account(connection: Any, request: Request, who: oidc.Outside, now_ms: int) 
             scope = Scope(institution_id=here, account_id=account_id, person_id=None)
             identities.link(connection, scope, who.issuer, who.subject, now_ms, by=f"claim {claim}")
             return account_id
+    if taken:
+        told = f"the account here that your {settings.oidc_name} is linked to lets nobody in: ask an administrator"
+        raise NotSignedIn("no-account", told)
     raise NotSignedIn(
         "no-account", f"no account here is linked to your {settings.oidc_name}: sign in with your password and link it"
     )

@@ -107,14 +107,13 @@ def _read(signed: Visit, connection: Connection, session_id: int, local: Local) 
     desk = signed.desk
     register = registers.register_of(connection, signed.scope, session_id, desk.profiles)
     profile = desk.profile(register.session.profile, register.session.starts_ms)
-    ended = local.now_ms > register.session.closes_ms
     # Who was added by hand is on no list: mostly there is nobody to ask about.
     guests = walk_ins.persons(connection, session_id) if not all(row.listed for row in register.rows) else set()
     shifts = ()
     if profile.programme is not None:
         used = occasions.used(connection, profile, register.session, local.zone)
         shifts = tuple(words.shifts(profile, register.session, register.rows, used))
-    rows = words.rows_of(profile, register.rows, local, ended=ended, guests=guests)
+    rows = words.rows_of(profile, register.rows, local, session=register.session, guests=guests)
     return Snapshot(
         version=register.version,
         until_ms=local.now_ms + LASTS_MS,

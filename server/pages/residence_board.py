@@ -24,6 +24,8 @@ from server.store.residence_board import Board
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 REFRESH_S = 3
+#: what a kiosk says of itself, where that is nothing for a technician alone
+_ABLE = {"list": "it has no list of residents, and can check nobody in"}
 
 
 def chosen_day(signed: Visit, connection: Connection, text: str) -> tuple[date, date]:
@@ -85,7 +87,7 @@ def _shown(signed: Visit, connection: Connection, house_id: int, day: date) -> t
 
 
 def _kiosk(one: Any, local: Local) -> dict[str, Any]:
-    able = "" if one.able in (None, "ok") else "it says that it needs a technician"
+    able = "" if one.able in (None, "ok") else _ABLE.get(one.able, "it says that it needs a technician")
     if one.twice:
         return {"name": one.name, "up_to": "there may be two of it, so nothing is known of it", "able": able}
     up_to = "never said how far its list goes" if one.known_until_ms is None else (

@@ -121,7 +121,8 @@ def _house(signed: Visit, house_id: int, *, said: str | None = None, problem: St
         residents=[_line(one, local) for one in living],
         duties=[_line(one, local) for one in duty],
         kiosks=[_kiosk(one, local) for one in kiosks],
-        readers=[{"id": one.id, "name": one.name} for one in every if one.id not in taken],
+        # One at a door would get no class list any more.
+        readers=[{"id": one.id, "name": one.name} for one in every if one.id not in taken and one.room_code is None],
         capacity=residence_admin.CAPACITY,
         today=local.today().isoformat(),
         said=said,

@@ -10,7 +10,7 @@ from server.declared import act
 from server.errors import StoreError
 from server.pages import beside, sought, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, form, number
+from server.pages.guard import PageRoute, check_csrf, form, id_in, number
 from server.policy.decision import Decision
 from server.store import notes, registers, sessions, walk_ins
 from server.store.engine import Connection, reading, writing
@@ -93,14 +93,16 @@ def place(
 @router.post("/sessions/{session}/people/{person}/leave")
 @act("register.mark")
 def leave(signed: Signed, session: str, person: str, fields: Form) -> Response:
-    """They were added by mistake: their mark is taken away, and they stand on this register no more."""
+    """They were added by mistake: their mark is taken away, and they stand on this register no more. Marked otherwise
+    meanwhile they stay."""
     check_csrf(fields, signed.login)
     session_id, person_id = number(session, "session"), number(person, "student")
     with writing(signed.engine) as connection:
         found = beside.find(signed, connection, session_id, "register.mark")
         if person_id in walk_ins.persons(connection, session_id):
             now_ms = signed.now_ms()
-            wanted = Wanted(person_id=person_id, code=None, remark="added by mistake")
+            seen = id_in(fields.get("seen", "")) or 0
+            wanted = Wanted(person_id=person_id, code=None, remark="added by mistake", seen_mark_id=seen)
             registers.set_marks(connection, signed.scope, signed.desk.profiles, found.row.id, [wanted], now_ms=now_ms)
             walk_ins.end(connection, signed.scope, signed.desk.profiles, session_id, person_id, now_ms)
     return beside.back(session_id, "ended")

@@ -105,18 +105,21 @@ def missed(late_min: int | None, early_min: int | None) -> str:
 
 
 def rows_of(
-    profile: Profile, rows: Sequence[Row], local: Local, *, ended: bool, guests: Collection[int]
+    profile: Profile, rows: Sequence[Row], local: Local, *, session: SessionRow, guests: Collection[int]
 ) -> dict[int, dict[str, Any]]:
     """person -> what their line of the register shows, in the register's order. guests: added by hand."""
     kinds = {code: kind_of(profile, code) for code in {row.code for row in rows}}
+    unseen = "not seen" if local.now_ms > session.closes_ms else "not seen yet"
+    if session.cancelled_ms is not None:
+        unseen = ""
     return {
-        row.person_id: _row_of(profile, row, local, ended=ended, kind=kinds[row.code])
+        row.person_id: _row_of(profile, row, local, unseen=unseen, kind=kinds[row.code])
         | {"walk_in": row.person_id in guests}
         for row in rows
     }
 
 
-def _row_of(profile: Profile, row: Row, local: Local, *, ended: bool, kind: str) -> dict[str, Any]:
+def _row_of(profile: Profile, row: Row, local: Local, *, unseen: str, kind: str) -> dict[str, Any]:
     notes = []
     if row.flag == "time_unsure":
         notes.append(Said("late", "time unsure: check"))
@@ -129,8 +132,8 @@ def _row_of(profile: Profile, row: Row, local: Local, *, ended: bool, kind: str)
         notes.append(Said("", "by hand" if row.source == "person" else "imported"))
     words = mark_words(profile, row.code, row.late_min, row.early_min)
     if row.code is None and row.flag is None:
-        words = "not seen" if ended else "not seen yet"
-        if profile.shown and row.listed:
+        words = unseen or "class cancelled"
+        if unseen and profile.shown and row.listed:
             words = f"{words}: {mark_words(profile, profile.shown, None, None)} by default"
     return {
         "person_id": row.person_id,

@@ -108,7 +108,7 @@ def of_house(rule: Oddity, seen: Iterable[Seen]) -> list[Odd]:
         if one.person_id is not None:
             by_card.setdefault(one.person_id, []).append(one)
     found += [_odd(ONE_CARD, rows) for rows in by_card.values() if len(rows) >= rule.card]
-    found += [_odd(FINGERS, rows) for rows in at_kiosk.values() if _crowded(rule, [one.at_ms for one in rows])]
+    found += [_odd(FINGERS, rows) for rows in (_crowded(rule, each) for each in at_kiosk.values()) if rows]
     return sorted(found, key=lambda one: (one.kind, one.subject))
 
 
@@ -118,10 +118,12 @@ def _cause(kind: str, one: Seen) -> tuple[int | None, int | None]:
     return (None, one.reader_id) if of_kiosk else (one.person_id, None)
 
 
-def _crowded(rule: Oddity, times: list[int]) -> bool:
-    """Whether so many of them lie within so few minutes."""
-    last = rule.fingers - 1
-    return any(times[n + last] - times[n] <= rule.fingers_within_min * 60_000 for n in range(len(times) - last))
+def _crowded(rule: Oddity, rows: list[Seen]) -> list[Seen]:
+    """Those of these, in order of time, that are among so many within so few minutes: one more an hour later is nothing
+    new."""
+    last, within_ms = rule.fingers - 1, rule.fingers_within_min * 60_000
+    begins = [n for n in range(len(rows) - last) if rows[n + last].at_ms - rows[n].at_ms <= within_ms]
+    return [rows[n] for n in sorted({n for begin in begins for n in range(begin, begin + rule.fingers)})]
 
 
 def _odd(kind: str, rows: list[Seen]) -> Odd:
@@ -157,16 +159,10 @@ def elsewhere(rule: Oddity, check_in: Seen, site_id: int, taps: Iterable[Tap]) -
     for tap in sorted(taps, key=lambda one: (one.at_ms, one.reader_id)):
         apart_ms = abs(tap.at_ms - check_in.at_ms) + tap.uncertainty_ms
         if tap.site_id != site_id and apart_ms <= rule.elsewhere_within_min * 60_000:
-            return Odd(
-                kind=ELSEWHERE,
-                house_id=check_in.house_id,
-                subject=f"person:{check_in.person_id}:{check_in.day.isoformat()}",
-                person_id=check_in.person_id,
-                reader_id=check_in.reader_id,
+            return replace(
+                _odd(ELSEWHERE, [check_in]),
                 at_ms=min(tap.at_ms, check_in.at_ms),
                 last_ms=max(tap.at_ms, check_in.at_ms),
-                count=1,
-                keys=frozenset((check_in.key,)),
                 detail={"reader": tap.reader_id, "tap_ms": tap.at_ms, "check_in_ms": check_in.at_ms},
             )
     return None

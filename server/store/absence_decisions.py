@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from server.errors import NotAllowed, Refused, StoreError
+from server.policy.tiers import people
 from server.scope import Scope
 from server.store import campus, faculties, messages, notes
 from server.store.absence_kinds import APPROVED, OPEN, REJECTED, REPORTED, WITHDRAWN
@@ -20,10 +22,19 @@ def act_to_decide(found: Absence) -> str:
     return "absence.approve" if found.kind == REPORTED else "leave.approve"
 
 
-def may_decide(connection: Connection, scope: Scope, found: Absence) -> str | None:
-    """None: this scope may approve or refuse it (LOUGH-19); else why not, and who may. Nobody decides their own."""
+def may_decide(
+    connection: Connection, scope: Scope, found: Absence, approvers: frozenset[str] | None = None
+) -> str | None:
+    """None: this scope may approve or refuse it (LOUGH-19); else why not, and who may. Nobody decides their own.
+
+    approvers: the roles to which the rules of its classes leave that (STEP-22); None: whoever has the act.
+    """
     if scope.person_id is not None and found.person_id == scope.person_id:
         return "nobody decides on an absence of their own"
+    if approvers is not None:
+        if not scope.roles & approvers:
+            return f"by the rules of its classes this is for {people(sorted(approvers))}"
+        scope = replace(scope, grants=tuple(one for one in scope.grants if one.role in approvers))
     reach = scope.reach(act_to_decide(found))
     if reach.all:
         return None
@@ -44,13 +55,22 @@ def may_decide(connection: Connection, scope: Scope, found: Absence) -> str | No
     return "this is for the staff of one of its sessions, their head of department, or the registry"
 
 
-def decide(connection: Connection, scope: Scope, absence_id: int, *, approve: bool, comment: str, now_ms: int) -> bool:
-    """Approve or refuse. Done already, the same way: False. The student is told.
+def decide(
+    connection: Connection,
+    scope: Scope,
+    absence_id: int,
+    *,
+    approve: bool,
+    comment: str,
+    now_ms: int,
+    approvers: frozenset[str] | None = None,
+) -> bool:
+    """Approve or refuse. Done already, the same way: False. The student is told. approvers: as in `may_decide`.
 
     Raises NotFound(`absence`), NotAllowed(`absence-decide`), Refused(`absence-decided`), StoreError(`absence-comment`).
     """
     found = need(connection, scope, absence_id)
-    told = may_decide(connection, scope, found)
+    told = may_decide(connection, scope, found, approvers)
     if told is not None:
         raise NotAllowed("absence-decide", told)
     wanted = APPROVED if approve else REJECTED

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, or_, select
 
 from server.errors import NotFound, Refused
-from server.scope import ADMIN, INSTITUTION, TECHNICIAN, Grant, Scope
+from server.scope import ADMIN, COURSE, DEPARTMENT, INSTITUTION, LECTURER, STUDENT, TECHNICIAN, Grant, Scope
 from server.store import held_roles, rights
 from server.store.held_roles import Held
 from server.store.schema import account, person, person_external_id, person_name
@@ -146,10 +146,12 @@ def at_the_console(institution_id: int) -> Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """An account of somebody's, by its login. administers: it is an administrator's."""
+    """An account of somebody's, by its login. administers: it is an administrator's. wider: it is for more than what they
+    teach or study and the care of a part of the institution."""
 
     login: str
     administers: bool
+    wider: bool
 
 
 def of_person(connection: Connection, scope: Scope, person_id: int) -> list[Login]:
@@ -162,7 +164,12 @@ def of_person(connection: Connection, scope: Scope, person_id: int) -> list[Logi
     )
     rows = connection.execute(query).all()
     held = held_roles.of_accounts(connection, [row.id for row in rows])
-    return [Login(login=row.login, administers=any(one.role == ADMIN for one in held.get(row.id, ()))) for row in rows]
+    return [_login(row.login, held.get(row.id, ())) for row in rows]
+
+
+def _login(login: str, held: tuple[Held, ...]) -> Login:
+    wider = (one for one in held if one.role not in (STUDENT, LECTURER) and one.scope not in (DEPARTMENT, COURSE))
+    return Login(login=login, administers=any(one.role == ADMIN for one in held), wider=any(wider))
 
 
 def by_login(connection: Connection, scope: Scope, login_name: str) -> int:

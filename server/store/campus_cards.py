@@ -105,11 +105,10 @@ def give(
     if now.ended_ms is not None:
         raise FieldRefused("person-ended", "uid", "they have left: say first that they are back")
     if has is not None and has[0] != person_id:
-        if people.reached(connection, scope, [has[0]], "campus.change"):
+        if people.is_whole(connection, scope, has[0], "campus.change", now_ms):
             raise FieldRefused("card-taken", "uid", f"this is the card of {has[1]}: block it there first")
-        raise FieldRefused(
-            "card-taken", "uid", "this is the card of somebody of another department: ask the institution's registry"
-        )
+        told = "this is the card of somebody of another department, or of several"
+        raise FieldRefused("card-taken", "uid", f"{told}: ask the institution's registry")
     cards.replace(connection, scope.institution_id, person_id, tokens, now_ms)
     action = "card.replace" if before else "card.hold"
     campus.write_down(connection, scope, action, f"person/{person_id}", now_ms, stopped=len(before))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, false, func, or_, select, true
 
+from server import names
 from server.errors import NotFound
 from server.scope import Scope
 from server.store import campus, campus_classes, people
@@ -23,6 +24,8 @@ from server.store.schema_rights import department, person_department
 
 FOUND = 25
 NUMBER = "identifier"
+#: who has no name any more
+NAMELESS = "(name erased)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,7 @@ class Person:
 
 def search(connection: Connection, scope: Scope, text: str, *, limit: int = FOUND) -> list[Found]:
     """People in reach whose name has all these words, or whose number begins with the text."""
-    words = text.casefold().split()
+    words = names.words(text)
     if not words:
         return []
     number = select(person_external_id.c.person_id).where(
@@ -214,7 +217,7 @@ def one(connection: Connection, scope: Scope, person_id: int, act: str = "campus
     )
     return Person(
         id=person_id,
-        full_name=row.full_name or "(name erased)",
+        full_name=row.full_name or NAMELESS,
         given_name=row.given_name or "",
         family_name=row.family_name or "",
         email=(mail or "") if whole else "",

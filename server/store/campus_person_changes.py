@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, select, update
 
+from server import names
+from server.errors import NotAllowed
 from server.scope import Scope
-from server.store import campus, campus_enrolments, campus_people, cards, cover, institutions
+from server.store import accounts, campus, campus_enrolments, campus_people, cards, cover, institutions
 from server.store.campus import FieldRefused
 from server.store.campus_people import NUMBER, Person
 from server.store.imported_registers import touch_registers
@@ -61,7 +63,7 @@ def add(connection: Connection, scope: Scope, wanted: Wanted, *, once: str, now_
             from_ms=now_ms,
         )
     )
-    _set(connection, scope, person_id, wanted, now_ms)
+    _set(connection, scope, person_id, wanted, now_ms, full_name=wanted.full_name)
     campus.write_down(connection, scope, "person.add", f"person/{person_id}", now_ms)
     return person_id
 
@@ -83,7 +85,9 @@ def change(
         # By it all about somebody is read: no part of the institution gives itself a person, or gives one away.
         campus.need_whole(scope, "campus.change")
     campus.need_seen(seen, now.seen)
-    _set(connection, scope, person_id, wanted, now_ms)
+    # Names that the form does not show, such as a middle one, stay while the others do.
+    full_name = wanted.full_name if "name" in changed else now.full_name
+    _set(connection, scope, person_id, wanted, now_ms, full_name=full_name)
     if "name" in changed or "number" in changed:
         touch_registers(connection, person_ids=[person_id])
     campus.write_down(connection, scope, "person.change", f"person/{person_id}", now_ms, changed=changed)
@@ -101,15 +105,15 @@ def differs(now: Person, wanted: Wanted) -> list[str]:
     return [word for word, (before, after) in pairs.items() if before != after]
 
 
-def _set(connection: Connection, scope: Scope, person_id: int, wanted: Wanted, now_ms: int) -> None:
+def _set(connection: Connection, scope: Scope, person_id: int, wanted: Wanted, now_ms: int, *, full_name: str) -> None:
     own = {"institution_id": scope.institution_id, "person_id": person_id}
-    names = {
-        "full_name": wanted.full_name,
+    written = {
+        "full_name": full_name,
         "given_name": wanted.given_name,
         "family_name": wanted.family_name,
-        "sort_name": f"{wanted.family_name} {wanted.given_name}".strip().casefold(),
+        "sort_name": names.sort_name(wanted.family_name, wanted.given_name),
     }
-    connection.execute(over(connection, person_name, ("person_id",), tuple(names)), [{**own, **names}])
+    connection.execute(over(connection, person_name, ("person_id",), tuple(written)), [{**own, **written}])
     _set_number(connection, own, wanted.number, now_ms)
     table = person_contact
     mine = and_(table.c.person_id == person_id, table.c.kind == "email", table.c.to_ms.is_(None))
@@ -159,6 +163,7 @@ def end(connection: Connection, scope: Scope, person_id: int, *, seen: str, now_
     now = campus_people.theirs(connection, scope, person_id, now_ms=now_ms)
     if now.ended_ms is not None:
         return None
+    _need_accounts(connection, scope, person_id)
     campus.need_seen(seen, now.seen)
     for held in now.cards:
         if held.to_ms is None:
@@ -174,12 +179,22 @@ def end(connection: Connection, scope: Scope, person_id: int, *, seen: str, now_
     return alone
 
 
+def _need_accounts(connection: Connection, scope: Scope, person_id: int) -> None:
+    """Raises NotAllowed where a part of the institution would shut, or open, an account that is for more than that."""
+    if scope.reach("campus.change").all:
+        return
+    if any(one.wider for one in accounts.of_person(connection, scope, person_id)):
+        told = "an account of theirs is for the whole institution, and goes by this: ask the institution's registry"
+        raise NotAllowed("not-allowed", told)
+
+
 def come_back(connection: Connection, scope: Scope, person_id: int, *, seen: str, now_ms: int) -> bool:
     """They are here again; classes and cards are given anew. False: they were here. Raises as `end`."""
     campus.begin(connection, scope)
     now = campus_people.theirs(connection, scope, person_id, now_ms=now_ms)
     if now.ended_ms is None:
         return False
+    _need_accounts(connection, scope, person_id)
     campus.need_seen(seen, now.seen)
     connection.execute(update(person).where(person.c.id == person_id).values(ended_ms=None))
     campus.write_down(connection, scope, "person.back", f"person/{person_id}", now_ms)

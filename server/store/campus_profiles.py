@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, or_, select
@@ -38,6 +38,8 @@ class Assignment:
     from_ms: int
     #: not after from_ms: it was taken back before it began, and never held
     to_ms: int | None
+    #: of a session: when it starts
+    starts_ms: int | None = None
 
     @property
     def back(self) -> bool:
@@ -83,7 +85,9 @@ def listed(connection: Connection, scope: Scope) -> list[Assignment]:
         )
     )
     rows = connection.execute(query).all()
+    held = sessions_named(connection, scope, [row.scope_value for row in rows if row.scope == "session"])
     names = {kind: _names(connection, scope, kind) for kind in ("course", "programme")}
+    names["session"] = {number: title for number, (title, _) in held.items()}
     return [
         Assignment(
             id=row.id,
@@ -93,13 +97,25 @@ def listed(connection: Connection, scope: Scope) -> list[Assignment]:
             profile=row.profile,
             from_ms=row.from_ms,
             to_ms=row.to_ms,
+            starts_ms=held[row.scope_value][1] if row.scope == "session" and row.scope_value in held else None,
         )
         for row in rows
     ]
 
 
+def sessions_named(connection: Connection, scope: Scope, numbers: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """number -> title and start of these sessions, of those that there are."""
+    found: dict[str, tuple[str, int]] = {}
+    for some in chunks(int(one) for one in numbers if one.isascii() and one.isdigit() and len(one) <= 18):
+        query = select(session.c.id, session.c.title, session.c.starts_ms).where(
+            session.c.institution_id == scope.institution_id, session.c.id.in_(some)
+        )
+        found |= {str(row.id): (row.title, row.starts_ms) for row in connection.execute(query)}
+    return found
+
+
 def choices(connection: Connection, scope: Scope) -> Mapping[str, dict[str, str]]:
-    """Scope -> what can be named in it: value -> words. Sessions are named by their number."""
+    """Scope -> what can be named in it: value -> words. Of sessions there are too many: `sessions_named`."""
     kinds = select(session.c.kind).where(session.c.institution_id == scope.institution_id).distinct()
     return {
         "session_kind": {kind: kind for kind in sorted(connection.execute(kinds).scalars())},

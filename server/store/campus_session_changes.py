@@ -129,7 +129,10 @@ def change(
             kept_by_hand=True,
         )
     )
-    _set(connection, scope, profiles, session_id, wanted, now_ms)
+    # What has begun keeps its rules, unless what decides them is what is corrected (PORT-2).
+    same = (before.kind, set(before.classes.values())) == (wanted.kind, set(wanted.classes))
+    begun = max(before.starts_ms, wanted.starts_ms) <= now_ms
+    _set(connection, scope, profiles, session_id, wanted, now_ms, keep=begun and same)
     # Whoever has taken their own class off may have no part in it any more.
     after = campus_sessions.as_it_is(connection, session_id)
     history.append(
@@ -192,11 +195,13 @@ def _set(
     session_id: int,
     wanted: Wanted,
     now_ms: int,
+    *,
+    keep: bool = False,
 ) -> None:
     here = scope.institution_id
     # Classes first: a profile may be given to a course.
     parts.set_classes(connection, here, session_id, wanted.classes, now_ms)
-    session_profiles.plan(connection, here, [session_id], now_ms, profiles)
+    session_profiles.plan(connection, here, [session_id], now_ms, profiles, keep=[session_id] if keep else ())
     parts.set_rooms(connection, here, session_id, wanted.rooms, now_ms)
     parts.set_staff(connection, here, session_id, wanted.staff, now_ms)
     opens = select(session.c.opens_ms).where(session.c.id == session_id).scalar_subquery()

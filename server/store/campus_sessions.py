@@ -93,7 +93,7 @@ def as_it_is(connection: Connection, session_id: int) -> Session:
         select(session_staff.c.person_id, person_name.c.full_name)
         .outerjoin(person_name, person_name.c.person_id == session_staff.c.person_id)
         .where(session_staff.c.session_id == session_id, session_staff.c.to_ms.is_(None))
-        .order_by(person_name.c.sort_name)
+        .order_by(person_name.c.sort_name, person_name.c.person_id)
     )
     plain = ("id", "source", "title", "kind", "mode", "starts_ms", "ends_ms", "opens_ms", "closes_ms", "profile",
              "cancelled_ms", "kept_by_hand")  # fmt: skip

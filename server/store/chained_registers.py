@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select, union
 
-from server.store import history
-from server.store.schema import mark, mark_current, note, register, session
+from server.store import history, request_kinds
+from server.store.schema import correction, mark, mark_current, note, register, session
+from server.store.schema_work import bursary_grant
 from server.store.schema_work import history as history_table
 
 CHUNK = 200
@@ -27,13 +28,19 @@ class Register:
     current: dict[int, int] = field(default_factory=dict)
     state: Any = None
     session: Any = None
+    #: to whom bursary is granted, and the marks that are corrections: both are paid by, or are not
+    granted: set[int] = field(default_factory=set)
+    corrections: set[int] = field(default_factory=set)
     notes: dict[int, Any] = field(default_factory=dict)
 
 
 def every(connection: Connection) -> Iterator[list[int]]:
     """The ids of the sessions that have a history, a mark or a register, in parts."""
     every = union(
-        select(history_table.c.session_id), select(mark.c.session_id), select(register.c.session_id)
+        select(history_table.c.session_id),
+        select(mark.c.session_id),
+        select(register.c.session_id),
+        select(bursary_grant.c.session_id),
     ).subquery()
     ids = sorted(connection.execute(select(every.c.session_id)).scalars())
     for start in range(0, len(ids), CHUNK):
@@ -54,6 +61,12 @@ def loaded(connection: Connection, ids: list[int]) -> list[Register]:
         made[row.session_id].state = row
     for row in connection.execute(select(session).where(session.c.id.in_(ids))):
         made[row.id].session = row
+    granted = select(bursary_grant.c.session_id, bursary_grant.c.person_id)
+    for row in connection.execute(granted.where(bursary_grant.c.session_id.in_(ids))):
+        made[row.session_id].granted.add(row.person_id)
+    corrected = select(mark.c.session_id, correction.c.mark_id).join(mark, mark.c.id == correction.c.mark_id)
+    for row in connection.execute(corrected.where(mark.c.session_id.in_(ids))):
+        made[row.session_id].corrections.add(row.mark_id)
     texts = select(note).where(
         note.c.id.in_(select(mark.c.note_id).where(mark.c.session_id.in_(ids), mark.c.note_id.is_not(None)))
     )
@@ -104,7 +117,11 @@ class Said:
         self.notes: dict[int, tuple[str, int]] = {}
         self.evidence = "pending"
         self.verified: tuple[int | None, int | None] = (None, None)
-        self.cancelled_by: int | None = None
+        #: (when, by whom); None: nobody cancelled it, or it was brought back
+        self.cancelled: tuple[int, int | None] | None = None
+        #: to whom bursary was granted; the marks that a request set
+        self.granted: set[int] = set()
+        self.corrections: set[int] = set()
 
     def take(self, row: Any, body: dict[str, Any]) -> None:
         """One entry more, with its body."""
@@ -115,6 +132,9 @@ class Said:
             at_ms, by = facts.pop("at", row.at_ms), facts.pop("by", row.by_account_id)
             self.marks[facts["id"]] = (facts, at_ms, by, row.seq)
             self.current[facts.get("person", 0)] = facts["id"]
+            # What a class that is brought back gets again is no correction of its own.
+            if row.kind == history.MARK and facts.get("source") == request_kinds.SOURCE:
+                self.corrections.add(facts["id"])
         for number, digest in notes_in(body):
             self.notes[number] = (digest, row.seq)
         if row.kind == history.BEGIN:
@@ -125,4 +145,7 @@ class Said:
         elif row.kind == history.VERIFY:
             self.verified = (row.at_ms, row.by_account_id)
         elif row.kind in (history.CANCEL, history.RESTORE):
-            self.cancelled_by = row.by_account_id if row.kind == history.CANCEL else None
+            self.cancelled = (row.at_ms, row.by_account_id) if row.kind == history.CANCEL else None
+        elif row.kind == history.BURSARY:
+            persons = body.get("persons")
+            self.granted |= {one for one in persons if isinstance(one, int)} if isinstance(persons, list) else set()

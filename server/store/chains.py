@@ -27,7 +27,7 @@ class Break:
     #: the entry at which it shows; None: it shows at none
     seq: int | None
     #: entry-altered, entry-missing, mark-altered, mark-missing, mark-unknown, mark-current, note-altered,
-    #: register-altered, chain-missing, chain-cut, chain-rewritten, before-altered
+    #: register-altered, grant-altered, chain-missing, chain-cut, chain-rewritten, before-altered
     code: str
     #: ids, codes and numbers only
     text: str
@@ -115,6 +115,7 @@ def _check(found: Found, one: Register, kept: list[Kept], starts: Mapping[int, h
         elif one.marks:
             found.before += 1
         _check_bare(one, 0 if start is None else start.at_ms, broken)
+        _check_grants(one, Said(), broken)
         return
     _check_chain(one, broken)
     said = Said()
@@ -129,6 +130,7 @@ def _check(found: Found, one: Register, kept: list[Kept], starts: Mapping[int, h
                 broken("mark-unknown", text, row.seq)
     _check_marks(one, said, broken)
     _check_state(one, said, broken)
+    _check_grants(one, said, broken)
 
 
 def _check_bare(one: Register, start_ms: int, broken: Any) -> None:
@@ -216,9 +218,21 @@ def _check_state(one: Register, said: Said, broken: Any) -> None:
     verified = (one.state.verified_ms, one.state.verified_by_account_id)
     if verified != said.verified:
         broken("register-altered", f"verified (when, by) was {said.verified}, is {verified}")
-    cancelled_by = one.session.cancelled_by_account_id if one.session is not None else None
-    if cancelled_by != said.cancelled_by:
-        broken("register-altered", f"cancelled by account {said.cancelled_by}, now by {cancelled_by}")
+    by = one.session.cancelled_by_account_id if one.session is not None else None
+    # Without somebody's name the timetable cancelled it: that is no entry.
+    cancelled = (one.session.cancelled_ms, by) if one.session is not None and by is not None else None
+    if cancelled != said.cancelled:
+        broken("register-altered", f"cancelled (when, by) was {said.cancelled}, is {cancelled}")
+
+
+def _check_grants(one: Register, said: Said, broken: Any) -> None:
+    """What is paid by a register beside its marks: bursary granted, and which marks are corrections (LOUGH-35, DDU-10)."""
+    if one.granted != said.granted:
+        was, is_now = _some(sorted(said.granted)), _some(sorted(one.granted))
+        broken("grant-altered", f"persons with bursary granted: were {was or 'none'}, are {is_now or 'none'}")
+    if one.corrections != said.corrections:
+        was, is_now = _some(sorted(said.corrections)), _some(sorted(one.corrections))
+        broken("grant-altered", f"marks that are corrections: were {was or 'none'}, are {is_now or 'none'}")
 
 
 def _some(ids: list[int]) -> str:

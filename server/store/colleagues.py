@@ -42,7 +42,7 @@ def free(connection: Connection, scope: Scope, session_id: int, now_ms: int) -> 
     query = (
         select(person_name.c.person_id, person_name.c.full_name)
         .where(person_name.c.institution_id == found.institution_id, teaches, ~has_it)
-        .order_by(person_name.c.sort_name)
+        .order_by(person_name.c.sort_name, person_name.c.person_id)
         .limit(MOST)
     )
     return [Colleague(**row._mapping) for row in connection.execute(query)]
@@ -73,6 +73,6 @@ def _with_part(connection: Connection, session_id: int, part: str) -> list[Colle
             session_staff.c.role == part,
             session_staff.c.to_ms.is_(None),
         )
-        .order_by(person_name.c.sort_name)
+        .order_by(person_name.c.sort_name, person_name.c.person_id)
     )
     return [Colleague(**row._mapping) for row in connection.execute(query)]

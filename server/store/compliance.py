@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from server.names import plain
 from server.policy import deadlines
 from server.policy.profile import Profiles
 from server.scope import Scope
@@ -72,4 +73,4 @@ def _by(due: Iterable[tuple[Judged, list[tuple[int, str]]]]) -> tuple[Count, ...
             late[number] += one.state == deadlines.LATE
             missing[number] += one.state in (deadlines.OVERDUE, deadlines.UNMARKED)
     made = [Count(id=one, name=names[one], due=every[one], late=late[one], missing=missing[one]) for one in every]
-    return tuple(sorted(made, key=lambda one: (-one.missing, -one.late, one.name, one.id or 0)))
+    return tuple(sorted(made, key=lambda one: (-one.missing, -one.late, plain(one.name), one.id or 0)))

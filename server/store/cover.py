@@ -176,7 +176,8 @@ def _tell(connection: Connection, scope: Scope, found: Any, body: dict[str, Any]
         session_id=found.id,
         kind=history.COVER,
         body=body,
-        by_account_id=scope.account_id,
+        # 0: a command on the server's own machine
+        by_account_id=scope.account_id or None,
         now_ms=now_ms,
     )
     derivations.touch(connection, [found.id])

@@ -25,7 +25,7 @@ from server.store.prepared import Prepared, send
 from server.store.schema import mark, register
 from server.store.schema_work import history
 
-BEGIN, MARK, VERIFY, RELEASE, CANCEL, RESTORE, COVER = (
+BEGIN, MARK, VERIFY, RELEASE, CANCEL, RESTORE, COVER, BURSARY = (
     "begin",
     "mark",
     "verify",
@@ -33,6 +33,7 @@ BEGIN, MARK, VERIFY, RELEASE, CANCEL, RESTORE, COVER = (
     "cancel",
     "restore",
     "cover",
+    "bursary",
 )
 #: what stands before the first entry
 NOTHING = bytes(32)

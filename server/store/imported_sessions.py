@@ -149,7 +149,8 @@ def apply_sessions(
     wanted = dict(zip(new_ids, changes.new, strict=True)) | {row["id"]: row for row in changes.changed}
     # Classes first: a profile may be given to a course.
     _set_many(connection, own, "classes", {key: set(row["classes"]) for key, row in wanted.items()}, now_ms)
-    session_profiles.plan(connection, institution_id, wanted, now_ms, profiles)
+    keep = _begun(before, changes, now_ms)
+    session_profiles.plan(connection, institution_id, wanted, now_ms, profiles, keep=keep)
     step("rooms of sessions")
     by_code = {key: {rooms[code] for code in row["rooms"]} for key, row in wanted.items()}
     _set_many(connection, own, "rooms", by_code, now_ms)
@@ -160,6 +161,16 @@ def apply_sessions(
     step("registers")
     touch_registers(connection, session_ids=old_ids)
     due.sessions(connection, institution_id, [*new_ids, *changed_ids, *changes.cancelled], now_ms)
+
+
+def _begun(before: HeldTimetable, changes: SessionChanges, now_ms: int) -> set[int]:
+    """The changed sessions that have begun, and keep their rules: neither their kind nor their classes are corrected."""
+    was = {one.id: (one.kind, one.classes) for one in before.sessions if one.starts_ms <= now_ms}
+    return {
+        row["id"]
+        for row in changes.changed
+        if row["starts_ms"] <= now_ms and was.get(row["id"]) == (row["kind"], row["classes"])
+    }
 
 
 def _set_many(connection: Connection, own: Values, what: str, wanted: Mapping[int, set[int]], now_ms: int) -> None:

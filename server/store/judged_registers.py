@@ -229,7 +229,9 @@ def _staff(connection: Connection, ids: list[int]) -> dict[int, list[tuple[int, 
     found: dict[int, list[tuple[int, str]]] = {}
     for some in chunks.of(ids):
         query = (
-            select(session_staff.c.session_id, person_name.c.person_id, person_name.c.full_name)
+            select(
+                session_staff.c.session_id, person_name.c.person_id, person_name.c.full_name, person_name.c.sort_name
+            )
             .join(session, session.c.id == session_staff.c.session_id)
             .join(person_name, person_name.c.person_id == session_staff.c.person_id)
             .where(
@@ -238,9 +240,9 @@ def _staff(connection: Connection, ids: list[int]) -> dict[int, list[tuple[int, 
                 or_(session_staff.c.to_ms.is_(None), session_staff.c.to_ms > session.c.ends_ms),
             )
             .distinct()
-            .order_by(person_name.c.full_name, person_name.c.person_id)
+            .order_by(person_name.c.sort_name, person_name.c.person_id)
         )
-        for session_id, person_id, name in connection.execute(query):
+        for session_id, person_id, name, _ in connection.execute(query):
             found.setdefault(session_id, []).append((person_id, name))
     return found
 

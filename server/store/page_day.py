@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
+from server import names
 from server.scope import Scope
 from server.store import parts, session_rows, sessions
 from server.store.schema import (
@@ -75,9 +76,9 @@ def _inside(scope: Scope, from_ms: int, to_ms: int, words: str) -> ColumnElement
 
 
 def _has(typed: str) -> ColumnElement[bool]:
-    """Names of persons are compared as they are sorted: casefolded, whatever the database's own idea of letters. A title
-    is found as it was typed too: SQLite lowers no letter beyond ASCII."""
-    word = typed.casefold()
+    """Names of persons are compared as they are sorted: by their plain letters, whatever the database's own idea of
+    letters. A title is found as it was typed too: SQLite lowers no letter beyond ASCII."""
+    word, letters = typed.casefold(), names.plain(typed)
     of_class = (
         select(session_class.c.session_id)
         .join(class_group, class_group.c.id == session_class.c.class_id)
@@ -98,12 +99,12 @@ def _has(typed: str) -> ColumnElement[bool]:
     of_staff = (
         select(session_staff.c.session_id)
         .join(person_name, person_name.c.person_id == session_staff.c.person_id)
-        .where(session_staff.c.to_ms.is_(None), person_name.c.sort_name.contains(word, autoescape=True))
+        .where(session_staff.c.to_ms.is_(None), person_name.c.sort_name.contains(letters, autoescape=True))
     )
     return or_(
         func.lower(session.c.title).contains(word, autoescape=True),
         session.c.title.contains(typed, autoescape=True),
-        *(session.c.id.in_(found) for found in (of_class, of_room, of_staff)),
+        *(session.c.id.in_(found) for found in (of_class, of_room, *([of_staff] if letters else []))),
     )
 
 

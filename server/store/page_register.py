@@ -159,6 +159,16 @@ def newest_marks(connection: Connection, session_id: int) -> dict[int, int]:
     return dict(connection.execute(query).all())
 
 
+def newest_by_hand(connection: Connection, session_id: int) -> int:
+    """The newest of the marks that hold and that a person set: what a form about all of them says it has seen. 0: none."""
+    query = (
+        select(func.max(mark.c.id))
+        .join(mark_current, mark_current.c.mark_id == mark.c.id)
+        .where(mark_current.c.session_id == session_id, mark.c.source == "person", mark.c.code.is_not(None))
+    )
+    return connection.execute(query).scalar() or 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What a page says of a session beside its row."""

@@ -117,32 +117,36 @@ def _belongs(reach: Reach) -> ColumnElement[bool]:
 def whole(scope: Scope, act: str, now_ms: int) -> ColumnElement[bool]:
     """The condition on `person`, of those whom the scope reaches with this act, under which all of them is for it, and
     not only what concerns a class of its own: they belong to its department. Without a department of their own they
-    belong where all the classes are that they are in now, or were in as they left."""
+    belong where all the classes are that they are in now, or were in as they left; between terms, in none, where all are
+    that they ever were in."""
     reach = scope.reach(act)
     if reach.all:
         return true()
     if not reach.departments and not reach.courses:
         return false()
     theirs = and_(person_department.c.person_id == person.c.id, person_department.c.to_ms.is_(None))
-    in_now = and_(
+    ever_in = and_(
         enrolment.c.person_id == person.c.id,
         enrolment.c.role == "student",
-        or_(enrolment.c.to_ms.is_(None), enrolment.c.to_ms > func.coalesce(person.c.ended_ms - 1, now_ms)),
+        or_(enrolment.c.to_ms.is_(None), enrolment.c.to_ms > enrolment.c.from_ms),
     )
+    holds = or_(enrolment.c.to_ms.is_(None), enrolment.c.to_ms > func.coalesce(person.c.ended_ms - 1, now_ms))
+    in_now = and_(ever_in, holds)
     mine = enrolment.c.class_id.in_(_classes(reach))
-    return or_(
-        _belongs(reach), and_(~exists().where(theirs), exists().where(in_now, mine), ~exists().where(in_now, ~mine))
-    )
+    now, ever = (and_(exists().where(rows, mine), ~exists().where(rows, ~mine)) for rows in (in_now, ever_in))
+    return or_(_belongs(reach), and_(~exists().where(theirs), or_(now, and_(~exists().where(in_now), ever))))
 
 
 def need_whole(connection: Connection, scope: Scope, person_id: int, act: str, now_ms: int) -> int:
     """The person's id. Raises NotFound(`person`), NotAllowed(`not-allowed`) where only a class of theirs is the scope's."""
     need(connection, scope, person_id, act)
-    if not is_whole(connection, scope, person_id, act, now_ms):
-        raise NotAllowed(
-            "not-allowed", "they belong to another department: ask its registry, or the whole institution's"
-        )
-    return person_id
+    if is_whole(connection, scope, person_id, act, now_ms):
+        return person_id
+    theirs = and_(person_department.c.person_id == person_id, person_department.c.to_ms.is_(None))
+    if connection.execute(select(person_department.c.id).where(theirs)).first() is None:
+        told = "no department has them alone: ask the whole institution's registry, which says where they belong"
+        raise NotAllowed("not-allowed", told)
+    raise NotAllowed("not-allowed", "they belong to another department: ask its registry, or the whole institution's")
 
 
 def is_whole(connection: Connection, scope: Scope, person_id: int, act: str, now_ms: int) -> bool:

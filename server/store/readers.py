@@ -198,6 +198,23 @@ def place(
     institutions.campus_changed(connection, institution_id)
 
 
+def need_no_door(connection: Connection, reader_id: int, from_ms: int) -> None:
+    """For what is to be a kiosk. Raises Refused(`kiosk-door`) where it serves a door then or later."""
+    query = (
+        select(room.c.code)
+        .join(placement, placement.c.room_id == room.c.id)
+        .where(placement.c.reader_id == reader_id, or_(placement.c.to_ms.is_(None), placement.c.to_ms > from_ms))
+        .order_by(placement.c.from_ms)
+    )
+    door = connection.execute(query).scalar()
+    if door is not None:
+        raise Refused(
+            "kiosk-door",
+            f"this reader serves the door of {door}, and a kiosk gets no class list any more: choose one that serves "
+            "no door, or let it leave that one first: muster reader move NAME",
+        )
+
+
 _AGAIN = Prepared(
     lambda dialect: (
         update(reader_state)

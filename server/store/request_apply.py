@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from server.errors import Refused
-from server.policy import moments
+from server.policy import allowed, moments
 from server.policy.profile import Profiles
 from server.scope import Scope
 from server.store import (
@@ -20,21 +20,23 @@ from server.store import (
     page_requests,
     request_lines,
     request_quotas,
+    request_situations,
     request_terms,
     verifying,
     wanted_marks,
 )
-from server.store.request_kinds import BURSARY, CANCELLATION, MARKS, RESTORATION, SUBMISSION, TRANSFER
+from server.store.request_kinds import BURSARY, CANCELLATION, MARKS, RESTORATION, SOURCE, SUBMISSION, TRANSFER
 from server.store.request_situations import Situation
 from server.store.schema import correction
 
 #: what an entry of the history is called
-BURSARY_GRANTED, LIST_CHANGED = "bursary", "list"
+LIST_CHANGED = "list"
 
 
 def apply_lines(connection: Connection, scope: Scope, profiles: Profiles, row: Any, now: Situation) -> None:
     """Apply every line of a request; the register is locked. Raises MarksRefused(`mark-changed`) where a mark is not the
-    one that held when it was asked, Refused(`session-cancelled`, `not-cancelled`, `request-list`, `request-quota`)."""
+    one that held when it was asked, Refused(`session-cancelled`, `not-cancelled`, `request-list`, `request-quota`,
+    `request-mark`)."""
     lines = request_lines.of(connection, row.id)
     request_quotas.lock(connection, now, row.kind, [line.person_id for line in lines])
     request_quotas.need_left(connection, now, row.kind, [line.person_id for line in lines])
@@ -61,6 +63,7 @@ def _marks(
     now: Situation,
     lines: Sequence[Any],
 ) -> None:
+    _need_of_themselves(connection, now, lines)
     wanted = [
         wanted_marks.Wanted(
             person_id=line.person_id,
@@ -76,7 +79,7 @@ def _marks(
         scope.institution_id,
         row.session_id,
         wanted,
-        source="request",
+        source=SOURCE,
         rule=f"{now.profile.name}.tier.{row.tier}",
         authority=f"request/{row.id}:{row.rule}",
         by_account_id=scope.account_id,
@@ -101,8 +104,20 @@ def _marks(
     )
 
 
+def _need_of_themselves(connection: Connection, now: Situation, lines: Sequence[Any]) -> None:
+    """What the marks themselves ask for, asked again: other marks were set since, and trips taken back (LOUGH-H, LOUGH-V).
+
+    Raises Refused(`request-mark`).
+    """
+    wanted = {line.person_id: line.code for line in lines}
+    for code, about in request_situations.facts(connection, now, wanted, reason=True, evidence=True).values():
+        answer = allowed.may_set(now.profile, code, about)
+        if not answer.allowed and answer.rule.endswith((f".{code}.whole-class", f".{code}.confirmed")):
+            raise Refused("request-mark", f"{answer.text.rstrip('.')}; reject the request")
+
+
 def _bursary(connection: Connection, scope: Scope, row: Any, now: Situation, lines: Sequence[Any]) -> None:
-    _tell(connection, scope, row, now, BURSARY_GRANTED, persons=[line.person_id for line in lines])
+    _tell(connection, scope, row, now, history.BURSARY, persons=[line.person_id for line in lines])
     bursary.grant(
         connection,
         scope.institution_id,

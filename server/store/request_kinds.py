@@ -16,6 +16,8 @@ MARKS, BURSARY, REMOVAL, TRANSFER, CANCELLATION, RESTORATION, SUBMISSION = KINDS
     #: a programme's day is submitted after its deadline (DDU-6)
     "submission",
 )
+#: `source` of a mark that a request set: a correction, with a row of its own
+SOURCE = "request"
 #: these are about the whole register: nobody is chosen
 WHOLE = (CANCELLATION, RESTORATION, SUBMISSION)
 #: who takes learners off lists and puts them on others, and by which rule

@@ -15,6 +15,7 @@ from server.errors import NotFound, Refused
 from server.scope import Scope
 from server.store import campus, check_ins, institutions, residence_people, residence_reach, residence_templates
 from server.store.campus import SOURCE, FieldRefused
+from server.store.readers import need_no_door
 from server.store.residence_people import Resident
 from server.store.schema import person, reader
 from server.store.schema_residence import duty, house, kiosk, residency, template
@@ -246,14 +247,13 @@ def place_kiosk(
 ) -> int:
     """This reader serves this house as a kiosk from then on: it gets a residents list. Returns the placement's id.
 
-    Raises NotAllowed, NotFound(`house`, `reader`), FieldRefused(`place`, `capacity`), Refused(`house-ended`).
+    Raises NotAllowed, NotFound(`house`, `reader`), FieldRefused(`place`, `capacity`), Refused(`house-ended`, `kiosk-door`).
     """
     _open_house(connection, scope, house_id)
-    known = connection.execute(
-        select(reader.c.id).where(reader.c.id == reader_id, reader.c.institution_id == scope.institution_id)
-    ).scalar()
-    if known is None:
+    ours = select(reader.c.id).where(reader.c.id == reader_id, reader.c.institution_id == scope.institution_id)
+    if connection.execute(ours).scalar() is None:
         raise NotFound("reader", "there is no such reader")
+    need_no_door(connection, reader_id, from_ms)
     given = (latitude, longitude, radius_m)
     if any(one is None for one in given) and any(one is not None for one in given):
         raise FieldRefused("place", "latitude", "a registered place has a latitude, a longitude and a radius, or none")

@@ -23,9 +23,10 @@ from server.store.schema_residence import (
     residence_leave,
     residency,
 )
+from server.store.untimed_check_ins import Span
 
 ENTRY, EXCUSE, CALL, NOTE = "entry", "excuse", "call", "note"
-#: staff say that a check-in of which it is not known when it was was not of this evening
+#: staff say that a check-in of which it is not known when it was was not of this evening: of those that had come by then
 NOT_THEN = "not-then"
 KINDS = (ENTRY, EXCUSE, CALL, NOTE, NOT_THEN)
 APPROVED = "approved"
@@ -108,7 +109,7 @@ def states(
     acts = acts_of(connection, people, first, last)
     away = _leaves(connection, people, first, last)
     uncounted = residence_uncounted.of(connection, calendar, people, first, last)
-    untimed = untimed_check_ins.of(connection, people, begins_ms)
+    untimed = untimed_check_ins.of(connection, people, begins_ms, ends_ms)
     elsewhen = _elsewhen(connection, people, begins_ms, ends_ms)
     noted = residence_kiosks.noted(connection, people, begins_ms, ends_ms)
     houses = sorted({row.house_id for row in living})
@@ -129,10 +130,10 @@ def states(
             seen = came.get((row.person_id, day))
             entry = next((one for one in by_staff if one.kind == ENTRY), None)
             excuse = next((one for one in by_staff if one.kind == EXCUSE), None)
-            settled = any(one.kind == NOT_THEN for one in by_staff)
-            unplaced = () if settled else _within(evening, untimed.get(row.person_id, ()))
-            astride = () if settled else _within(evening, elsewhen.get(row.person_id, ()))
-            held = () if settled else _within(evening, noted.get(row.person_id, ()))
+            settled_ms = max((one.at_ms for one in by_staff if one.kind == NOT_THEN), default=None)
+            unplaced, astride, held = (
+                _within(evening, each.get(row.person_id, ()), settled_ms) for each in (untimed, elsewhen, noted)
+            )
             if row.house_id not in known:
                 least_ms = rules_of[evening.day].outage_min * 60_000
                 at, waits_ms = at_house[row.house_id], waits[row.house_id]
@@ -179,9 +180,16 @@ def states(
     return found
 
 
-def _within(evening: Evening, spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Those of these (from, to) that touch the evening."""
-    return tuple((one, other) for one, other in spans if one < evening.closes_ms and other >= evening.opens_ms)
+def _within(evening: Evening, spans: Iterable[Span], settled_ms: int | None) -> tuple[tuple[int, int], ...]:
+    """(from, to) of those that touch the evening, and came only after staff had said of what was there that it was not
+    this evening's (None: nobody has)."""
+    return tuple(
+        (one.from_ms, one.to_ms)
+        for one in spans
+        if one.from_ms < evening.closes_ms
+        and one.to_ms >= evening.opens_ms
+        and (settled_ms is None or one.received_ms > settled_ms)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,17 +281,19 @@ def _leaves(connection: Connection, people: list[int], first: date, last: date) 
     return found
 
 
-def _elsewhen(
-    connection: Connection, people: list[int], begins_ms: int, ends_ms: int
-) -> dict[int, list[tuple[int, int]]]:
-    """person id -> (from, to): when their unsure check-ins may have been, of those that count, or would were they not
-    the second of their evening. One counts for the nearest evening only; of another that it may be of it is no silence."""
-    found: dict[int, list[tuple[int, int]]] = {}
+def _elsewhen(connection: Connection, people: list[int], begins_ms: int, ends_ms: int) -> dict[int, list[Span]]:
+    """person id -> when their unsure check-ins may have been, of those that count, or would were they not the second of
+    their evening. One counts for the nearest evening only; of another that it may be of it is no silence."""
+    found: dict[int, list[Span]] = {}
     at_ms, unsure = check_in_reading.c.at_ms, check_in_reading.c.uncertainty_ms
+    joined = select(
+        check_in_reading.c.person_id,
+        (at_ms - unsure).label("first_ms"),
+        (at_ms + unsure).label("last_ms"),
+        check_in.c.received_ms,
+    ).join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
     for ids in _parts(people):
-        query = select(
-            check_in_reading.c.person_id, (at_ms - unsure).label("first_ms"), (at_ms + unsure).label("last_ms")
-        ).where(
+        query = joined.where(
             check_in_reading.c.person_id.in_(ids),
             or_(check_in_reading.c.counts, check_in_reading.c.why == evenings.REPEAT),
             unsure > 0,
@@ -291,7 +301,7 @@ def _elsewhen(
             at_ms + unsure >= begins_ms,
         )
         for row in connection.execute(query):
-            found.setdefault(row.person_id, []).append((row.first_ms, row.last_ms))
+            found.setdefault(row.person_id, []).append(Span(row.first_ms, row.last_ms, row.received_ms))
     return found
 
 

@@ -14,6 +14,7 @@ from server.policy.outages import outages
 from server.store import alarms, chunks, heads, journals, lost_ranges, untimed_check_ins
 from server.store.schema import alarm, reader, reader_state
 from server.store.schema_residence import check_in, check_in_reading, kiosk, kiosk_event
+from server.store.untimed_check_ins import Span
 
 #: what a kiosk without a list of residents keeps of a card (docs/wire.md)
 STRANGER, NO_LIST = "card-unknown", "no-list"
@@ -179,23 +180,24 @@ def waiting(connection: Connection, house_id: int) -> int | None:
     return min((one for one in found if one is not None), default=None)
 
 
-def noted(connection: Connection, people: list[int], begins_ms: int, ends_ms: int) -> dict[int, list[tuple[int, int]]]:
-    """person id -> (from, to): when their card was held to a kiosk that had no list of residents, where that may be
-    within [begins, ends). They were told that it is kept and looked at: nobody calls them missing for it (DDU-13)."""
+def noted(connection: Connection, people: list[int], begins_ms: int, ends_ms: int) -> dict[int, list[Span]]:
+    """person id -> when their card was held to a kiosk that had no list of residents, where that may be within
+    [begins, ends). They were told that it is kept and looked at: nobody calls them missing for it (DDU-13)."""
     at_ms, received_ms = kiosk_event.c.at_ms, kiosk_event.c.received_ms
     may_be = or_(
-        and_(at_ms.is_(None), received_ms >= begins_ms),
+        and_(at_ms.is_(None), untimed_check_ins.may_be_of(received_ms, begins_ms, ends_ms)),
         and_(at_ms - _UNSURE_MS < ends_ms, at_ms + _UNSURE_MS >= begins_ms),
     )
     rows: list[Any] = []
     for ids in chunks.of(people):
         query = select(kiosk_event, _UNSURE_MS.label("unsure_ms"), null().label("roster_shown"))
         rows += connection.execute(query.where(kiosk_event.c.person_id.in_(ids), _NOTED, may_be))
-    found: dict[int, list[tuple[int, int]]] = {}
+    found: dict[int, list[Span]] = {}
     untimed = [row for row in rows if row.at_ms is None]
     for row in rows:
         if row.at_ms is not None:
-            found.setdefault(row.person_id, []).append((row.at_ms - row.unsure_ms, row.at_ms + row.unsure_ms))
+            span = Span(row.at_ms - row.unsure_ms, row.at_ms + row.unsure_ms, row.received_ms)
+            found.setdefault(row.person_id, []).append(span)
     for row, span in zip(untimed, untimed_check_ins.bounds(connection, untimed), strict=True):
         found.setdefault(row.person_id, []).append(span)
     return found

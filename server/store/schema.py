@@ -97,7 +97,7 @@ person_name = Table(
     Column("full_name", Text, nullable=False),
     Column("given_name", Text),
     Column("family_name", Text),
-    #: what lists are ordered by: family name, then given name, case folded
+    #: what lists are ordered by: the letters of the family name, then those of the given names (server/names.py)
     Column("sort_name", Text, nullable=False),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
@@ -23,8 +23,13 @@ def plan(
     session_ids: Iterable[int],
     now_ms: int,
     profiles: Profiles,
+    *,
+    keep: Collection[int] = (),
 ) -> None:
-    """Work out profile and window of these sessions, from the assignments that hold at their start (PORT-2)."""
+    """Work out profile and window of these sessions, from the assignments that hold at their start (PORT-2).
+
+    keep: those of them that keep the profile that they have: they have begun, and what it rests on was not corrected.
+    """
     known = profiles
     assigned = connection.execute(
         select(profile_assignment)
@@ -44,7 +49,7 @@ def plan(
                 .order_by(session_class.c.id.desc())
             )
             of_course = {row.session_id: (row.id, row.programme_id) for row in connection.execute(query)}
-        query = select(session.c.id, session.c.kind, session.c.starts_ms, session.c.ends_ms).where(
+        query = select(session.c.id, session.c.kind, session.c.starts_ms, session.c.ends_ms, session.c.profile).where(
             session.c.id.in_(ids)
         )
         for row in connection.execute(query):
@@ -56,7 +61,7 @@ def plan(
                 "programme": str(programme_id),
                 "institution": "",
             }
-            name = _assigned(assigned, about, row.starts_ms)
+            name = row.profile if row.id in keep else _assigned(assigned, about, row.starts_ms)
             found = known.at(name if name in known else profiles_.DEFAULT, row.starts_ms)
             opens_ms, closes_ms = found.window(row.starts_ms, row.ends_ms)
             rows.append({"one": row.id, "name": found.name, "opens": opens_ms, "closes": closes_ms})

@@ -134,7 +134,7 @@ _STAFF = (
     select(session_staff.c.session_id, person_name.c.full_name)
     .join(person_name, person_name.c.person_id == session_staff.c.person_id)
     .where(session_staff.c.session_id.in_(_IDS), session_staff.c.to_ms.is_(None), session_staff.c.role != AWAY)
-    .order_by(person_name.c.sort_name)
+    .order_by(person_name.c.sort_name, person_name.c.person_id)
 )
 _REGISTERS = select(register).where(register.c.session_id.in_(_IDS))
 

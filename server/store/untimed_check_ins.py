@@ -8,9 +8,9 @@ and by its arrival here. What is not known bounds nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from server.store import check_ins, chunks
 from server.store.rosters import AHEAD_MS
@@ -23,9 +23,17 @@ WEEK_MS = 7 * 24 * 3_600_000
 STEPS = 16
 
 
-def of(connection: Connection, people: Iterable[int], since_ms: int) -> dict[int, list[tuple[int, int]]]:
-    """person id -> (earliest, latest) of each of their check-ins that came since then and has no time."""
-    found: dict[int, list[tuple[int, int]]] = {}
+class Span(NamedTuple):
+    """Between when and when something was, and when the store heard of it. UTC epoch milliseconds."""
+
+    from_ms: int
+    to_ms: int
+    received_ms: int
+
+
+def of(connection: Connection, people: Iterable[int], from_ms: int, to_ms: int) -> dict[int, list[Span]]:
+    """person id -> earliest and latest time of each of their check-ins without a time that may be within [from, to)."""
+    found: dict[int, list[Span]] = {}
     boots: dict[int, _Boot] = {}
     for ids in chunks.of(people):
         query = (
@@ -34,7 +42,7 @@ def of(connection: Connection, people: Iterable[int], since_ms: int) -> dict[int
             .where(
                 check_in_reading.c.person_id.in_(ids),
                 check_in_reading.c.at_ms.is_(None),
-                check_in.c.received_ms >= since_ms,
+                may_be_of(check_in.c.received_ms, from_ms, to_ms),
             )
             .order_by(check_in.c.id)
         )
@@ -45,8 +53,13 @@ def of(connection: Connection, people: Iterable[int], since_ms: int) -> dict[int
     return found
 
 
-def bounds(connection: Connection, rows: Iterable[Any]) -> list[tuple[int, int]]:
-    """(earliest, latest) of each of these facts of kiosks that have no time: rows with journal_id, seq, clock,
+def may_be_of(received_ms: ColumnElement[int], from_ms: int, to_ms: int) -> ColumnElement[bool]:
+    """Whether what came then without a time may be of [from, to): it came later, and by no more than the widest."""
+    return and_(received_ms >= from_ms, received_ms < to_ms + WEEK_MS)
+
+
+def bounds(connection: Connection, rows: Iterable[Any]) -> list[Span]:
+    """Earliest and latest time of each of these facts of kiosks that have none: rows with journal_id, seq, clock,
     received_ms and roster_shown."""
     boots: dict[int, _Boot] = {}
     found = []
@@ -68,10 +81,10 @@ class _Boot:
         #: (up to which of its records it had come, by when) as was first stated of it
         self.stated = _stated_after(connection, one, self.after_ms)
 
-    def bounds(self, connection: Connection, row: Any) -> tuple[int, int]:
+    def bounds(self, connection: Connection, row: Any) -> Span:
         """The earliest and the latest time at which this check-in may have been made."""
-        widest = row.received_ms - WEEK_MS, row.received_ms
-        los, his = [widest[0], self.after_ms], [row.received_ms]
+        widest = Span(row.received_ms - WEEK_MS, row.received_ms, row.received_ms)
+        los, his = [widest.from_ms, self.after_ms], [row.received_ms]
         if row.roster_shown is not None:
             # Its version is the store's time when it was made, and by no more than this above it.
             los.append(row.roster_shown - AHEAD_MS)
@@ -83,7 +96,7 @@ class _Boot:
             his += [at_ms for last, at_ms in self.stated if last >= row.seq]
         lo_ms, hi_ms = max(one for one in los if one is not None), min(his)
         # What contradicts itself rests on a clock that was wrong.
-        return (lo_ms, hi_ms) if lo_ms <= hi_ms else widest
+        return Span(lo_ms, hi_ms, row.received_ms) if lo_ms <= hi_ms else widest
 
 
 _UNSURE = func.coalesce(head.c.uncertainty_ms, 0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
 
+from server import names
 from server.errors import StoreError
 from server.policy.profile import Profiles
 from server.scope import Scope
@@ -41,14 +42,14 @@ def search(connection: Connection, scope: Scope, session_id: int, text: str) -> 
     Raises NotFound(`session`), StoreError(`search-short`).
     """
     sessions.need(connection, scope, session_id, "register.mark")
-    words = [word for word in text.casefold().split() if word]
-    if not words or min(map(len, words)) < SHORTEST:
+    letters = names.words(text)
+    if not letters or min(map(len, letters)) < SHORTEST:
         raise StoreError("search-short", f"give a student number, or at least {SHORTEST} letters of each name")
     number = select(person_external_id.c.person_id).where(
         person_external_id.c.institution_id == scope.institution_id,
-        func.lower(person_external_id.c.external_id) == " ".join(words),
+        func.lower(person_external_id.c.external_id) == " ".join(text.casefold().split()),
     )
-    named = and_(*(person_name.c.sort_name.contains(word, autoescape=True) for word in words))
+    named = and_(*(person_name.c.sort_name.contains(word, autoescape=True) for word in letters))
     query = (
         select(
             person_name.c.person_id,

@@ -156,8 +156,12 @@ class World:
 
     def pump(self):
         while (out := self.reader.next(self.ms)) is not None:
-            for line in self.store.hears(out, T0 + self.now_ms):
-                self.reader.received("receipt", b'{"v": 1, "lines": ["%s"]}' % line.encode(), self.ms)
+            self.hear(out)
+
+    def hear(self, out):
+        """The store hears this, and its answers come."""
+        for line in self.store.hears(out, T0 + self.now_ms):
+            self.reader.received("receipt", b'{"v": 1, "lines": ["%s"]}' % line.encode(), self.ms)
 
     @property
     def ms(self):

@@ -58,6 +58,35 @@ def test_a_list_that_comes_before_its_first_head_does_not_speak_for_the_time_wit
     assert heads(world)[-1] == "ok"
 
 
+@rule("DDU-13")
+def test_a_head_without_a_time_does_not_stand_for_the_one_that_says_when_there_was_no_list(world):
+    """The broker is nearer than the store: the list comes before anybody has told what time it is."""
+    world.pass_ms(4 * HEAD_MS)
+    world.reader.linked(world.ms)
+    said = [world.reader.next(world.ms) for _ in range(3)]
+    assert [out.kind for out in said] == ["status", "hello", "head"]
+    world.give(world.everybody())
+    while (out := world.reader.next(world.ms)) is not None:
+        said.append(out)
+    world.pass_ms(500)
+    for out in said:
+        world.hear(out)
+    world.pump()
+    timed = [values for values in world.store.heads if values["clock"] != "none"]
+    assert [values["able"] for values in timed] == [NO_LIST, "ok"]
+    assert timed[0]["boot_ms"] >= 4 * HEAD_MS
+
+
+@rule("DDU-13")
+def test_without_a_time_and_with_its_list_it_states_a_head_each_minute_and_no_more(world):
+    world.reader.linked(world.ms)
+    world.give(world.everybody())
+    for _ in range(3):
+        said = [out.kind for out in iter(lambda: world.reader.next(world.ms), None)]
+        assert said.count("head") == 1
+        world.pass_ms(HEAD_MS)
+
+
 def test_with_a_list_on_its_shelf_it_is_able_from_the_start(tmp_path):
     world = World(tmp_path).start()
     world.pump()

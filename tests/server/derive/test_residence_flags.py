@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from server.policy.profile import Profiles
 from server.store import residence_admin, residence_flags, residence_pins
-from server.store.engine import writing
+from server.store.engine import reading, writing
 from server.store.schema_residence import check_in_reading, residence_flag
 from tests.rules import rule
 from tests.server.residence_world import CLOSES, HOUR, MIN, OPENS, UIDS, WARDEN_UID, Residence
+from tests.server.store_world import World
 
 
 @pytest.fixture
@@ -77,6 +79,36 @@ def test_a_kiosk_that_was_opened_is_flagged_once_at_whatever_hour_that_was(hall,
     hall.deliver(*hall.board.lines)
     hall.judge()
     assert [(row.kind, row.at_ms, row.count) for row in hall.w.all(residence_flag)] == [("opened", at_ms, 1)]
+
+
+@rule("DDU-12")
+def test_what_was_seen_at_a_time_that_is_not_known_is_flagged_by_when_it_was_told(hall):
+    hall.board.say(
+        "kiosk", event="opened", subject=None, by=None, slot=None, generation=None, detail=None, boot_ms=9000,
+        wall_ms=None, clock="none", uncertainty_ms=None,
+    )  # fmt: skip
+    hall.deliver(*hall.board.lines)
+    assert [(row.kind, row.at_ms, row.count) for row in hall.w.all(residence_flag)] == [("opened", hall.w.now_ms, 1)]
+
+
+def test_what_a_kiosk_told_of_an_evening_is_found_by_its_time_however_much_it_ever_told(new_sqlite):
+    world = World(new_sqlite())
+    said = []
+
+    @event.listens_for(world.engine, "before_cursor_execute")
+    def _note(_connection, _cursor, statement, parameters, _context, _many) -> None:
+        if statement.startswith("SELECT") and "FROM kiosk_event" in statement:
+            said.append((statement, parameters))
+
+    with reading(world.engine) as c:
+        assert residence_flags.events_of(c, [1, 2], OPENS, CLOSES) == []
+    with world.engine.connect() as c:
+        plans = [c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all() for sql, values in said]
+    assert [[row[3].partition(" ix_")[2] for row in plan] for plan in plans] == [
+        ["kiosk_event_reader (reader_id=? AND at_ms>? AND at_ms<?)"],
+        ["kiosk_event_reader (reader_id=? AND at_ms=?)"],
+    ]
+    world.close()
 
 
 # --- over the kiosks of a house
@@ -210,3 +242,48 @@ def test_a_witnessed_check_in_with_nobodys_card_is_flagged_where_it_was(hall):
         hall.check_in(UIDS[9], OPENS + HOUR + MIN, method="witness", witness=WARDEN_UID),
     )
     assert open_flags(hall) == [("stranger", None, 2)]
+
+
+@rule("DDU-12")
+def test_a_closed_flag_of_many_fingers_stays_closed_when_one_more_is_refused_an_hour_later(hall):
+    hall.deliver(*hall.board.lines, *(hall.event("finger-refused", OPENS + n * MIN, uid=UIDS[n % 3]) for n in range(8)))
+    assert ("many-fingers", None, 8) in open_flags(hall)
+    close(hall)
+    hall.deliver(hall.event("finger-refused", OPENS + HOUR, uid=UIDS[3]))
+    assert open_flags(hall) == []
+    hall.deliver(*(hall.event("finger-refused", OPENS + HOUR + n * MIN, uid=UIDS[4]) for n in range(1, 8)))
+    assert ("many-fingers", None, 16) in open_flags(hall)
+
+
+# --- a card that is far away within minutes
+
+
+def far_away(hall, uid):
+    """Held at the kiosk of another house on another site, with a porter; and at a door here three minutes before."""
+    w = hall.w
+    south, there = hall.other_house()
+    porter = w.person("W1", UIDS[41])
+    hall.do(residence_admin.add_duty, hall.admin, south, porter, OPENS - HOUR, w.now_ms)
+    door = w.reader("d-9", room=0)
+    word = hall.check_in(uid, OPENS + HOUR, method="witness", witness=UIDS[41], board=there)
+    hall.deliver(hall.board.lines[0], there.lines[0], word, door.lines[0], door.swipe(uid, OPENS + HOUR - 3 * MIN))
+    hall.judge()
+    return hall.account("residence", scope="residence", scope_id=south)
+
+
+@rule("DDU-12")
+def test_where_a_resident_was_is_told_to_their_own_house_and_not_to_the_one_whose_kiosk_they_used(hall):
+    lou = far_away(hall, UIDS[0])
+    person = hall.w.students[0]
+    assert open_flags(hall) == [("elsewhere", person, 1), ("other-house", person, 1)]
+    assert open_flags(hall, lou) == []
+
+
+@rule("DDU-12")
+def test_of_somebody_who_lives_in_no_house_it_is_said_where_they_checked_in_and_not_who_they_are(hall):
+    hall.w.person("S9", UIDS[8])
+    lou = far_away(hall, UIDS[8])
+    assert open_flags(hall) == []
+    assert open_flags(hall, lou) == [("elsewhere", None, 1), ("stranger", None, 1)]
+    hall.judge()
+    assert len(flags(hall)) == 2, "once for a cause"

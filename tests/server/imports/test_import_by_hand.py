@@ -5,9 +5,10 @@ from sqlalchemy import update
 
 from server.policy import profile
 from server.scope import Grant, Scope
-from server.store import accounts, campus_enrolments, campus_session_changes, campus_sessions, schema
+from server.store import accounts, campus_enrolments, campus_session_changes, campus_sessions, schema, schema_work
 from server.store.campus_sessions import Wanted
 from server.store.engine import reading, writing
+from server.store.parts import AWAY, COVER, TEACHES
 from tests.rules import rule
 from tests.server.imports.imports_world import DAY, ENROLLMENTS, HOUR, PACKAGE, calendar, event
 from tests.server.pages.school import HASHER, PASSWORD
@@ -91,6 +92,60 @@ def test_a_new_teacher_of_the_class_does_not_take_a_session_whose_staff_was_set_
     each_office.roster(PACKAGE | {"enrollments": lines}, confirm=True)
     assert session_of(each_office, "a")["staff"] == ["t1"]
     assert session_of(each_office, "b")["staff"] == ["t2"]
+
+
+def gone(*sids: str) -> dict[str, list[str]]:
+    """The package without these users."""
+    return PACKAGE | {
+        name: [line for line in PACKAGE[name] if not any(f",{sid}," in f",{line}" for sid in sids)]
+        for name in ("users", "roles", "enrollments")
+    }
+
+
+@rule("LOUGH-9")
+def test_whoever_ends_by_an_import_delivers_nothing_that_was_set_by_hand_and_the_report_counts_what_nobody_does(
+    each_office,
+):
+    each_office.roster()
+    each_office.timetable(calendar(MONDAY, TUESDAY, event("c", "20261007T090000", "20261007T100000")))
+    scope = registrar(each_office)
+    moved_by_hand(each_office, scope, "a")
+    moved_by_hand(each_office, scope, "b")
+    with writing(each_office.engine) as connection:
+        connection.execute(
+            schema.session_staff.insert().values(
+                institution_id=each_office.institution.id, session_id=session_of(each_office, "b")["id"],
+                person_id=each_office.person("t2"), role="lecturer", from_ms=0,
+            )
+        )  # fmt: skip
+    each_office.now_ms += DAY
+    done = each_office.roster(gone("t1"), confirm=True)
+    assert [session_of(each_office, uid)["staff"] for uid in ("a", "b", "c")] == [[], ["t2"], []]
+    assert [note for note in done.summary.notes if "nobody teaches any more: 2;" in note]
+    ended = {row.to_ms for row in each_office.rows(schema.session_staff) if row.person_id == each_office.person("t1")}
+    assert ended == {each_office.now_ms}
+
+
+@rule("LOUGH-9")
+def test_what_somebody_covered_who_ends_by_an_import_is_theirs_again_who_handed_it_over(each_office):
+    each_office.roster()
+    each_office.timetable(calendar(MONDAY))
+    staff, session_id = schema.session_staff, session_of(each_office, "a")["id"]
+    with writing(each_office.engine) as connection:
+        connection.execute(update(staff).where(staff.c.session_id == session_id).values(role=AWAY))
+        connection.execute(
+            staff.insert().values(
+                institution_id=each_office.institution.id, session_id=session_id, person_id=each_office.person("t2"),
+                role=COVER, from_ms=0,
+            )
+        )  # fmt: skip
+    each_office.now_ms += DAY
+    done = each_office.roster(gone("t2"), confirm=True)
+    held = {row.person_id: row.role for row in each_office.rows(staff) if row.to_ms is None}
+    assert held == {each_office.person("t1"): TEACHES}
+    assert not [note for note in done.summary.notes if "nobody teaches" in note]
+    told = [row.by_account_id for row in each_office.rows(schema_work.history) if row.kind == "cover"]
+    assert told == [None], "the register's chain says so, and no account did it"
 
 
 def taken_off(office, scope: Scope) -> str:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from firmware.contract import statement
-from server import residence_texts
+from server import names, residence_texts
 from server.derive import check_ins as judging
 from server.pages import sought
 from server.policy.oddities import ONE_CARD, Odd
@@ -99,7 +99,7 @@ class College(Corrected):
         with writing(world.engine) as connection:
             for person_id, name in shown.items():
                 given, _, family = name.partition(" ")
-                values = {"full_name": name, "sort_name": f"{family}, {given}".casefold()}
+                values = {"full_name": name, "sort_name": names.sort_name(family, given)}
                 connection.execute(person.update().where(person.c.person_id == person_id).values(**values))
             for person_id in (*self.students, self.stranger, self.late_starter, self.ada, self.bob):
                 connection.execute(

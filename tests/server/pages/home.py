@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from server import names
 from server.store import accounts, schema
 from server.store.engine import writing
 from tests.server.pages.school import HASHER, PASSWORD, School, Visitor
@@ -39,7 +40,7 @@ class Home:
                 connection.execute(
                     schema.person_name.update()
                     .where(schema.person_name.c.person_id == person_id)
-                    .values(full_name=name, sort_name=f"{family}, {given}".casefold())
+                    .values(full_name=name, sort_name=names.sort_name(family, given))
                 )
                 connection.execute(
                     schema.person_external_id.insert().values(

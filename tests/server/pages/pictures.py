@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from server import names
 from server.clock import Clock
 from server.store import parts, schema
 from server.store.engine import writing
@@ -116,7 +117,7 @@ def _seed(school: School) -> dict[str, str]:
     with writing(world.engine) as connection:
         for person_id, name in zip(school.students, NAMES, strict=True):
             family = name.split(" ", 1)[1]
-            values = {"full_name": name, "sort_name": f"{family}, {name}".casefold()}
+            values = {"full_name": name, "sort_name": names.sort_name(family, name)}
             connection.execute(
                 schema.person_name.update().where(schema.person_name.c.person_id == person_id).values(**values)
             )

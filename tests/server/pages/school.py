@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
+from server import names
 from server.app import make_app
 from server.clock import Clock
 from server.settings import Settings
@@ -74,8 +75,7 @@ class School:
                     now_ms=now_ms,
                 )
         if fresh:
-            names = ("students", "ada", "bob", "group", "accounts")
-            mine = deepcopy({name: vars(self)[name] for name in names})
+            mine = deepcopy({name: vars(self)[name] for name in ("students", "ada", "bob", "group", "accounts")})
             kept.keep(url, key, self.world.engine, (self.world.remembered(), mine))
 
     def app(self, *, work: bool = False, **settings):
@@ -87,7 +87,7 @@ class School:
         world = self.world
         person_id = world.insert(schema.person, created_ms=world.now_ms)
         given, _, family = name.rpartition(" ")
-        world.insert(schema.person_name, person_id=person_id, full_name=name, sort_name=f"{family}, {given}".casefold())
+        world.insert(schema.person_name, person_id=person_id, full_name=name, sort_name=names.sort_name(family, given))
         if uid is not None:
             with writing(world.engine) as connection:
                 cards.hold(connection, world.institution_id, person_id, world.tokens(uid), world.now_ms)

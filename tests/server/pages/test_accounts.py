@@ -291,3 +291,18 @@ def test_granting_or_revoking_anywhere_ends_the_logins(world):
                 assert rights.revoke(connection, world.institution_id, made, world.now_ms)
                 assert not rights.revoke(connection, world.institution_id, made, world.now_ms)
             assert logins.find(connection, token, world.now_ms) is None
+
+
+def test_an_account_with_which_nobody_can_sign_in_says_so(school, admin, post):
+    post("/accounts", login="guest", shown_name="Guest", password="", role="technician", scope="institution")
+    guest = next(row.id for row in school.world.all(schema.account) if row.login == "guest")
+    here, says = f"/accounts/{guest}", "Nobody can sign in with it"
+    assert says in admin.get(here).text and "signs in through the college" not in admin.get(here).text
+    school.world.insert(
+        schema_rights.outside_identity, account_id=guest, issuer="https://p.example", subject="g", created_ms=1
+    )
+    assert says not in admin.get(here).text and "signs in through the college" in admin.get(here).text
+    for do in ("disable", "enable"):
+        assert post(f"{here}/{do}").status_code == 303
+    assert says in admin.get(here).text, "its link has ended"
+    assert says not in admin.get(f"/accounts/{school.accounts['ada']}").text

@@ -180,6 +180,34 @@ def test_a_person_is_added_once_however_often_the_form_is_sent(school, office):
     assert "Zoë van der Berg" in office.find("/registry", "n77").text
 
 
+def test_somebody_with_a_full_name_alone_has_it_taken_apart_in_the_form(school, office):
+    person = school.person("Tomás Ó Briain")
+    path = f"/registry/people/{person}/change"
+    fields = form_of(office.get(path).text, path)
+    assert (fields["given"], fields["family"]) == ("Tomás", "Ó Briain")
+    assert do(office, path, number="N5").status_code == 303
+    (row,) = [row for row in school.world.all(schema.person_name) if row.person_id == person]
+    assert (row.full_name, row.given_name, row.family_name) == ("Tomás Ó Briain", "Tomás", "Ó Briain")
+
+
+def test_a_middle_name_that_the_form_does_not_show_stays_while_the_others_do(school, office):
+    do(office, "/registry/people/new", given="Ada", family="Zuse", number="N1")
+    name = schema.person_name
+    with writing(school.world.engine) as connection:
+        ada = name.c.family_name == "Zuse"
+        connection.execute(name.update().where(ada).values(full_name="Ada Mary Zuse"))
+        person = connection.execute(select(name.c.person_id).where(ada)).scalar_one()
+
+    def full() -> str:
+        return next(row.full_name for row in school.world.all(name) if row.person_id == person)
+
+    path = f"/registry/people/{person}/change"
+    do(office, path, number="N2")
+    assert full() == "Ada Mary Zuse"
+    do(office, path, given="Eva")
+    assert full() == "Eva Zuse"
+
+
 def test_a_number_that_somebody_else_has_is_refused_at_its_field(school, office):
     do(office, "/registry/people/new", given="A", family="One", number="N1")
     _, fields = fill(office, "/registry/people/new", given="B", family="Two", number="N1")

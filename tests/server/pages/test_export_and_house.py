@@ -261,6 +261,19 @@ def test_a_profile_is_given_to_no_session_by_an_odd_number(school, office, odd):
     assert "1 session from that day on" in said(looked)
 
 
+@pytest.mark.rule("PORT-2")
+def test_a_session_that_was_given_a_profile_is_named_by_its_title_and_start(school, office):  # noqa: F811
+    session = school.session("Astronomy", starts_min=24 * 60, profile="port")
+    path = "/registry/profiles/new"
+    asked = said(office.get(f"{path}?scope=session&value={session}"))
+    assert do(office, path, where=f"session:{session}", profile="lough").status_code == 303
+    text = " ".join(said(office.get("/registry/profiles")).split())
+    named = re.search(r"one session (Astronomy, \w+ \d+ \w+ 2026, \d\d:\d\d)", text)[1]
+    assert f"one session: {named}" in asked and f"one session {session}" not in text
+    end = re.search(r"/registry/profiles/\d+/end", office.get("/registry/profiles").text)[0]
+    assert f"for one session {named}" in said(office.get(end))
+
+
 @pytest.mark.rule("LOUGH-38")
 def test_the_house_says_who_was_last_seen_where_and_what_it_does_not_know(school, office):  # noqa: F811
     school.session(room=0)

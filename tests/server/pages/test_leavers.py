@@ -153,3 +153,27 @@ def test_nobody_is_offered_a_leaver_as_cover_or_hands_over_to_one(there, app, le
     fields = {"csrf": lea.csrf("/account"), "do": "give", "person": str(there.people["lou"]), "reason": "x"}
     assert lea.post(f"/sessions/{there.sessions[0]}/cover", fields).status_code in (400, 422)
     assert staff(there, there.sessions[0]) == {there.people["lea"]: "lecturer"}
+
+
+def test_a_departments_registry_shuts_and_opens_no_account_that_is_for_the_whole_institution(there, app):
+    """Accounts are for administrators: who belongs to a department may be the institution's registrar."""
+    for name in ("rita", "hun"):
+        values = {"person_id": there.people[name], "department_id": there.departments[1], "from_ms": 0}
+        there.world.insert(schema_rights.person_department, **values)
+
+    def send(by, name, do):
+        path = f"/registry/people/{there.people[name]}/end"
+        return by.post(path, form_of(by.get(path).text, path) | {"do": do})
+
+    rex, other = signed_in(app, "rex"), signed_in(app, "admin")
+    for do in ("look", "do"):
+        answer = send(rex, "rita", do)
+        assert answer.status_code == 403 and "registry" in answer.text
+    assert Visitor(app).sign_in("rita").status_code == 303
+    assert send(other, "rita", "do").status_code == 303
+    assert Visitor(app).sign_in("rita").status_code == 401
+    assert send(rex, "rita", "do").status_code == 403
+    assert Visitor(app).sign_in("rita").status_code == 401, "nor does it let her in again"
+    # The head of its own department is its own.
+    assert send(rex, "hun", "do").status_code == 303
+    assert Visitor(app).sign_in("hun").status_code == 401

@@ -1,11 +1,14 @@
 """A department's registry and somebody who belongs to another: only what concerns its own classes, and nothing for good."""
 
 import re
+from datetime import datetime
 
 import pytest
 
 from server.store import cards, schema, schema_rights, schema_work
 from server.store.engine import writing
+from tests.server.pages.school import LONDON
+from tests.server.pages.test_campus_pages import do, fill, said
 from tests.server.pages.two_departments import TwoDepartments, signed_in
 from tests.server.store_world import HOUR
 
@@ -82,9 +85,9 @@ def test_nobody_of_another_department_is_changed_as_a_whole(there, enter, path, 
     before = [there.world.all(one) for one in tables]
     rex, rita = enter("rex"), enter("rita")
     assert rex.get(path).status_code == 403
-    for do in ("look", "do"):
-        answer = rex.post(path, filled(rex, rita, path) | fields | {"do": do})
-        assert answer.status_code == 403 and "another department" in answer.text, do
+    for button in ("look", "do"):
+        answer = rex.post(path, filled(rex, rita, path) | fields | {"do": button})
+        assert answer.status_code == 403 and "another department" in answer.text, button
     assert [there.world.all(one) for one in tables] == before
     # With the same fields it is done for whom it is theirs to do.
     assert rita.post(path, filled(rita, rita, path) | fields).status_code == 303
@@ -220,3 +223,72 @@ def test_a_departments_registry_is_offered_its_own_departments_and_courses_only(
     }
     made = rex.post(path, sent).headers["location"]
     assert "NEW" in rex.get(made).text
+
+
+def test_who_is_in_no_class_now_belongs_where_all_are_that_they_ever_were_in(there, enter):
+    """Between terms: the lists have ended with the last one, and a card is lost all the same."""
+    past, day = there.person("Past Student"), 24 * HOUR
+    there.world.enrol(there.groups[1], past, 0, there.now_ms - day)
+    rex, card = enter("rex"), f"/registry/people/{past}/card"
+    assert rex.get(card).status_code == 200 and card in rex.get(f"/registry/people/{past}").text
+    there.world.enrol(there.groups[0], past, 0, there.now_ms - 2 * day)
+    assert rex.get(card).status_code == 403
+    there.world.enrol(there.groups[1], past, there.now_ms - HOUR)
+    assert rex.get(card).status_code == 200, "and in a class again they are whose that is"
+
+
+def test_a_place_that_never_held_takes_nobody_away_and_one_to_come_does(there, enter):
+    tia, monday = there.people["tia"], there.now_ms + 7 * 24 * HOUR
+    rex, here = enter("rex"), f"/registry/people/{there.people['tia']}"
+    there.world.enrol(there.groups[0], tia, monday, monday)
+    assert rex.get(f"{here}/card").status_code == 200
+    there.world.enrol(there.groups[0], tia, monday)
+    refused = rex.get(f"{here}/card")
+    assert refused.status_code == 403
+    # She has no department: its registry cannot be asked.
+    for text in (refused.text, rex.get(here).text):
+        assert "department has them alone" in text and "another department" not in text
+
+
+def test_nothing_is_said_of_cards_that_are_not_ones_own_to_see(there, enter):
+    there.world.insert(
+        schema.class_group, source="t", source_id="C1-B", code="C1-B", title="B", course_id=there.courses[1]
+    )
+    rex = enter("rex")
+    for person, none in ((there.sam, False), (there.people["tia"], True)):
+        looked, _ = fill(rex, f"/registry/people/{person}/enrol", **{"class": "C1-B"})
+        assert "is on the list of C1-B" in said(looked)
+        assert ("They have no card that works: give them one" in said(looked)) == none
+
+
+def test_a_card_that_cannot_be_blocked_there_is_not_said_to_be(there, enter):
+    """Sam takes a class of TWO's: his card is nothing of its registry's."""
+    path = f"/registry/people/{there.people['tia']}/card"
+    for name, is_told in (("rex", False), ("rita", True)):
+        visitor = enter(name)
+        answer = visitor.post(path, filled(visitor, visitor, path) | {"uid": UID.hex(), "tapped": ""})
+        assert answer.status_code == 422
+        assert ("block it there first" in answer.text) == ("Sam Student" in answer.text) == is_told
+
+
+@pytest.mark.parametrize("role, day", [("student", "2026-10-12"), ("teacher", "2026-10-06")])
+def test_whoever_takes_off_a_list_whom_they_do_not_reach_then_is_led_to_a_page_of_theirs(there, enter, role, day):
+    begins = int(datetime(2026, 10, 12, tzinfo=LONDON).timestamp() * 1000) if role == "student" else 0
+    place = there.world.insert(
+        schema.enrolment, class_id=there.groups[1], person_id=there.people["lea"], role=role, source="test",
+        from_ms=begins,
+    )  # fmt: skip
+    rex = enter("rex")
+    done = do(rex, f"/registry/enrolments/{place}/end", day=day)
+    assert (done.status_code, done.headers["location"]) == (303, "/registry?said=left")
+    assert "They are off the class list" in said(rex.get(done.headers["location"]))
+
+
+def test_a_class_list_leads_to_nobody_whose_page_is_not_ones_own(there, enter):
+    for name in ("lou", "tia"):
+        values = {"class_id": there.groups[1], "person_id": there.people[name], "source": "test", "from_ms": 0}
+        there.world.insert(schema.enrolment, role="teacher" if name == "lou" else "student", **values)
+    for name, leads in (("rex", {"tia"}), ("rita", {"lou", "tia"})):
+        text = enter(name).get(f"/registry/classes/{there.groups[1]}").text
+        assert "Lou Lecturer" in text and "Tia Student" in text
+        assert {one for one in ("lou", "tia") if f'/registry/people/{there.people[one]}"' in text} == leads

@@ -38,7 +38,7 @@ def run_row(school):
 def test_where_nobody_set_dates_they_are_the_profiles_from_the_courses_end_on(school, signed, days, cites, may):
     session = school.aged(days, profile="step", course_run_id=ended(school, days))
     page = signed("ada").get(f"/sessions/{session}/request")
-    assert f"What applies now: {cites}" in page.text
+    assert f"By rule {cites}." in page.text
     assert ('<button class="main">Ask</button>' in page.text) == may
 
 
@@ -117,9 +117,9 @@ def test_the_registry_sets_a_runs_dates_with_a_reason_and_its_page_shows_what_ho
     page = said(rita.get(f"/registry/courses/{course}"))
     assert "as set" in page and "TPG asked for it" in page and "by the profile →" in page and "by Rita" in page
     school.now_ms += 2 * DAY
-    assert "What applies now: STEP-15" in signed("ada").get(f"/sessions/{session}/request").text
+    assert "By rule STEP-15." in signed("ada").get(f"/sessions/{session}/request").text
     school.now_ms += 2 * DAY
-    assert "What applies now: STEP-3" in signed("ada").get(f"/sessions/{session}/request").text
+    assert "By rule STEP-3." in signed("ada").get(f"/sessions/{session}/request").text
     rita = signed("rita")
     answer = rita.post(path, {**hidden(rita.get(path).text), "lock": "2026-12-30", "reason": "Open it", "do": "do"})
     assert answer.status_code == 422 and "final" in said(answer)
@@ -169,7 +169,7 @@ def test_once_final_a_run_stays_final_when_its_end_is_moved(school, app, signed)
     assert run_row(school).lock_ms == run_row(school).ends_ms + 14 * DAY
     with writing(school.world.engine) as connection:
         connection.execute(schema.course_run.update().values(ends_ms=school.now_ms + 30 * DAY))
-    assert "What applies now: STEP-3" in signed("ada").get(f"/sessions/{session}/request").text
+    assert "By rule STEP-3." in signed("ada").get(f"/sessions/{session}/request").text
     page = said(signed("rita").get(f"/registry/courses/{school.world.all(schema.course)[0].id}"))
     assert "final since the lock date" in page
 
@@ -184,4 +184,4 @@ def test_a_run_whose_end_nobody_knows_is_never_final_and_its_page_says_so(school
 @rule("LOUGH-34")
 def test_no_lock_ends_the_tiers_of_a_college(school, signed):
     session = school.aged(20, profile="lough", course_run_id=ended(school, 20))
-    assert "What applies now: LOUGH-33" in signed("hedda").get(f"/sessions/{session}/request").text
+    assert "By rule LOUGH-33." in signed("hedda").get(f"/sessions/{session}/request").text

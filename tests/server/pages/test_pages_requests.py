@@ -47,7 +47,7 @@ def test_a_request_is_taken_in_its_tier_and_else_the_tier_that_applies_is_named(
     session = school.aged(days)
     visitor = signed(who)
     page = visitor.get(f"/sessions/{session}/request")
-    assert page.status_code == 200 and f"What applies now: {rule}" in page.text
+    assert page.status_code == 200 and f"By rule {rule}." in page.text
     asks = ask if may else ask_raw
     chosen, files = {school.students[0]: "P"}, PROOF if proof else ()
     answer = asks(visitor, session, chosen, kind="marks", reason="The reader was covered", files=files)

@@ -10,6 +10,7 @@ from server.outbox import Outbox
 from server.store import schema, schema_work
 from server.store.engine import writing
 from tests.server.pages.register_desk import plain, rows, send
+from tests.server.pages.registry_form import form_of
 from tests.server.store_world import MIN
 
 # --- what the door says otherwise -------------------------------------------------------------------------------------
@@ -53,6 +54,28 @@ def test_a_class_is_cancelled_with_a_reason_and_that_is_taken_back(school, signe
     assert "This class is cancelled" in visitor.get(f"/sessions/{session}/class").text
     send(visitor, f"/sessions/{session}/cancel", do="restore", reason="she came after all")
     assert "not seen yet" in visitor.get(f"/sessions/{session}").text
+
+
+@pytest.mark.rule("LOUGH-11")
+@pytest.mark.parametrize("minutes", [-7, -200])
+def test_on_the_register_of_a_cancelled_class_nobody_is_waited_for(school, signed, minutes):
+    session = school.session(starts_min=minutes, profile="port", cancelled_ms=school.now_ms - 1)
+    text = plain(signed("ada").get(f"/sessions/{session}").text)
+    assert text.count("class cancelled") == len(school.students) and "not seen" not in text
+
+
+@pytest.mark.rule("LOUGH-11")
+def test_a_class_that_somebody_marks_meanwhile_is_not_cancelled_over_their_marks(school, signed):
+    session = school.session(starts_min=-7, staff=[school.ada, school.bob])
+    path, ada = f"/sessions/{session}/cancel", signed("ada")
+    fields = form_of(ada.get(path).text, path) | {"do": "cancel", "reason": "nobody came"}
+    send(signed("bob"), f"/sessions/{session}/marks", set=f"{school.students[0]}.0.P")
+    answer = ada.post(path, fields)
+    assert answer.status_code == 422 and "set by hand while you looked" in answer.text and "nobody came" in answer.text
+    assert [row.code for row in rows(school, schema.mark)] == ["P"]
+    again = form_of(answer.text, path) | {"do": "cancel"}
+    assert ada.post(path, again).headers["location"].endswith("said=cancelled")
+    assert {row.code for row in rows(school, schema.mark)} == {"P", "D"}
 
 
 @pytest.mark.rule("LOUGH-9")
@@ -182,13 +205,25 @@ def test_the_same_words_to_others_go_to_those_and_to_nobody_twice(school, signed
         ({"to": "all", "subject": "", "text": "x"}, "subject and a text"),
         ({"to": "everyone", "subject": "x", "text": "x"}, "choose to whom"),
         ({"to": "absent", "subject": "x", "text": "x"}, "nobody of whom"),
+        ({"to": "all", "subject": "x" * 121, "text": "x"}, "121 characters, and 120 are taken"),
+        ({"to": "all", "subject": "x", "text": "x" * 4001}, "4001 characters, and 4000 are taken"),
     ],
 )
 def test_a_message_that_cannot_go_says_why_and_keeps_its_text(school, signed, fields, told):
     session = school.session(starts_min=-7)
     answer = send(signed("ada"), f"/sessions/{session}/notify", **fields)
     assert answer.status_code == 422 and told in answer.text.lower()
+    assert fields["text"] in answer.text
     assert rows(school, schema_work.message) == []
+
+
+@pytest.mark.rule("STEP-6")
+def test_a_message_of_full_length_goes_whole(school, signed):
+    session = school.session(starts_min=-7)
+    text = "A long message. " * 249 + "The end."
+    answer = send(signed("ada"), f"/sessions/{session}/notify", to="all", subject="s" * 120, text=text)
+    assert answer.headers["location"].endswith("said=sent")
+    assert {(row.subject, row.text) for row in rows(school, schema_work.message)} == {("s" * 120, text)}
 
 
 def test_a_mail_that_was_written_and_not_noted_is_written_to_the_same_file(school, tmp_path, signed):
@@ -256,7 +291,7 @@ def test_whoever_is_late_again_and_again_is_reported_without_reasons_and_to_thei
             send(ada, f"/sessions/{session}/people/{one}", seen="0", code="L", late_min="7", note="bus")
     text = ada.get("/lateness").text
     assert "Student 000" in text and "Student 001" not in text and "bus" not in text
-    assert "late 3 times or more in 28 days" in plain(text)
+    assert "Late 3 times or more in 28 days" in plain(text) and "two ledgers" not in plain(text)
     assert "Student 001" in ada.get("/lateness?all=1").text
     assert "Student 000" not in bob.get("/lateness?all=1").text
     # 28 days later it is past.

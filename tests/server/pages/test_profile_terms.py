@@ -190,3 +190,19 @@ def test_a_session_goes_by_the_course_of_the_class_that_it_has_now(school, offic
     assert of(school, session) == "ddu"
     looked, _ = fill(office, NEW, where=f"course:{school.world.all(schema.course)[0].id}", profile="lough")
     assert re.search(r"\b0 sessions from that day on", text_of(looked))
+
+
+@rule("PORT-2", "LOUGH-39")
+def test_what_has_begun_keeps_its_rules_where_its_class_has_moved_and_its_room_is_corrected(school, office):  # noqa: F811
+    other = school.world.insert(schema.course, source="test", source_id="o", code="OTH", title="Other")
+    with writing(school.world.engine) as connection:
+        session_profiles.assign(connection, school.world.institution_id, "course", str(other), "ddu", 0)
+    begun = school.session(starts_min=-20, profile="port")
+    assert do(office, f"/registry/classes/{school.group}/change", course_id=str(other)).status_code == 303
+    assert do(office, f"/registry/sessions/{begun}/room", rooms="R1").status_code == 303
+    assert of(school, begun) == "port"
+    row = next(row for row in school.world.all(schema.session) if row.id == begun)
+    assert (row.opens_ms, row.closes_ms) == school.world.profiles["port"].window(row.starts_ms, row.ends_ms)
+    # Where what its rules rest on is corrected, so are they.
+    assert do(office, f"/registry/sessions/{begun}/change", kind="exam").status_code == 303
+    assert of(school, begun) == "ddu"

@@ -296,7 +296,10 @@ def test_a_disabled_account_is_not_let_in_through_the_provider_either(school, ev
     assert lied_to(right).status_code == 303
     with writing(school.world.engine) as connection:
         connection.execute(schema.account.update().values(disabled_ms=1))
-    assert lied_to(right).status_code == 401
+    answer = lied_to(right)
+    assert answer.status_code == 401
+    # There is a link, and the password would be refused too.
+    assert "lets nobody in: ask an administrator" in answer.text and "and link it" not in answer.text
 
 
 @pytest.mark.parametrize("path, fields", [("password", {"password": "an entirely new one"}), ("disable", {}),

@@ -204,6 +204,17 @@ def test_a_note_reaches_the_next_shift_and_an_auditor_reads_it_but_writes_none(h
     assert otto.post(at, {"csrf": otto.csrf("/account"), "text": "x"}).status_code == 403
 
 
+@rule("DDU-12")
+@pytest.mark.parametrize(
+    ("able", "says"),
+    [("list", "it has no list of residents, and can check nobody in"), ("chip", "it says that it needs a technician")],
+)
+def test_the_board_says_what_keeps_a_kiosk_from_checking_anybody_in(home, able, says):
+    board = home.hall.board
+    home.hall.deliver(*board.lines, board.head(OPENS + 2 * HOUR - MIN, able=able))
+    assert f"; {says} ." in words(home.visitor("ros").get(f"/residence/houses/{home.house}"))
+
+
 def test_a_technician_sees_whose_kiosk_a_reader_is_and_that_its_lamp_is_off_at_rest(home):
     board = home.hall.board
     home.hall.deliver(*board.lines, board.hello(roster=OPENS), board.head(OPENS + 2 * HOUR - MIN))

@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from server.store import residence_admin, residence_templates, schema
+from server.store import readers, residence_admin, residence_templates, schema
+from server.store.engine import writing
 from server.store.schema_residence import duty, house, kiosk, residency, template
 from tests.rules import rule
 from tests.server.pages.home import HOUR, OPENS, Home
@@ -101,6 +102,24 @@ def test_a_kiosks_place_is_corrected_and_reaches_its_list_and_its_sensor_keeps_e
     hall.issue()
     assert hall.listed().place == pytest.approx((51.5014, -0.1419, 60))
     assert [row.state for row in home.world.all(template)] == ["wanted"], "nobody is to enrol anew for it"
+
+
+@rule("DDU-12")
+def test_a_reader_that_serves_a_door_is_not_offered_and_becomes_no_kiosk(home):
+    home.world.reader("a-101", room=0)
+    ids, free = home.hall.ids(), _reader(home)
+    rita = home.visitor("rita")
+    page = f"/residence/registry/houses/{home.house}"
+    form = {"csrf": rita.csrf(page), "capacity": "162"}
+    text = rita.get(page).text
+    assert f'<option value="{free}">' in text and f'<option value="{ids["a-101"]}">' not in text
+    before = home.world.all(kiosk)
+    answer = rita.post(f"{page}/kiosks", form | {"kiosk": str(ids["a-101"])})
+    assert answer.status_code == 409 and home.world.all(kiosk) == before
+    assert "serves the door of R0" in answer.text and "muster reader move NAME" in answer.text
+    with writing(home.world.engine) as connection:
+        readers.move(connection, home.world.institution_id, "a-101", None, 0, home.school.now_ms)
+    assert rita.post(f"{page}/kiosks", form | {"kiosk": str(ids["a-101"])}).status_code == 303
 
 
 @rule("DDU-12")

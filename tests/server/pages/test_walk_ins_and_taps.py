@@ -6,6 +6,7 @@ import pytest
 
 from server.store import schema, schema_work
 from tests.server.pages.register_desk import plain, rows, send
+from tests.server.pages.registry_form import form_of
 from tests.server.store_world import HOUR
 
 CARD, UNKNOWN = bytes([4, 99, 99, 9]), bytes([4, 77, 77, 9])
@@ -39,10 +40,34 @@ def test_a_walk_in_is_found_by_number_or_name_and_stands_on_this_register_marked
     assert [row.code for row in rows(school, schema.mark)] == ["P"]
     assert "Stranger" not in visitor.get(f"/sessions/{other}").text
     # Added by mistake: off the register again, and what happened stays in the history.
-    answer = send(visitor, f"/sessions/{session}/people/{person}/leave")
+    (held,) = rows(school, schema.mark)
+    answer = send(visitor, f"/sessions/{session}/people/{person}/leave", seen=str(held.id))
     assert answer.headers["location"].endswith("said=ended")
     assert "Stranger" not in visitor.get(f"/sessions/{session}").text
     assert [row.code for row in rows(school, schema.mark)] == ["P", None]
+
+
+def test_a_walk_in_who_was_marked_otherwise_meanwhile_stays(school, signed):
+    session, person = school.session(starts_min=-30, staff=[school.ada, school.bob]), stranger(school)
+    ada, bob = signed("ada"), signed("bob")
+    send(ada, f"/sessions/{session}/add", person=str(person))
+    panel = ada.get(f"/sessions/{session}/people/{person}").text
+    path = f"/sessions/{session}/people/{person}/leave"
+    fields = form_of(panel, path)
+    (held,) = rows(school, schema.mark)
+    send(
+        bob,
+        f"/sessions/{session}/people/{person}",
+        code="L",
+        late_min="12",
+        seen=str(held.id),
+        note="Came at half past",
+    )
+    answer = ada.post(path, fields)
+    assert answer.status_code == 409 and "was set to L by Bob while you looked" in answer.text
+    assert [row.code for row in rows(school, schema.mark)] == ["P", "L"]
+    assert ada.post(path, form_of(ada.get(path.removesuffix("/leave")).text, path)).status_code == 303
+    assert [row.code for row in rows(school, schema.mark)] == ["P", "L", None]
 
 
 @pytest.mark.parametrize("asked", ["a", "%", "_ _", "x y"])

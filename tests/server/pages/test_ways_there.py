@@ -32,6 +32,7 @@ LECTURER = {
     "ask for a change": ("/sessions/S/request", 3),
     "persistent lateness": ("/lateness", 2),
     "export the register": ("/sessions/S/export", 3),
+    "what was done to the register": ("/sessions/S/history", 3),
     "several registers": ("/export", 4),
     "a student's attendance": ("/people/P/attendance", 4),
     "absences, and logging a call": ("/absences/new", 3),

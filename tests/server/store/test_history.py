@@ -7,7 +7,20 @@ from sqlalchemy import delete, insert, update
 
 from server import heads_file
 from server.errors import StoreError
-from server.store import chains, derivations, history, institutions, notes, schema
+from server.store import (
+    bursary,
+    cancellations,
+    chains,
+    derivations,
+    hands,
+    history,
+    institutions,
+    notes,
+    request_kinds,
+    schema,
+    schema_work,
+    wanted_marks,
+)
 from server.store.engine import reading, writing
 from server.store.schema_work import history as entries
 from tests.rules import rule
@@ -194,6 +207,61 @@ def test_what_stands_on_the_register_itself_is_compared_too(world, lesson):
         do(world, update(schema.note).values(values))
         assert broken(world) == ["note-altered"], values
         do(world, update(schema.note).values(text=remark.text, salt=remark.salt))
+    assert broken(world) == []
+
+
+def test_bursary_that_nobody_granted_and_a_correction_that_was_taken_away_are_found(world, lesson):
+    session, scope = lesson
+    one, two = world.students[:2]
+    with writing(world.engine) as connection:
+        derivations.lock_registers(connection, world.institution_id, [session])
+        history.append(
+            connection, institution_id=world.institution_id, session_id=session, kind=history.BURSARY,
+            body={"request": 1, "persons": [one]}, by_account_id=scope.account_id, now_ms=world.now_ms,
+        )  # fmt: skip
+        bursary.grant(
+            connection, world.institution_id, session, [one], request_id=None, account_id=scope.account_id,
+            now_ms=world.now_ms,
+        )  # fmt: skip
+        made = hands.record(
+            connection, world.institution_id, session, [wanted_marks.Wanted(person_id=two, code="P")],
+            source=request_kinds.SOURCE, rule="lough.tier.7d", authority="request/1:LOUGH-32",
+            by_account_id=scope.account_id, now_ms=world.now_ms, profiles=world.profiles,
+        )  # fmt: skip
+    row = {"mark_id": made[two], "person_id": two, "rule": "LOUGH-32", "day": "2026-10-05", "created_ms": 1}
+    world.insert(schema.correction, **row)
+    assert broken(world) == []
+    do(world, update(schema_work.bursary_grant).values(person_id=two))
+    assert broken(world) == ["grant-altered"]
+    do(world, delete(schema_work.bursary_grant))
+    assert broken(world) == ["grant-altered"]
+    world.insert(
+        schema_work.bursary_grant, session_id=session, person_id=one, by_account_id=scope.account_id, created_ms=1
+    )
+    assert broken(world) == []
+    do(world, delete(schema.correction))
+    assert broken(world) == ["grant-altered"]
+    # Also where a register has no history at all.
+    world.insert(schema.correction, **row)
+    other = world.session(NINE + 3 * HOUR, profile="lough")
+    world.insert(
+        schema_work.bursary_grant, session_id=other, person_id=one, by_account_id=scope.account_id, created_ms=1
+    )
+    assert broken(world) == ["grant-altered"]
+
+
+def test_a_class_that_is_brought_back_past_muster_is_found(world, lesson):
+    session, scope = lesson
+    with writing(world.engine) as connection:
+        cancellations.cancel(connection, scope, world.profiles, session, reason="ill", now_ms=world.now_ms)
+    here = schema.session.c.id == session
+    cancelled_ms = world.now_ms
+    assert broken(world) == []
+    for values in ({"cancelled_ms": None}, {"cancelled_ms": 5}, {"cancelled_by_account_id": None}):
+        do(world, update(schema.session).where(here).values(values))
+        assert broken(world) == ["register-altered"], values
+        whole = {"cancelled_ms": cancelled_ms, "cancelled_by_account_id": scope.account_id}
+        do(world, update(schema.session).where(here).values(whole))
     assert broken(world) == []
 
 

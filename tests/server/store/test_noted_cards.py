@@ -7,7 +7,7 @@ import pytest
 from server.pages.local import Local
 from server.pages.residence_doubts import said
 from server.policy import downtime
-from server.store import residence_admin, residence_board
+from server.store import residence_acts, residence_admin, residence_board
 from server.store.engine import reading
 from tests.rules import rule
 from tests.server.residence_world import CLOSES, DAY, HOUR, MIN, OPENS, UIDS, Residence
@@ -115,3 +115,14 @@ def test_a_boot_that_began_after_the_evening_noted_no_card_in_it(hall):
 def test_a_card_that_a_list_did_not_have_was_asked_for_a_witness_and_holds_nothing_open(hall):
     hall.deliver(hall.event("card-unknown", OPENS + HOUR, uid=UIDS[0], board=hall.other), hall.other.head(CLOSES + MIN))
     assert states(hall) == ["missing"] * 3
+
+
+@rule("DDU-12", "DDU-13")
+def test_what_staff_said_of_one_noted_card_is_not_said_of_one_that_comes_after(hall):
+    hall.deliver(noted(hall, UIDS[0], OPENS + MIN), hall.other.head(CLOSES + MIN))
+    given = hall.w.profiles, hall.w.students[0], DAY, "not-then", "", "Her sister had the card", hall.w.now_ms
+    hall.do(residence_acts.act, hall.warden, *given)
+    assert states(hall) == ["missing"] * 3
+    hall.w.now_ms += HOUR
+    hall.deliver(noted(hall, UIDS[0], OPENS + HOUR))
+    assert states(hall) == ["unknown", "missing", "missing"]

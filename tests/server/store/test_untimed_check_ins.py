@@ -61,7 +61,7 @@ def test_what_stands_around_it_says_between_when_and_when_it_was(hall):
     gone(hall)
     begins = OPENS + LAST * NIGHT
     person = hall.w.students[0]
-    ((lo_ms, hi_ms),) = hall.look(of, [person], OPENS)[person]
+    ((lo_ms, hi_ms, _),) = hall.look(of, [person], OPENS, CLOSES + LAST * NIGHT)[person]
     assert abs(lo_ms - (begins + 30 * MIN)) < 1000, "the last that the boot before it stated"
     assert abs(hi_ms - (begins + 4 * HOUR + MIN)) < 1000, "the first that a later boot stated of it"
 
@@ -72,8 +72,11 @@ def test_where_nothing_is_known_around_it_it_may_be_of_any_evening_of_a_week(wor
     world.now_ms = CLOSES + NIGHT
     hall.deliver(hall.board.lines[0], hall.check_in(UIDS[0], OPENS + MIN, clock="none"))
     person = hall.w.students[0]
-    assert hall.look(of, [person], OPENS) == {person: [(world.now_ms - 7 * NIGHT, world.now_ms)]}
+    assert hall.look(of, [person], OPENS, CLOSES) == {person: [(world.now_ms - 7 * NIGHT, world.now_ms, world.now_ms)]}
     assert hall.states()[person] == "unknown"
+    for nights, found in ((-5, [person]), (-6, []), (1, [person]), (2, [])):
+        within = OPENS + nights * NIGHT, CLOSES + nights * NIGHT
+        assert list(hall.look(of, [person], *within)) == found, nights
 
 
 @rule("DDU-13")
@@ -82,7 +85,7 @@ def test_the_list_that_it_was_judged_by_bounds_it_too(world):
     world.now_ms = CLOSES + 5 * NIGHT
     hall.deliver(hall.board.lines[0], hall.check_in(UIDS[0], OPENS + MIN, clock="none", roster=OPENS + 4 * NIGHT))
     person = hall.w.students[0]
-    assert hall.look(of, [person], OPENS) == {person: [(OPENS + 3 * NIGHT, world.now_ms)]}
+    assert hall.look(of, [person], OPENS, CLOSES) == {person: [(OPENS + 3 * NIGHT, world.now_ms, world.now_ms)]}
 
 
 def act(hall, day, kind="not-then", text="The porter let her in on Monday", scope=None, place=0):
@@ -112,3 +115,18 @@ def test_an_evening_of_which_staff_say_that_the_check_in_was_another_ones_is_kno
     assert hall.states()[person] == "missing"
     hall.do(residence_acts.withdraw, hall.warden, made, world.now_ms)
     assert hall.states()[person] == "unknown"
+
+
+@rule("DDU-12", "DDU-13")
+def test_staff_settle_what_had_come_by_then_and_no_check_in_that_comes_after(world):
+    hall = Residence(world, since_ms=OPENS - HOUR)
+    world.now_ms = CLOSES + HOUR
+    hall.deliver(hall.board.lines[0], hall.check_in(UIDS[0], OPENS + MIN, clock="none"), hall.board.head(CLOSES + MIN))
+    person = world.students[0]
+    act(hall, DAY)
+    assert hall.states()[person] == "missing"
+    world.now_ms += HOUR
+    hall.deliver(hall.check_in(UIDS[0], OPENS + 2 * MIN, clock="none"))
+    assert hall.states()[person] == "unknown"
+    act(hall, DAY, text="Nor was that one")
+    assert hall.states()[person] == "missing"
