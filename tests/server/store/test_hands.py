@@ -240,7 +240,7 @@ def test_what_was_decided_elsewhere_is_recorded_on_its_authority_and_only_over_w
     def record(*wanted):
         with writing(world.engine) as connection:
             return registers.record(
-                connection, world.institution_id, session, wanted, source="request", rule="lough.tier.1m",
+                connection, world.institution_id, session, wanted, source="trip", rule="lough.tier.1m",
                 authority="registry", by_account_id=scope.account_id, now_ms=world.now_ms, profiles=world.profiles,
             )  # fmt: skip
 
@@ -250,6 +250,6 @@ def test_what_was_decided_elsewhere_is_recorded_on_its_authority_and_only_over_w
     record(want(world, 0, "P", seen_mark_id=made[world.students[0]]))
     row = world.all(schema.mark)[-1]
     assert (row.code, row.source, row.authority, row.verified, row.ledgers) == (
-        "P", "request", "registry", True, "attendance,bursary"
+        "P", "trip", "registry", True, "attendance,bursary"
     )  # fmt: skip
     assert '"authority":"registry"' in world.all(entries)[-1].body and whole(world)
