@@ -139,3 +139,14 @@ def lines(new_sqlite, tmp_path):
     yield new
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def console(world, monkeypatch, tmp_path):
+    """The world, and an environment in which commands of the store's host find it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUSTER_DATABASE_URL", world.engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("MUSTER_SERVER_KEY_FILE", str(tmp_path / "server.key"))
+    (tmp_path / "server.key").write_text((b"k" * 32).hex())
+    (tmp_path / "server.key").chmod(0o600)
+    return world

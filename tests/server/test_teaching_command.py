@@ -12,7 +12,6 @@ from server.store.engine import reading, writing
 from tests.rules import rule
 from tests.server.store_world import HOUR
 
-KEY = (b"k" * 32).hex()
 LONDON = ZoneInfo("Europe/London")
 
 
@@ -21,12 +20,8 @@ def at(text: str) -> int:
 
 
 @pytest.fixture
-def here(world, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MUSTER_DATABASE_URL", world.engine.url.render_as_string(hide_password=False))
-    monkeypatch.setenv("MUSTER_SERVER_KEY_FILE", str(tmp_path / "server.key"))
-    (tmp_path / "server.key").write_text(KEY)
-    (tmp_path / "server.key").chmod(0o600)
+def here(console):
+    world = console
     world.course = world.insert(schema.course, source="t", source_id="c", code="C1", title="Welding")
     world.group = world.insert(
         schema.class_group, source="t", source_id="g", code="W-01", title="W", course_id=world.course

@@ -6,14 +6,7 @@ from sqlalchemy import select
 from server.store import parts, schema
 from server.store.engine import writing
 from tests.server.pages.test_campus_pages import do, fill, said
-from tests.server.pages.two_departments import TwoDepartments, signed_in
-
-
-@pytest.fixture
-def there(tmp_path, database_url):
-    made = TwoDepartments(tmp_path, url=database_url)
-    yield made
-    made.close()
+from tests.server.pages.two_departments import signed_in
 
 
 @pytest.fixture

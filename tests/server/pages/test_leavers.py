@@ -18,15 +18,8 @@ from server.store import (
 from server.store.engine import reading, writing
 from tests.server.pages.registry_form import form_of
 from tests.server.pages.school import Visitor
-from tests.server.pages.two_departments import TwoDepartments, signed_in
+from tests.server.pages.two_departments import signed_in
 from tests.server.store_world import HOUR
-
-
-@pytest.fixture
-def there(tmp_path, database_url):
-    made = TwoDepartments(tmp_path, url=database_url)
-    yield made
-    made.close()
 
 
 @pytest.fixture

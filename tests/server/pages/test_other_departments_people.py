@@ -9,30 +9,22 @@ from server.store import cards, schema, schema_rights, schema_work
 from server.store.engine import writing
 from tests.server.pages.school import LONDON
 from tests.server.pages.test_campus_pages import do, fill, said
-from tests.server.pages.two_departments import TwoDepartments, signed_in
 from tests.server.store_world import HOUR
 
 UID = b"\x04\x31\x32\x33"
 
 
 @pytest.fixture
-def there(tmp_path, database_url):
+def there(there):
     """Sam is ONE's, and takes a class of TWO's; Rex is TWO's registry."""
-    made = TwoDepartments(tmp_path, url=database_url)
+    made = there
     made.sam = made.people["sam"]
     made.world.insert(schema_rights.person_department, person_id=made.sam, department_id=made.departments[0], from_ms=0)
     made.world.enrol(made.groups[1], made.sam, made.now_ms - 24 * HOUR)
     made.world.insert(schema.person_contact, person_id=made.sam, kind="email", value="sam@example.org", from_ms=0)
     with writing(made.world.engine) as connection:
         cards.hold(connection, made.world.institution_id, made.sam, made.world.tokens(UID), 0)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def enter(there):
-    app = there.app()
-    return lambda name: signed_in(app, name)
+    return made
 
 
 def hidden(text):

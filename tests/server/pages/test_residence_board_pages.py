@@ -1,7 +1,6 @@
 """Tonight's board, the list of who is not in, and hand-over notes: as staff on duty use them, through their forms."""
 
 import re
-import shutil
 
 import pytest
 
@@ -10,16 +9,8 @@ from server.store import alarms, schema_residence
 from server.store.engine import writing
 from server.store.schema_residence import evening_act
 from tests.rules import rule
-from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS, WARDEN_UID, Home
+from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS, WARDEN_UID
 from tests.server.pages.school import version_of
-
-
-@pytest.fixture
-def home(tmp_path, empty_sqlite):
-    shutil.copy(empty_sqlite, tmp_path / "muster.db")
-    made = Home(tmp_path)
-    yield made
-    made.close()
 
 
 def words(answer) -> str:

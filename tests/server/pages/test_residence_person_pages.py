@@ -3,9 +3,6 @@
 import csv
 import io
 import re
-import shutil
-
-import pytest
 
 from server import residence_texts
 from server.policy.oddities import OPENED, Odd
@@ -14,16 +11,8 @@ from server.store.engine import writing
 from server.store.schema import audit
 from server.store.schema_residence import consent, duty_note, pin, residence_flag, residence_leave, template
 from tests.rules import rule
-from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS, Home
+from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS
 from tests.server.pages.test_residence_board_pages import line_of, words
-
-
-@pytest.fixture
-def home(tmp_path, empty_sqlite):
-    shutil.copy(empty_sqlite, tmp_path / "muster.db")
-    made = Home(tmp_path)
-    yield made
-    made.close()
 
 
 def at(home, place: int, more: str = "") -> str:

@@ -2,7 +2,6 @@
 
 import html
 import re
-import shutil
 
 import pytest
 
@@ -10,19 +9,11 @@ from server.store import readers, residence_admin, residence_templates, schema
 from server.store.engine import writing
 from server.store.schema_residence import duty, house, kiosk, residency, template
 from tests.rules import rule
-from tests.server.pages.home import HOUR, OPENS, Home
+from tests.server.pages.home import HOUR, OPENS
 from tests.server.pages.test_residence_board_pages import words
 
 HOUSES = "code,name\nH3,East House\nH1,North House\n"
 RESIDENTS = "number,house,floor,room,from\nW0,H2,3,301,2026-09-22\ns0,H1,0,0,\nnobody,H1,1,1,\n"
-
-
-@pytest.fixture
-def home(tmp_path, empty_sqlite):
-    shutil.copy(empty_sqlite, tmp_path / "muster.db")
-    made = Home(tmp_path)
-    yield made
-    made.close()
 
 
 def upload(visitor, fields: dict, text: str | None):
@@ -102,6 +93,20 @@ def test_a_kiosks_place_is_corrected_and_reaches_its_list_and_its_sensor_keeps_e
     hall.issue()
     assert hall.listed().place == pytest.approx((51.5014, -0.1419, 60))
     assert [row.state for row in home.world.all(template)] == ["wanted"], "nobody is to enrol anew for it"
+
+
+@rule("DDU-12")
+def test_a_kiosk_that_is_saved_without_a_place_is_said_to_have_none(home):
+    rita = home.visitor("rita")
+    page = f"/residence/registry/houses/{home.house}"
+    form = {"csrf": rita.csrf(page), "house": str(home.house), "latitude": "", "longitude": " ", "radius": ""}
+    answer = rita.post(f"/residence/registry/kiosks/{home.hall.reader_id}", form)
+    assert answer.headers["location"] == f"{page}?said=no-place"
+    text = words(rita.get(answer.headers["location"]))
+    assert "no place is registered for this kiosk" in text and "no place registered: where check-ins" in text
+    new = home.world.reader("k-9", room=None)
+    given = form | {"kiosk": str(home.hall.ids()[new.name]), "capacity": "9"}
+    assert rita.post(f"{page}/kiosks", given).headers["location"] == f"{page}?said=no-place"
 
 
 @rule("DDU-12")

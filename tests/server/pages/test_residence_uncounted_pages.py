@@ -2,24 +2,13 @@
 
 import html
 import re
-import shutil
-
-import pytest
 
 from server.store import residence_admin
 from server.store.schema_residence import evening_act
 from tests.rules import rule
-from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS, Home
+from tests.server.pages.home import CLOSES, DAY, HOUR, MIN, OPENS
 
 EARLY = "came at 17:58 by finger, before hours: does not count"
-
-
-@pytest.fixture
-def home(tmp_path, empty_sqlite):
-    shutil.copy(empty_sqlite, tmp_path / "muster.db")
-    made = Home(tmp_path)
-    yield made
-    made.close()
 
 
 def words(text: str) -> str:

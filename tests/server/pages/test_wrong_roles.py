@@ -8,21 +8,7 @@ from server.store import parts, rights, schema, schema_rights, schema_work, toke
 from server.store.engine import writing
 from tests.server.pages.registry_form import form_of
 from tests.server.pages.school import Visitor
-from tests.server.pages.two_departments import TwoDepartments, signed_in
 from tests.server.store_world import HOUR
-
-
-@pytest.fixture
-def there(tmp_path, database_url):
-    made = TwoDepartments(tmp_path, url=database_url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def enter(there):
-    app = there.app()
-    return lambda name: signed_in(app, name)
 
 
 def send(visitor, path, **fields):

@@ -4,7 +4,6 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, inspect, text
 
 from server.store import migrations
-from server.store.engine import open_engine
 
 
 def shape(engine) -> dict:
@@ -56,14 +55,6 @@ def breaks(before: dict, after: dict) -> list[str]:
         # ON CONFLICT names them.
         found += [f"{table}: {one} need not be unique any more" for one in old["unique"] - new["unique"]]
     return found
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
-def engine(request, tmp_path):
-    url = f"sqlite:///{tmp_path / 'm.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = open_engine(url)
-    yield made
-    made.dispose()
 
 
 def test_every_migration_leaves_what_the_server_before_it_rests_on(engine):

@@ -1,10 +1,9 @@
 """Revision 0009: whoever is kept already stands in lists by the letters of their name too."""
 
-import pytest
 from sqlalchemy import select, text
 
 from server.store import institutions, migrations, schema
-from server.store.engine import open_engine, writing
+from server.store.engine import writing
 from server.store.upsert import new_id
 
 KEPT = [
@@ -15,14 +14,6 @@ KEPT = [
     (("erased 5", None, None, "erased 5"), "erased 5"),
     (("–", "", "–", "–"), "–"),
 ]
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
-def engine(request, tmp_path):
-    url = f"sqlite:///{tmp_path / 'm.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = open_engine(url)
-    yield made
-    made.dispose()
 
 
 def test_people_who_are_kept_already_are_ordered_by_their_letters(engine):
