@@ -290,7 +290,8 @@ class Jobs:
                 evidence.looked(connection, one)
 
     def fill(self) -> None:
-        """Approved absences and confirmed trips, where the campus changed since: sessions made later are filled too."""
+        """Approved absences, confirmed trips and cancelled classes, where the campus changed since: sessions made later are
+        filled too, and whoever came onto a list."""
         stuck: dict[str, Exception] = {}
 
         def look(connection: Connection, found: institutions.Institution) -> tuple[int, list[Any]]:

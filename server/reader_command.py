@@ -136,6 +136,11 @@ def _add_readers(arguments: argparse.Namespace) -> int:
             reader_settings.write(out, told)
     for out, told in made:
         print(f"{told['reader']}: {out}")
+    if arguments.kiosk is not None and place is None:
+        print(
+            "no place is registered for it: each check-in there is kept as “place not known”. Fill in its place on the "
+            "house's page, or make it with --place LATITUDE,LONGITUDE,METRES"
+        )
     return DONE
 
 

@@ -69,9 +69,6 @@ class Schedules:
         self._profiles = profiles
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        #: schedule id -> whether a person has confirmed what would end or move
-        self._asked: dict[int, bool] = {}
 
     @property
     def folder(self) -> Path:
@@ -89,11 +86,6 @@ class Schedules:
         if self._thread is not None:
             self._thread.join()
 
-    def ask(self, schedule_id: int, *, confirm: bool) -> None:
-        """Run this one at the next look."""
-        with self._lock:
-            self._asked[schedule_id] = confirm
-
     def _run(self) -> None:
         while not self._stop.wait(LOOK_S):
             try:
@@ -103,23 +95,17 @@ class Schedules:
 
     def step(self) -> int:
         """Run every import whose time has come or that was asked for. Returns how many ran."""
-        with self._lock:
-            asked, self._asked = self._asked, {}
         now_ms = self._clock.now_ms()
         with reading(self._engine) as connection:
-            found = {one.id: one for one in schedules.due(connection, now_ms)}
-            for schedule_id in asked:
-                held = schedules.by_id(connection, schedule_id)
-                if held is not None:
-                    found[schedule_id] = held
+            found = schedules.due(connection, now_ms)
         ran = 0
-        for one in found.values():
+        for one in found:
             if self._stop.is_set():
                 break
             with writing(self._engine) as connection:
                 mine = schedules.claim(connection, one, now_ms)
             if mine:
-                self._import(one, confirm=asked.get(one.id, False))
+                self._import(one, confirm=bool(one.asked_confirm))
                 ran += 1
         return ran
 

@@ -20,6 +20,7 @@ _FIRST = {
     "Hold your card here": "waiting",
     "Out of order": "broken",
     "Kiosk was moved": "moved",
+    "Take your finger": "uncover",
     "Place your finger": "finger",
     "Not recognised": "again",
     "Wipe your finger": "again",

@@ -19,6 +19,10 @@ LOOK_S = 0.05
 POOR_MAX = 5
 
 
+def _nothing() -> None:
+    """Nobody asked to be told."""
+
+
 class Outcome(StrEnum):
     """How an order ended."""
 
@@ -132,18 +136,22 @@ class Finger:
         """Whether a finger lies on the glass."""
         return self._look() != codec.NO_FINGER
 
-    def verify(self, slot: int, *, wait_s: float, lift: bool, go_on: Callable[[], bool]) -> Check:
+    def verify(
+        self, slot: int, *, wait_s: float, lift: bool, go_on: Callable[[], bool], lifted: Callable[[], None] = _nothing
+    ) -> Check:
         """Compare the finger that comes onto the glass within *wait_s* with the template in *slot*.
 
         lift: the glass must be free first, so that a finger left lying is not taken for another try, nor for the next
-        person's; COVERED where it never is.
+        person's; lifted() is called once it is; COVERED where it never is.
         go_on() is asked all the while; CANCELLED once it says no.
         """
         if slot not in self._line.settled(self._index):
             return Check(outcome=Outcome.NO_TEMPLATE)
         until_s = time.monotonic() + wait_s
-        if lift and (ended := self._await(False, until_s, go_on)) is not None:
-            return Check(outcome=Outcome.COVERED if ended == Outcome.NO_FINGER else ended)
+        if lift:
+            if (ended := self._await(False, until_s, go_on)) is not None:
+                return Check(outcome=Outcome.COVERED if ended == Outcome.NO_FINGER else ended)
+            lifted()
         if (ended := self._await(True, until_s, go_on)) is not None:
             return Check(outcome=ended)
         seen_s = time.monotonic()

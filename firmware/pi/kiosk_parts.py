@@ -93,7 +93,7 @@ def fitted(arguments: argparse.Namespace, text: str) -> Fitted:
 
 def board(kiosk: Fitted, wiring: Wiring, storage: Storage) -> KioskBoard:
     """The kiosk's board around this storage; made anew whenever the storage is."""
-    shelf = RosterShelf(wiring.data, residents.decode)
+    shelf = RosterShelf(wiring.data, residents.decode, former=False)
     ledger = FingerLedger(wiring.data)
     for code in ledger.alarms:
         log(code, why=ledger.failed)

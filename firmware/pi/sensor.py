@@ -5,7 +5,7 @@ The sensor is slow and may fall silent, so it is asked beside the event loop; th
 comes while the sensor is away ends with LOST at once: nobody waits at a kiosk for a thing that is not there.
 
 After a comparison or an enrolment the glass is looked at until it is free (`GlassFree`): what lies there until then is
-not the next person's finger. While nothing else is to be done the sensor is asked every PROBE_S whether it is still
+not the next person's finger. A comparison that must not begin before that says so too, once it is. While nothing else is to be done the sensor is asked every PROBE_S whether it is still
 there, so one that falls silent is lost within 2 s, and one that comes back is found within a second or two. It may then be another one, or an empty one:
 `SensorReady` says which slots it holds, and its hearer compares.
 """
@@ -93,11 +93,13 @@ class Sensor:
     # -- orders: each returns its number at once, and its event comes later -----------------------------------------
 
     def verify(self, slot: int, *, wait_s: float = 10.0, lift: bool = False) -> int:
-        """Compare the next finger with the template in *slot*; `Checked` follows. See `Finger.verify`."""
+        """Compare the next finger with the template in *slot*; `Checked` follows, with lift after a `GlassFree`."""
 
         def run(order: int) -> Event:
             self._lying = True
-            check = self._finger.verify(slot, wait_s=wait_s, lift=lift, go_on=self._wanted(order))
+            check = self._finger.verify(
+                slot, wait_s=wait_s, lift=lift, go_on=self._wanted(order), lifted=lambda: self._report(GlassFree())
+            )
             return Checked(order=order, slot=slot, check=check)
 
         return self._put(run, lambda order: Checked(order=order, slot=slot, check=Check(outcome=Outcome.LOST)))

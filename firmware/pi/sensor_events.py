@@ -82,7 +82,7 @@ class Glass:
 
 @dataclass(frozen=True, kw_only=True)
 class GlassFree:
-    """No finger lies on the glass, for the first time since `verify` or `enrol` ended."""
+    """No finger lies on the glass, for the first time since `verify` or `enrol` ended, or began with `lift`."""
 
 
 Event = SensorReady | SensorLost | SensorOther | Checked | EnrolStep | Enrolled | Erased | SlotsHeld | Glass | GlassFree

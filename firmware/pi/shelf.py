@@ -3,6 +3,9 @@
 `keep` writes beside, syncs, renames, and syncs the folder: whenever the power goes, one of the two names holds a whole
 roster. What a name holds is looked at by its checksum only; whose it is and whether the MAC is right is the reader's
 to judge, which has the key.
+
+A kiosk's lists are of people who live there: of whoever does not any more nothing is to stay. Its shelf keeps no former
+list: the newest stands under both names.
 """
 
 import contextlib
@@ -18,11 +21,15 @@ NEWEST, BEFORE, BESIDE = "roster", "roster.before", "roster.part"
 
 
 class RosterShelf:
-    """The shelf of docs/wire.md in `folder`, which is made where it is missing. decode: raises Malformed for what is torn."""
+    """The shelf of docs/wire.md in `folder`, which is made where it is missing. decode: raises Malformed for what is torn.
 
-    def __init__(self, folder: Path, decode: Callable[[bytes], object] = roster.decode) -> None:
+    former: whether the one before the newest is kept; else the newest is kept twice.
+    """
+
+    def __init__(self, folder: Path, decode: Callable[[bytes], object] = roster.decode, *, former: bool = True) -> None:
         self._folder = folder
         self._decode = decode
+        self._former = former
         #: `roster-not-kept`: the last one could not be written; it is in force until the next start
         self.alarms: list[str] = []
 
@@ -34,6 +41,9 @@ class RosterShelf:
                 self._decode(blob)
             except (OSError, Malformed):
                 continue
+            if not self._former:
+                # The power went before it stood under both, or it was kept by a release that keeps the former one.
+                self._twice(blob)
             return blob
         return None
 
@@ -53,3 +63,27 @@ class RosterShelf:
             sync_folder(self._folder)
         except OSError:
             self.alarms.append("roster-not-kept")
+        else:
+            if not self._former:
+                self._twice(blob)
+
+    def _twice(self, blob: bytes) -> None:
+        """Let this stand under both names, one after the other: at every cut one of them is whole."""
+        with contextlib.suppress(OSError):
+            for name in (BEFORE, NEWEST):
+                if self._holds(name) != blob:
+                    self._put(name, blob)
+
+    def _holds(self, name: str) -> bytes | None:
+        try:
+            return (self._folder / name).read_bytes()
+        except OSError:
+            return None
+
+    def _put(self, name: str, blob: bytes) -> None:
+        beside = self._folder / BESIDE
+        beside.write_bytes(blob)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(self._folder / name)
+        sync_folder(self._folder)

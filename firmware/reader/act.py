@@ -1,6 +1,7 @@
 """One person at a kiosk: what they have done so far, from the card to the end. In memory only."""
 
 from firmware.contract import statement
+from firmware.reader.kiosk_table import PIN_MOST
 
 
 class Act:
@@ -18,6 +19,14 @@ class Act:
         self.done = False
         #: of an enrolment: the staff card
         self.by = by
+
+    def typed(self, char) -> str:
+        """A digit of the PIN was pressed, or `*`, which takes all of them back. Returns a star for each that there is."""
+        if char == "*":
+            self.digits = ""
+        elif len(self.digits) < PIN_MOST:
+            self.digits += char
+        return "*" * len(self.digits)
 
     def is_of(self, tokens) -> bool:
         """Whether it is the same card."""

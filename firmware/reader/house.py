@@ -4,7 +4,7 @@ What stands on the residents list decides; nothing is remembered here. The store
 """
 
 from firmware.contract import verdict
-from firmware.reader.fence import OUT, Site
+from firmware.reader.fence import NONE, OUT, Site
 
 
 class House:
@@ -41,13 +41,14 @@ class House:
     def judge(self, entry, reading, place=None) -> str:
         """The verdict that a check-in of this entry (None: of a card that is on no list) is shown at a `clock.Reading`.
 
-        place: as in `fence.Where`; a kiosk that is out of its place promises nobody that it counts.
+        place: as in `fence.Where`; a kiosk that is out of its place, or does not know where it is, promises nobody that it
+        counts: by some profiles it does not.
         """
         if entry is None or self.roster is None or reading.wall_ms is None:
             return verdict.UNCHECKED
         early, late = reading.wall_ms - reading.uncertainty_ms, reading.wall_ms + reading.uncertainty_ms
         if self.session_open(early) and self.session_open(late):
-            return verdict.UNCHECKED if place == OUT else verdict.GREEN
+            return verdict.UNCHECKED if place in (OUT, NONE) else verdict.GREEN
         # Past its end a list knows no evenings any more, and near an edge the time may be on either side.
         if late > self.roster.valid_until_ms:
             return verdict.UNCHECKED

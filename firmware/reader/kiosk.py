@@ -25,7 +25,6 @@ from firmware.reader.kiosk_table import (
     IDLE,
     PIN,
     PIN_LEAST,
-    PIN_MOST,
     SETTLE_EVERY_MS,
     SHOWN,
     STAFF_HERE,
@@ -82,7 +81,7 @@ class Kiosk:
 
     def checked(self, order: int, outcome: str, now_ms: int) -> None:
         """A comparison ended: `matched`, `not-matched`, `poor`, `no-finger`, `covered`, `no-template`, `cancelled`, `lost`."""
-        self._glass.seen(outcome)
+        self._glass.ended(order)
         if order == self._glass.order:
             self._happens("checked", (outcome,), now_ms)
 
@@ -98,13 +97,14 @@ class Kiosk:
 
     def enrolled(self, order: int, outcome: str, now_ms: int) -> None:
         """An enrolment ended: `stored`, `differ`, `poor`, `no-finger`, `held`, `failed`, `cancelled` or `lost`."""
-        self._glass.taken = True
+        self._glass.ended(order)
         if self._enrolment.is_under(order):
             self._happens("enrolled", (outcome,), now_ms)
 
     def glass_free(self) -> None:
-        """No finger lies on the glass any more since the last comparison or enrolment."""
-        self._glass.taken = False
+        """No finger lies on the glass: since the last comparison or enrolment, or since one asked for that."""
+        if self._glass.free() and self.state == FINGER:
+            self._ask("finger", FINGER)
 
     def erased(self, slot: int, outcome: str, now_ms: int) -> None:
         """An `Erase` ended: `erased`, `failed` or `lost`."""
@@ -192,7 +192,7 @@ class Kiosk:
             return self._ask("staff", STAFF_HERE)
         if self.slots.usable(entry):
             # Whoever was here may not have taken their finger away yet: it is not this person's.
-            return self._verify("finger", lift=self._glass.taken or self.state == FINGER)
+            return self._ask(self._glass.next_person(entry.slot, self.state == FINGER), FINGER)
         return self._alternative()
 
     def _another_card(self, tokens, now_ms):
@@ -213,8 +213,8 @@ class Kiosk:
 
     # -- finger ----------------------------------------------------------------------------------------------------
 
-    def _verify(self, message, lift):
-        self._glass.verify(self._act.entry.slot, lift)
+    def _once_more(self, message):
+        self._glass.verify(self._act.entry.slot, lift=True)
         return self._ask(message, FINGER)
 
     def _checked(self, outcome, now_ms):
@@ -237,7 +237,7 @@ class Kiosk:
                 self._flash(verdict.NOT_LISTED, now_ms)
             if act.fingers >= FINGERS_MOST or not self.slots.usable(act.entry):
                 return self._alternative()
-            return self._verify("finger-again" if outcome == "not-matched" else "finger-poor", lift=True)
+            return self._once_more("finger-again" if outcome == "not-matched" else "finger-poor")
         if outcome in ("no-finger", "cancelled"):
             return self._shown("ended")
         if outcome == "no-template":
@@ -271,13 +271,9 @@ class Kiosk:
             if not act.digits and act.entry.flags & STAFF:
                 return self._ask("staff", STAFF_HERE)
             return self._pin_given(now_ms) if len(act.digits) >= PIN_LEAST else None
-        if char == "*":
-            if not act.digits:
-                return self._shown("ended")
-            act.digits = ""
-        elif len(act.digits) < PIN_MOST:
-            act.digits += char
-        return self._ask("pin", PIN, stars="*" * len(act.digits))
+        if char == "*" and not act.digits:
+            return self._shown("ended")
+        return self._ask("pin", PIN, stars=act.typed(char))
 
     def _pin_given(self, now_ms):
         act = self._act

@@ -23,8 +23,10 @@ class KioskReader(Reader):
         self.house = House()
         self.more_health = dict
         self.on_list = lambda: None
-        # It was without a list, and no head has said so and when: one that says `ok` would speak for all the time since boot.
+        # It was without a list, and the store has answered no head that says so and when: one that says `ok` would speak
+        # for all the time since boot.
         self._listless = False
+        self._said = []  # nonces of the heads that have said so since there is a list, the last few
         Reader.__init__(
             self,
             settings=settings,
@@ -37,13 +39,11 @@ class KioskReader(Reader):
         )
 
     def next(self, now_ms: int):
-        """As a door's; a head that says that there was no list is followed at once by one that says how it is now."""
+        """As a door's; a head that says that there was no list, and when, is said until the store has answered it."""
         out = Reader.next(self, now_ms)
         # One without a time says nothing to the store of when that was.
         if out is not None and out.kind == "head" and self._tells_late(now_ms):
-            self._listless = False
-            self._look(now_ms)
-            self.uplink.head_due(now_ms)
+            self._said = self._said[-3:] + [self.uplink.stated]
         return out
 
     def received(self, kind: str, payload: bytes, now_ms: int) -> None:
@@ -60,8 +60,13 @@ class KioskReader(Reader):
         return self.uplink.able not in ("ok", NO_LIST)
 
     def _time(self, asked_ms, heard_ms, wall_ms):
+        heard = self.uplink.answered in self._said
+        if heard:
+            self._listless = False
+            self._said = []
         Reader._time(self, asked_ms, heard_ms, wall_ms)
-        if self._tells_late(heard_ms):
+        # At once: how it is now, or that there was no list and when. While that one is under way it is not said again.
+        if heard or (self._tells_late(heard_ms) and not self._said):
             self.uplink.head_due(heard_ms)
 
     def _tells_late(self, now_ms):

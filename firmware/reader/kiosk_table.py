@@ -19,8 +19,6 @@ SHOWN_MS = 2_500
 GRACE_MS = 3_000
 SETTLE_EVERY_MS = 1_000
 
-#: outcomes of a comparison after which a finger may still lie on the glass
-FINGER_SEEN = ("matched", "not-matched", "poor", "covered")
 #: fingers refused in one act, after which the alternative is offered
 FINGERS_MOST = 3
 PIN_LEAST, PIN_MOST = 4, 8  #: digits

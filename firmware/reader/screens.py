@@ -15,6 +15,7 @@ IDLE = ("closed", "open", "waiting", "moved", "broken")
 #: what is asked of a person
 ASKED = (
     "finger",
+    "finger-lift",
     "finger-again",
     "finger-poor",
     "pin",

@@ -51,6 +51,10 @@ class Uplink:
         self._hello_due = False
         self._nonce = None  # of the last hello: receipts must name it
         self._asked = []  # (nonce, asked_ms) of hellos and heads not yet answered, newest last
+        #: nonces of the head that was stated last, and of what the store answered last: by these it is known of a head
+        #: that it was heard
+        self.stated = None
+        self.answered = None
         self._head_at_ms = 0
         self._live_next = 0  # next seq of the live journal that was never offered
         self._passes = []  # [journal, next seq, last seq] of the backlog pass that is being offered
@@ -201,10 +205,11 @@ class Uplink:
 
     def _head(self, now_ms):
         reading = self._clock.read(now_ms)
+        self.stated = self._ask(now_ms)
         return self._seal(
             "head",
             {
-                "nonce": self._ask(now_ms),
+                "nonce": self.stated,
                 "boot_ms": now_ms,
                 "wall_ms": reading.wall_ms,
                 "clock": reading.state,
@@ -240,6 +245,7 @@ class Uplink:
         for place in range(len(self._asked)):
             if self._asked[place][0] == values["nonce"]:
                 asked_ms = self._asked.pop(place)[1]
+                self.answered = values["nonce"]
                 self._on_time(asked_ms, now_ms, values["wall_ms"])
                 self._store_is_there(now_ms)
                 return

@@ -22,7 +22,7 @@ Spans = Sequence[tuple[int, int | None, int]]  #: (from, to, id)
 BATCH = 200
 #: a kiosk holds who is on duty so long ahead: a witness counts from then on
 DUTY_AHEAD_MS = 12 * 3_600_000
-#: how far back cards on other sites are looked for
+#: how far back cards on other sites are looked for; and for how long what has come is new to staff
 FAR_MS = 14 * 24 * 3_600_000
 
 
@@ -83,7 +83,9 @@ def judge_due(connection: Connection, profiles: Profiles, institution_id: int, n
     for reader_id in sorted({row.reader_id for row in events}):
         residence_templates.settle(connection, institution_id, reader_id)
     locks = {one: residence_pins.count(connection, institution_id, one, now_ms) for one in sorted(people)}
-    _look(connection, institution_id, calendar, kiosk_days, touched, {one: at for one, at in locks.items() if at})
+    _look(
+        connection, institution_id, calendar, kiosk_days, touched, {one: at for one, at in locks.items() if at}, now_ms
+    )
     return len(rows) + len(events)
 
 
@@ -200,6 +202,7 @@ def _look(
     kiosk_days: set[tuple[int, date]],
     person_days: set[tuple[int, date]],
     locks: Mapping[int, residence_pins.Lock],
+    now_ms: int,
 ) -> None:
     """Say what is odd on these evenings in the houses where these kiosks stood or these persons lived. locks: person id
     -> what locked their PIN over several kiosks."""
@@ -214,12 +217,15 @@ def _look(
             day = _evening(calendar, lock.at_ms)
             seen = oddities.Seen(
                 key=lock.record_id, what=residence_pins.LOCKED, at_ms=lock.at_ms, day=day, house_id=house_id,
-                reader_id=lock.reader_id, person_id=person_id,
+                reader_id=lock.reader_id, person_id=person_id, came_ms=now_ms,
             )  # fmt: skip
             more.setdefault((house_id, day), []).append(seen)
     for house_id, day in sorted(house_days | more.keys()):
         seen = [*_seen_at(connection, calendar, house_id, day), *more.get((house_id, day), ())]
-        residence_flags.raise_all(connection, institution_id, oddities.of_house(calendar.of_day(day).rule.odd, seen))
+        found = oddities.of_house(calendar.of_day(day).rule.odd, seen)
+        # An evening of months ago that is judged again is no news; what a kiosk brings late is.
+        news = [one for one in found if one.came_ms >= now_ms - FAR_MS]
+        residence_flags.raise_all(connection, institution_id, news)
 
 
 def _houses(calendar: Calendar, spans: Mapping[int, Spans], days: Iterable[tuple[int, date]]) -> set[tuple[int, date]]:
@@ -246,7 +252,11 @@ def _seen_at(connection: Connection, calendar: Calendar, house_id: int, day: dat
             seen.append(_seen(row.id, row.event, row.when, day, house_id, row))
     for row in residence_flags.check_ins_of(connection, house_id, day.isoformat()):
         if row.why and row.why != evenings.OTHER_HOUSE:
-            seen.append(_seen(row.check_in_id, row.why, row.at_ms, day, house_id, row))
+            # A kiosk says nothing of a fix where no receiver is fitted.
+            nowhere = row.why == evenings.NO_FIX and row.fix is None
+            seen.append(
+                _seen(row.check_in_id, oddities.NO_PLACE if nowhere else row.why, row.at_ms, day, house_id, row)
+            )
         if row.method == evenings.WITNESS and row.counts and row.why != evenings.WITNESS_ONLY:
             # Whatever else was odd about it: that it rests on somebody's word alone is said in any case.
             seen.append(_seen(row.check_in_id, evenings.WITNESS_ONLY, row.at_ms, day, house_id, row))
@@ -262,8 +272,9 @@ def _evening(calendar: Calendar, at_ms: int) -> date:
 
 def _seen(key: int, what: str, at_ms: int, day: date, house_id: int, row: Any) -> oddities.Seen:
     return oddities.Seen(
-        key=key, what=what, at_ms=at_ms, day=day, house_id=house_id, reader_id=row.reader_id, person_id=row.person_id
-    )
+        key=key, what=what, at_ms=at_ms, day=day, house_id=house_id, reader_id=row.reader_id, person_id=row.person_id,
+        came_ms=row.received_ms,
+    )  # fmt: skip
 
 
 def _tokens(row: Any) -> list[tuple[int, bytes]]:

@@ -15,7 +15,7 @@ from server.imports import cardlist, csvfile
 from server.imports.badrows import BadRows, quoted
 from server.imports.bundle import ABSENT, BULK, CARDS, DELTA, READ, Bundle
 from server.imports.cardlist import CardRow
-from server.imports.roster import Class, Course, Enrolment, Roster, Term, User
+from server.imports.roster import Class, Course, Enrolment, Org, Roster, Term, User
 
 STUDENT, TEACHER = "student", "teacher"
 KEPT_ROLES = (STUDENT, TEACHER)
@@ -33,6 +33,11 @@ def read(package: Bundle, zone: ZoneInfo, bad: BadRows) -> Roster:
     return _Reader(package, zone, bad).roster()
 
 
+def _listed(cell: str) -> tuple[str, ...]:
+    """What a cell holds that lists several, parted by commas."""
+    return tuple(one.strip() for one in cell.split(",") if one.strip())
+
+
 Made = TypeVar("Made", User, Term, Course, Class, Enrolment)
 
 
@@ -45,11 +50,12 @@ class _Reader:
         self._seen: set[tuple[str, str]] = set()
         self._cards: list[CardRow] = []
         self._roles: dict[str, set[str]] = {}
+        #: of 1.2, where each role stands beside its organisation
+        self._orgs: dict[str, list[str]] = {}
 
     def roster(self) -> Roster:
         """Every file that is read, in the order in which they refer to one another."""
-        for row in self._rows("orgs", ("sourcedId", "name", "type")):
-            self._active(row, "orgs")
+        departments = self._departments()
         terms = self._each("academicSessions", ("sourcedId", "startDate", "endDate"), self._term)
         newer = self._package.version != "1.1"
         if newer:
@@ -76,7 +82,16 @@ class _Reader:
             unread=frozenset(name for name in READ if self._bad.unread(f"{name}.csv")),
             cards_complete=whole and self._package.modes["users"] == BULK,
             left_out=self._left_out,
+            departments=departments,
         )
+
+    def _departments(self) -> dict[str, Org]:
+        found: dict[str, Org] = {}
+        for row in self._rows("orgs", ("sourcedId", "name", "type")):
+            sid = row["sourcedId"]
+            if self._active(row, "orgs") and sid and row["type"].lower() == "department":
+                found[sid] = Org(sid=sid, name=row["name"], identifier=row["identifier"])
+        return found
 
     def _rows(self, name: str, required: tuple[str, ...]) -> list[csvfile.Row]:
         if self._package.modes[name] == ABSENT:
@@ -143,6 +158,8 @@ class _Reader:
             role = self._role(row)
             if active and role:
                 self._roles.setdefault(row["userSourcedId"], set()).add(role)
+                if role == STUDENT and row["orgSourcedId"]:
+                    self._orgs.setdefault(row["userSourcedId"], []).append(row["orgSourcedId"])
 
     def _role(self, row: csvfile.Row) -> str | None:
         role = row["role"].lower()
@@ -156,9 +173,10 @@ class _Reader:
             role = self._role(row)
             if role is None:
                 return None
-            roles = frozenset([role])
+            roles, orgs, primary = frozenset([role]), _listed(row["orgSourcedIds"]), ""
         else:
-            roles = frozenset(self._roles.get(sid, ()))
+            roles, orgs = frozenset(self._roles.get(sid, ())), tuple(self._orgs.get(sid, ()))
+            primary = row["primaryOrgSourcedId"]
         given = row["preferredGivenName"] or row["givenName"]
         middle = row["preferredMiddleName"] if row["preferredGivenName"] else row["middleName"]
         family = row["preferredFamilyName"] or row["familyName"]
@@ -183,6 +201,8 @@ class _Reader:
             identifier=row["identifier"],
             username=row["username"],
             email=row["email"],
+            orgs=orgs,
+            primary_org=primary,
         )
 
     def _course(self, row: csvfile.Row, sid: str, active: bool) -> Course | None:
@@ -205,7 +225,7 @@ class _Reader:
             code=" ".join(code.split()),
             title=row["title"] or code,
             course=row["courseSourcedId"],
-            terms=tuple(term.strip() for term in terms.split(",") if term.strip()),
+            terms=_listed(terms),
         )
 
     def _enrolment(self, row: csvfile.Row, sid: str, active: bool) -> Enrolment | None:

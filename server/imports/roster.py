@@ -24,6 +24,19 @@ class User:
     identifier: str
     username: str
     email: str
+    #: sourcedIds of the organisations in which they are a student
+    orgs: tuple[str, ...] = ()
+    #: the one of them that the file calls primary; '' where it names none
+    primary_org: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Org:
+    """A row of orgs.csv, of type department. identifier: '' where it has none."""
+
+    sid: str
+    name: str
+    identifier: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +105,8 @@ class Roster:
     #: whoever is on no card row has no card any more
     cards_complete: bool
     left_out: Mapping[str, int]
+    #: organisations of type department
+    departments: Mapping[str, Org] = field(default_factory=dict)
 
     def lacks(self, name: str, sid: str) -> bool:
         """Whether this file has no such row. One that has it in a bad row, or could not be read, does not lack it."""

@@ -10,13 +10,14 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from server.imports import card_plan, enrolment_plan
+from server.imports import card_plan, department_plan, enrolment_plan
 from server.imports.badrows import BadRows, quoted
 from server.imports.bundle import ABSENT, BULK
 from server.imports.cardlist import Cards
-from server.imports.oneroster import KEPT_ROLES, LONGEST_CODE
+from server.imports.oneroster import KEPT_ROLES, LONGEST_CODE, STUDENT, TEACHER
 from server.imports.roster import Class, Roster, User
 from server.imports.summary import Summary
+from server.store.class_runs import is_by_hand
 from server.store.imported import Changes, Held
 from server.store.imported_cards import HeldCards
 
@@ -114,6 +115,12 @@ class _Plan:
         numbers = self._numbers()
         for sid, user in self._kept.items():
             self._person(sid, user, numbers.get(sid, {}))
+        students = {
+            sid: user
+            for sid, user in self._kept.items()
+            if STUDENT in user.roles and user.roles.isdisjoint(_STAFF | {TEACHER})
+        }
+        department_plan.plan(students, roster, held, self.changes, self.summary)
 
     def _end_person(self, sid: str, why: str) -> None:
         row = self._held.persons[sid]
@@ -269,7 +276,8 @@ class _Plan:
             code = hashlib.sha256(code.encode()).hexdigest()[:32]
         if span is None or not course:
             row = self._held.classes.get(one.sid)
-            return code if row and row["run"] == code else ""
+            # What the registry gave by hand stays where the files say nothing.
+            return row["run"] if row and (row["run"] == code or (not one.terms and is_by_hand(row["run"]))) else ""
         key = (course, code)
         if key not in self._runs:
             self._runs.add(key)

@@ -47,7 +47,7 @@ class Kiosks:
                     }
                 )
             else:
-                events.append(fact | _event(made.said) | {"at_ms": at_ms})
+                events.append(fact | _event(made.said) | {"at_ms": at_ms, "unsure_ms": unsure})
         check_ins.add(connection, facts, readings, events)
         # Whoever checks in at kiosks alone is known under the new card key by that, as others are by their swipes.
         self.desk.learn(facts)

@@ -31,7 +31,9 @@ Upload = Annotated[Sent, Depends(files_and_fields)]
 #: days around now of which the form offers the classes
 OFFER_BACK, OFFER_AHEAD = 2, 14
 #: problems that the form itself shows; others are pages of their own
-_IN_FORM = ("absence-", "file-", "session")
+_IN_FORM = ("absence-", "file-", "session", "text-")
+#: characters of who called
+CALLER_MAX = 200
 
 
 class Wrong(StoreError):
@@ -123,6 +125,7 @@ def _send(
         channel=channel,
         told_by=told_by,
         reported_ms=reported_ms,
+        by_faculty=route.by_faculty,
     )
     absence_id = reported_absences.report(connection, signed.scope, wanted, now_ms=signed.now_ms())
     attach(connection, signed, absence_id, files)
@@ -195,6 +198,7 @@ def _form(
             "told_time": fields.get("told_time", told_time),
         },
         reason_max=reported_absences.REASON_MAX,
+        caller_max=CALLER_MAX,
         problem=words.sentence(problem) if problem is not None else None,
     )
 
@@ -292,7 +296,7 @@ def log(signed: Signed, sent: Upload) -> Response:
             channel = fields.get("channel", "")
             if channel not in (PHONE, PARENT, STAFF):
                 raise Wrong("absence-channel", "choose how it was told")
-            told_by = fields.get("told_by", "").strip()[:200]
+            told_by = notes.within(fields.get("told_by", ""), CALLER_MAX)
             if channel == PARENT and not told_by:
                 raise Wrong("absence-channel", "say who called: which parent or carer")
             reported_ms = min(_told(fields, local), local.now_ms + 60_000)

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from server.declared import act
 from server.pages import sought, words
 from server.pages.account import at
+from server.pages.campus_words import many
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.rendering import page
@@ -181,6 +182,7 @@ def _show(
         held=[{"id": role.id, "name": _role(role), "since": at(local, role.from_ms)} for role in found.roles],
         tokens=[{"id": one.id, "name": one.name, "made": at(local, one.created_ms)} for one in programs],
         links=[{"id": one.id, "issuer": one.issuer, "made": at(local, one.created_ms)} for one in links],
+        opens=_opens(len(programs), len(keys), len(links)),
         no_way=not (found.has_password or links or keys or claimed),
         whose=whose,
         person=typed.get("person", whose.external_id if whose else ""),
@@ -196,6 +198,16 @@ def _show(
         ],
         **_choices(typed),
     )
+
+
+def _opens(programs: int, keys: int, links: int) -> str:
+    """What opens the account besides its password, such as `2 API tokens and 1 passkey`; '' for nothing."""
+    counts = (
+        (programs, "API token", "API tokens"),
+        (keys, "passkey", "passkeys"),
+        (links, "link to a provider", "links to a provider"),
+    )
+    return " and ".join(many(count, one, more) for count, one, more in counts if count)
 
 
 @router.post("/accounts/{account}/person")

@@ -50,6 +50,7 @@ def desk(signed: Signed, found: str = "", said: str = "") -> Response:
         whole=signed.scope.reach("campus.change").all,
         profiles=signed.scope.may("profiles.change"),
         imports=signed.scope.may("imports.run"),
+        audit=signed.scope.may("audit.read"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Pages of what the registry keeps beside people and sessions: rooms, terms, departments, courses, classes.
+"""Pages of what the registry keeps beside people and sessions: rooms, terms, departments, programmes, courses, classes.
 
 One list, one form and one history for all of them; PAGES says what each one's form asks.
 """
@@ -21,7 +21,16 @@ from server.pages.guard import PageRoute, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
-from server.store import campus, campus_catalogue, campus_enrolments, campus_timetable, people, session_profiles
+from server.store import (
+    campus,
+    campus_catalogue,
+    campus_enrolments,
+    campus_timetable,
+    class_runs,
+    people,
+    programmes,
+    session_profiles,
+)
 from server.store.campus_catalogue import Thing
 from server.store.engine import Connection, reading, writing
 
@@ -60,13 +69,20 @@ def _save(
 
 
 def _effects(signed: Visit, kind: Page, thing: Thing | None, came: Sent, values: dict[str, Any]) -> list[Said]:
-    def work(connection: Connection) -> Counter[str]:
+    days = (
+        kind.name == "class" and thing is not None and any(thing.values[one] != values[one] for one in class_runs.DAYS)
+    )
+
+    def work(connection: Connection) -> tuple[Counter[str], list[str]]:
         before = _judged(signed, kind, thing, connection)
         _save(signed, kind, thing, came, values, connection)
         after = _judged(signed, kind, thing, connection)
-        return Counter(after[key] for key in after if after[key] != before.get(key))
+        changed = Counter(after[key] for key in after if after[key] != before.get(key))
+        if thing is None or not days:
+            return changed, []
+        return changed, course_dates.of_class(signed, connection, thing.id, signed.local(connection))
 
-    judged = campus.tried(signed.engine, work)
+    judged, holds = campus.tried(signed.engine, work)
     if thing is None:
         return [Said("", "Nothing rests on it yet.")]
     with reading(signed.engine) as connection:
@@ -81,7 +97,8 @@ def _effects(signed: Visit, kind: Page, thing: Thing | None, came: Sent, values:
         said.append(Said("calm", f"It concerns {', '.join(counts)}."))
     for name, count in sorted(judged.items()):
         said.append(Said("late", f"{words.many(count, 'coming session')} {'is' if count == 1 else 'are'} judged by {name} "
-                                 "from now on: the profile of its new course."))  # fmt: skip
+                                 f"from now on: {_BY[kind.name]}."))  # fmt: skip
+    said += [Said("calm", text) for text in holds]
     if kind.name == "course" and values["department_id"] != thing.values["department_id"]:
         said.append(
             Said("late", "The head of the other department sees its registers from now on, also those of before.")
@@ -93,11 +110,15 @@ def _effects(signed: Visit, kind: Page, thing: Thing | None, came: Sent, values:
     return said
 
 
+#: by what coming sessions go by another profile
+_BY = {"class": "the profile of its new course", "course": "the profile of its programme, or of the institution"}
+
+
 def _judged(signed: Visit, kind: Page, thing: Thing | None, connection: Connection) -> dict[int, str]:
-    """A class's coming sessions, and the profile of each."""
-    if kind.name != "class" or thing is None:
+    """The coming sessions of a class or a course, and the profile of each."""
+    if thing is None:
         return {}
-    ids = session_profiles.of_classes(connection, [thing.id])
+    ids = campus_catalogue.sessions_of(connection, kind.name, thing.id)
     found = session_profiles.coming(connection, ids, signed.now_ms())
     return {key: profile for key, (profile, _, _) in found.items()}
 
@@ -144,6 +165,7 @@ def _routes(kind: Page) -> None:
             members = campus_enrolments.members(connection, thing.id) if kind.name == "class" else []
             reached = people.reached(connection, signed.scope, (one.person_id for one in members), "campus.read")
             coming = campus_timetable.of_class(connection, thing.id, local.now_ms) if kind.name == "class" else []
+            courses = programmes.courses(connection, signed.scope, thing.id) if kind.name == "programme" else []
             runs = course_dates.shown(signed, connection, thing.id, local) if kind.name == "course" else []
         fields = ask.fields[:-1] if ask else ()
         return page(
@@ -151,7 +173,7 @@ def _routes(kind: Page) -> None:
             one=_line(thing, local), facts=[(one.label, dict(one.options).get(one.value, one.value)) for one in fields],
             rests=list(rests.items()), members=[_member(one, local) for one in members],
             reached=reached, coming=[session_line(one, local) for one in coming], runs=runs,
-            history=words.history(steps, local), may=ask is not None, said=words.SAID.get(said),
+            courses=courses, history=words.history(steps, local), may=ask is not None, said=words.SAID.get(said),
         )  # fmt: skip
 
     @router.get(f"/registry/{kind.plural}/{{{kind.noun}}}/change", name=f"ask_change_{kind.noun}")

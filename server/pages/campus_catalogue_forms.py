@@ -10,7 +10,7 @@ from server.pages.campus_answers import Answers
 from server.pages.campus_form import Field
 from server.pages.desk import Visit
 from server.pages.local import Local
-from server.store import campus_catalogue
+from server.store import campus_catalogue, class_runs, programmes
 from server.store.campus_catalogue import Thing
 from server.store.engine import Connection
 
@@ -101,6 +101,27 @@ def _department(signed: Visit, connection: Connection, thing: Thing | None, _loc
     )
 
 
+def _programme(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
+    options = _options(
+        signed, connection, "department", thing, "department_id", "none: the institution's", of="programme"
+    )
+    return (
+        _code(thing),
+        _title(thing),
+        Field(name="department_id", label="Department", kind="choice", options=options,
+              value=_value(thing, "department_id"), hint="Its registry says which of its courses belong to it."),
+    )  # fmt: skip
+
+
+def _in_programme(signed: Visit, connection: Connection, thing: Thing | None) -> tuple[tuple[str, str], ...]:
+    """The programmes to which a course may be given; one that is another's it keeps."""
+    options = _options(signed, connection, "programme", thing, "programme_id", "none")
+    held = _value(thing, "programme_id")
+    if held in dict(options):
+        return options
+    return ((held, programmes.named(connection, signed.scope.institution_id, int(held))),)
+
+
 def _course(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
     options = _options(signed, connection, "department", thing, "department_id", "none", of="course")
     return (
@@ -108,17 +129,47 @@ def _course(signed: Visit, connection: Connection, thing: Thing | None, _local: 
         _title(thing),
         Field(name="department_id", label="Department", kind="choice", options=options,
               value=_value(thing, "department_id"), hint="Its head sees the registers of this course."),
+        Field(name="programme_id", label="Programme", kind="choice", options=_in_programme(signed, connection, thing),
+              value=_value(thing, "programme_id"), hint="A profile that is given to the programme holds for it."),
         Field(name="lms_url", label="Its page in the LMS", kind="url", value=_value(thing, "lms_url"), longest=500),
     )  # fmt: skip
 
 
-def _class(signed: Visit, connection: Connection, thing: Thing | None, _local: Local) -> tuple[Field, ...]:
+def _class(signed: Visit, connection: Connection, thing: Thing | None, local: Local) -> tuple[Field, ...]:
     options = _options(signed, connection, "course", thing, "course_id", "none", of="class")
     return (
         _code(thing, "The timetable names the class by it."),
         _title(thing),
         Field(name="course_id", label="Course", kind="choice", options=options, value=_value(thing, "course_id")),
-    )
+        Field(name=class_runs.FIRST, label="First day", kind="date", value=_day(thing, class_runs.FIRST, 0, local)),
+        Field(name=class_runs.LAST, label="Last day", kind="date", value=_day(thing, class_runs.LAST, 1, local),
+              hint="From the last day on a marking deadline and a lock are counted, where its rules have them."),
+    )  # fmt: skip
+
+
+def _day(thing: Thing | None, column: str, after: int, local: Local) -> str:
+    at_ms = thing.values[column] if thing else None
+    return "" if at_ms is None else local.iso(at_ms - after)[0]
+
+
+def _read_class(answers: Answers, fields: tuple[Field, ...]) -> dict[str, Any]:
+    found = {**_coded("course_id")(answers, fields), **dict.fromkeys(class_runs.DAYS)}
+    typed = [bool(answers.text(name, "the day")) for name in class_runs.DAYS]
+    if not any(typed):
+        return found
+    found[class_runs.FIRST] = answers.day_ms(class_runs.FIRST)
+    found[class_runs.LAST] = answers.day_ms(class_runs.LAST, after=True)
+    if all(typed) and not answers.problems:
+        if found[class_runs.LAST] <= found[class_runs.FIRST]:
+            answers.wrong(class_runs.LAST, "The last day is not before the first: correct it.")
+        elif found["course_id"] is None:
+            answers.wrong("course_id", "Choose its course too: the days are those of the course's run.")
+    return found
+
+
+def _read_course(answers: Answers, fields: tuple[Field, ...]) -> dict[str, Any]:
+    found = _coded("department_id", lms=True)(answers, fields)
+    return {**found, "programme_id": _id(answers, "programme_id", fields)}
 
 
 def _coded(column: str, *, lms: bool = False, title_needed: bool = True) -> Callable[..., dict[str, Any]]:
@@ -141,7 +192,8 @@ PAGES = {
         Page(name="room", plural="rooms", noun="room", fields=_room, read=_coded("site_id", title_needed=False)),
         Page(name="term", plural="terms", noun="term", fields=_term, read=_read_term),
         Page(name="department", plural="departments", noun="department", fields=_department, read=_coded("parent_id")),
-        Page(name="course", plural="courses", noun="course", fields=_course, read=_coded("department_id", lms=True)),
-        Page(name="class", plural="classes", noun="group", fields=_class, read=_coded("course_id")),
+        Page(name="programme", plural="programmes", noun="programme", fields=_programme, read=_coded("department_id")),
+        Page(name="course", plural="courses", noun="course", fields=_course, read=_read_course),
+        Page(name="class", plural="classes", noun="group", fields=_class, read=_read_class),
     )
 }

@@ -191,13 +191,10 @@ def end(signed: Signed, person: str, fields: Form) -> Response:
 
     def effects() -> list[Said]:
         alone = campus.tried(signed.engine, lambda connection: work(connection, seen))
-        if back:
-            return [
-                Said("", "They can be found, enrolled and given a card again, and sign in as before. Nothing else comes "
-                         "back by itself."),
-            ]  # fmt: skip
         with reading(signed.engine) as connection:
             logins = accounts.of_person(connection, signed.scope, found.id)
+        if back:
+            return _returning(logins)
         return _leaving(found, signed.now_ms(), len(alone or ()), logins)
 
     def make() -> Response:
@@ -206,6 +203,17 @@ def end(signed: Signed, person: str, fields: Form) -> Response:
         return done(f"/registry/people/{found.id}", "same" if did is None else "back" if back else "ended")
 
     return step(signed, _ask_end(found), came, effects, make)
+
+
+def _returning(logins: list[accounts.Login]) -> list[Said]:
+    said = [Said("", "They can be found, enrolled and given a card again. Nothing else comes back by itself.")]
+    for one in (one for one in logins if not one.administers):
+        told = (
+            "lets in again, with the password, passkeys, API tokens and links to a provider that it had: an administrator "
+            "ends what should not work any more."
+        )
+        said.append(Said("late", f"The account {one.login} {told}"))
+    return said
 
 
 def _leaving(found: Person, now_ms: int, alone: int, logins: list[accounts.Login]) -> list[Said]:

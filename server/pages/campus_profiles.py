@@ -166,7 +166,7 @@ def _follows(effect: Effect, name: str, local: Local) -> list[Said]:
 
 def _ends(effect: Effect, found: Assignment, to_ms: int, local: Local) -> list[Said]:
     back = to_ms <= found.from_ms and found.from_ms > local.now_ms
-    said = [Said("calm", f"{found.profile} never holds there: what held before it goes on." if back else
+    said = [Said("calm", f"{found.profile} never holds there: what held before it goes on, to its own last day where it has one." if back else
                          f"{found.profile} holds there no more from that day on: what is given more widely does, or port where "
                          "nothing is.")]  # fmt: skip
     for name, count in effect.by.items():

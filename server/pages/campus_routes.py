@@ -5,7 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from server.pages import (
+    audit,
     campus,
+    campus_batches,
     campus_cards,
     campus_catalogue,
     campus_enrolments,
@@ -28,10 +30,12 @@ for _part in (
     campus_enrolments,
     campus_sessions,
     campus_catalogue,
+    campus_batches,
     course_dates,
     compliance,
     export,
     schedules,
     emergency,
+    audit,
 ):
     router.include_router(_part.router)

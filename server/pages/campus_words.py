@@ -32,6 +32,7 @@ _ACTIONS = {
     "card.lost": "card reported lost, and blocked",
     "enrolment.begin": "onto a class list as {role}",
     "enrolment.end": "off a class list",
+    "batch.change": "its days or classes set",
     "session.add": "made by hand",
     "session.change": "changed: {changed}",
     "profile.assign": "judged by the profile {profile} from {day} on",
@@ -44,17 +45,18 @@ _ACTIONS = {
     "mark.set": "a mark set",
     "register.verify": "register verified",
 }
-_KINDS = {"room": "room", "term": "term", "department": "department", "course": "course", "class": "class"}
+_KINDS = ("room", "term", "department", "programme", "course", "class")
 _WHY = {"lost": "lost", "replaced": "replaced by another", "returned": "given back", "import": "by an import", "moved":
         "given to somebody else", "blocked": "blocked by hand"}  # fmt: skip
 
 
 def history(steps: Iterable[Step], local: Local) -> list[dict[str, str]]:
     """The lines of an object's history: when, what, by whom."""
-    return [{"at": local.moment(one.at_ms), "what": _what(one, local), "by": one.by or "Muster"} for one in steps]
+    return [{"at": local.moment(one.at_ms), "what": what(one, local), "by": one.by or "Muster"} for one in steps]
 
 
-def _what(one: Step, local: Local) -> str:
+def what(one: Step, local: Local) -> str:
+    """What was done, in words."""
     name, _, verb = one.action.partition(".")
     if name in _KINDS and verb in ("add", "change"):
         changed = ", ".join(_column(word) for word in one.detail.get("changed", ()))

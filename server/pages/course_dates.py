@@ -15,7 +15,7 @@ from server.pages.guard import PageRoute, number
 from server.pages.local import Local
 from server.pages.words import Said
 from server.policy import moments
-from server.store import campus, campus_catalogue, course_runs
+from server.store import campus, campus_catalogue, class_runs, course_runs
 from server.store.course_runs import Judged, Run
 from server.store.engine import Connection, reading, writing
 
@@ -120,6 +120,12 @@ def _of_profile(one: Judged, run: Run, local: Local) -> str:
     return f"{one.profile.title}: {'; '.join(parts)}."
 
 
+def of_class(signed: Visit, connection: Connection, class_id: int, local: Local) -> list[str]:
+    """What holds for the registers of a class by its run, in sentences; none: it has no run."""
+    run = course_runs.of_class(connection, signed.scope, signed.desk.profiles, class_id)
+    return [] if run is None or not run.judged else _holds(run, local)
+
+
 def shown(signed: Visit, connection: Connection, course_id: int, local: Local) -> list[dict[str, Any]]:
     """The course's runs for its page, each with what holds and with its history."""
     made = []
@@ -147,6 +153,9 @@ def shown(signed: Visit, connection: Connection, course_id: int, local: Local) -
 def _what(one: campus.Step, local: Local) -> str:
     if one.action == course_runs.FIXED:
         return "final since the lock date"
+
+    if one.action == class_runs.DAYS_SET:
+        return f"from {local.dated(one.detail['first'])} to {local.dated(one.detail['last'] - 1)}, by a class's form"
 
     def said(at_ms: int | None) -> str:
         return "by the profile" if at_ms is None else moments.said(at_ms, local.zone)

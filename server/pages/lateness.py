@@ -59,6 +59,9 @@ def late(signed: Signed, day: str = "", all: str = "") -> Response:
 def _lines(signed: Visit, found: Iterable[Late], local: Local, last: date, everybody: bool) -> list[dict[str, Any]]:
     by_person: dict[tuple[int, str], list[Late]] = {}
     for one in found:
+        profile = signed.desk.profile(one.profile, one.starts_ms)
+        if not rules.is_late(profile, late_min=one.late_min, early_min=one.early_min):
+            continue
         by_person.setdefault((one.person_id, one.profile), []).append(one)
     until_ms = local.bounds(last)[1] - 1
     lines = []

@@ -16,6 +16,7 @@ from server.pages import (
     reports,
     taps,
     today,
+    verifying,
     walk_ins,
 )
 
@@ -24,6 +25,7 @@ for _part in (
     today,
     register,
     register_history,
+    verifying,
     marks,
     proposals,
     walk_ins,

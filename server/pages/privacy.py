@@ -140,7 +140,7 @@ def erase(signed: Signed, person: str, fields: Form) -> Response:
     with reading(signed.engine) as connection:
         people.need(connection, signed.scope, person_id, person_erasure.ACT)
     campus.need_whole(signed.scope, person_erasure.ACT)
-    reason = fields.get("reason", "").strip()[: person_erasure.REASON_MAX]
+    reason = fields.get("reason", "").strip()
     folder = attachments.folder_of(signed.request.app.state.settings.data_dir)
 
     def work(connection: Connection) -> Erased:

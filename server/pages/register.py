@@ -2,31 +2,31 @@
 
 Each second the page asks with the version it shows. If nothing changed the answer is 204, after a few small queries.
 If something did, only the rows concerned and what stands above them are sent; each takes the place of the element with
-its id, so that nothing flickers and the focus stays. Setting marks and verifying answer with the same pieces.
+its id, so that nothing flickers and the focus stays. Setting marks and verifying (verifying.py) answer with the same
+pieces.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from operator import itemgetter
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from fastapi import APIRouter, Depends, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
 from server.declared import act
-from server.pages import about, words
+from server.pages import about, verify_words, words
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, check_csrf, clean, form, is_htmx, number
+from server.pages.guard import PageRoute, clean, number
 from server.pages.local import Local
 from server.pages.rendering import TEMPLATES, page, piece
 from server.pages.snapshots import LASTS_MS, Snapshot
-from server.store import colleagues, occasions, page_register, registers, sessions, verifying, walk_ins
-from server.store.engine import Connection, reading, writing
+from server.store import colleagues, occasions, page_register, registers, verifying, walk_ins
+from server.store.engine import Connection, reading
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-Form = Annotated[dict[str, str], Depends(form)]
 
 #: how often an open register asks: while cards may come, and afterwards
 LIVE_S, CALM_S, CALM_AFTER_MS = 1, 5, 15 * 60_000
@@ -90,12 +90,15 @@ def look(signed: Visit, connection: Connection, session_id: int, *, fresh: bool)
             *snapshot.shifts,
         ],
         "unmatched": words.unmatched(taps),
-        "verify": words.verification(
+        "verify": verify_words.verification(
             profile,
             snapshot.register,
             snapshot.numbers,
             verifying.may(connection, signed.scope, profile, session_id, local.now_ms),
             local,
+            seen=verify_words.shown_to(
+                profile, ((row["person_id"], row["mark_id"], row["listed"]) for row in snapshot.rows.values())
+            ),
         )
         if "register.verify" in acts and profile.verification_needed
         else None,
@@ -197,9 +200,11 @@ def whole(
     order: str = UNSEEN,
     said: str | None = None,
     problem: str | None = None,
+    status: int = 422,
     fields: dict[str, str] | None = None,
 ) -> Response:
-    """The register's page. problem: what could not be done, above everything; fields: what stood in its form."""
+    """The register's page. problem: what could not be done, above everything, and by which status; fields: what stood in
+    its form."""
     shown = look(signed, connection, session_id, fresh=True)
     session = shown.snapshot.register.session
     profile = signed.desk.profile(session.profile, session.starts_ms)
@@ -210,7 +215,7 @@ def whole(
         signed.request,
         "register.html",
         handed=[one.full_name for one in handed] if handed is not None else None,
-        status=422 if problem else 200,
+        status=status if problem else 200,
         live=True,
         login=signed.login,
         session=about.heading(shown.snapshot.register.session, shown.local),
@@ -259,30 +264,6 @@ def live(signed: Signed, session: str, v: str = "", order: str = "") -> Response
         if v == shown.version:
             return Response(status_code=204)
         return HTMLResponse(Markup("\n").join(changes(signed, session_id, shown, v, order_of(order))))
-
-
-@router.post("/sessions/{session}/verify")
-@act("register.verify")
-def verify(signed: Signed, session: str, fields: Form) -> Response:
-    """The lecturer has looked through the marks: they count from now on (STEP-18). Twice is once."""
-    check_csrf(fields, signed.login)
-    session_id = number(session, "session")
-    with writing(signed.engine) as connection:
-        now_ms = signed.now_ms()
-        sessions.need(connection, signed.scope, session_id, "register.verify")
-        found = registers.register_of(connection, signed.scope, session_id, signed.desk.profiles)
-        profile = signed.desk.profile(found.session.profile, found.session.starts_ms)
-        if found.verified_ms is None or any(
-            row.listed if row.code is None and profile.shown else row.code is not None and not row.verified
-            for row in found.rows
-        ):
-            registers.verify(connection, signed.scope, session_id, now_ms, signed.desk.profiles)
-    if is_htmx(signed.request):
-        with reading(signed.engine) as connection:
-            shown = look(signed, connection, session_id, fresh=True)
-        pieces = changes(signed, session_id, shown, fields.get("v", ""), order_of(fields.get("order", "")))
-        return HTMLResponse(Markup("\n").join([*pieces, told(about.SAID["verified"])]))
-    return RedirectResponse(f"/sessions/{session_id}?said=verified", status_code=303)
 
 
 def told(text: str, kind: str = "good") -> Markup:

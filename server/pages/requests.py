@@ -12,12 +12,10 @@ from server.pages.guard import PageRoute
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.request_words import KIND_WORDS, STATE_KINDS
-from server.policy.profile import Profile
 from server.scope import ROLE_NAMES
-from server.store import page_requests
+from server.store import page_requests, request_deciders
 from server.store.engine import reading
 from server.store.page_requests import Listed
-from server.store.request_kinds import BURSARY, CANCELLATION, MARKS, RESTORATION
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -55,17 +53,8 @@ def _decides(signed: Visit, one: Listed) -> bool:
     if one.asked_by_account_id == signed.scope.account_id:
         return False
     profile = signed.desk.profile(one.profile, one.starts_ms)
-    return bool(one.reach & {*_approvers(profile, one.kind, one.tier), *(set(one.approvals) - one.approved)})
-
-
-def _approvers(profile: Profile, kind: str, tier: str) -> tuple[str, ...]:
-    if kind == BURSARY and profile.bursary_tier is not None:
-        return profile.bursary_tier.approvers
-    if kind in (MARKS, CANCELLATION):
-        return next((one.approvers for one in profile.tiers if one.name == tier), ())
-    if kind == RESTORATION:
-        return next((one.approvers for one in profile.tiers if one.name == tier), ("registry", "admin"))
-    return ("registry", "admin")
+    approvers = request_deciders.rule_of(profile, one.kind, one.tier).approvers
+    return bool(one.reach & {*approvers, *(set(one.approvals) - one.approved)})
 
 
 def _line(one: Listed, local: Local) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def said(one: Doubt, local: Local) -> str:
     if one.why == downtime.NOTED:
         begins, ends = one.spans[0]
         at = f" at {local.time(ends)}" if ends - begins < NEAR_MS else ""
-        return f"their card was held{at} to a kiosk that had no list of residents, and could check nobody in"
+        which = f"{kiosks}, which serves no house and so" if kiosks else "a kiosk that"
+        return f"their card was held{at} to {which} had no list of residents, and could check nobody in"
     if one.why == downtime.UNPLACED and one.spans:
         spans = " or ".join(f"between {local.moment(begins)} and {local.moment(ends)}" for begins, ends in one.spans)
         return f"one of their check-ins has no time: it was made {spans}"

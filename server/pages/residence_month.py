@@ -39,7 +39,7 @@ LETTERS = {
 }
 HEADINGS = (
     "Full name", "Number", "Floor", "Room", "In by finger", "In by card and witness", "In by staff entry", "Missing",
-    "On leave", "Excused", "Not known", "Counts", "Of", "Percentage",
+    "On leave", "Excused", "Not known", "Counts", "Of", "Percentage", "Did not count",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def _month(text: str, today: date) -> date:
     return parse_day(f"{text}-01") or today.replace(day=1)
 
 
-def _cells(one: MonthRow) -> list[str | int]:
+def _cells(one: MonthRow, local: Local) -> list[str | int]:
     each = (
         evenings.CHECKED_IN, evenings.BY_ALTERNATIVE, evenings.BY_STAFF, evenings.MISSING, evenings.LEAVE,
         evenings.EXCUSED,
@@ -56,7 +56,17 @@ def _cells(one: MonthRow) -> list[str | int]:
     return [
         one.name, one.number, one.floor, one.room, *(one.count(state) for state in each),
         one.count(evenings.UNKNOWN), int(counted.attended), int(counted.counted), counted.text,
+        "; ".join(f"{day_words(day)}: {said}" for day, said in _uncounted(one, local)),
     ]  # fmt: skip
+
+
+def _uncounted(one: MonthRow, local: Local) -> list[tuple[date, str]]:
+    """What they did at a kiosk that does not count, by evening."""
+    return [
+        (day, residence_words.uncounted(each, day, local))
+        for day in sorted(one.uncounted)
+        for each in one.uncounted[day]
+    ]
 
 
 @router.get("/residence/houses/{house}/month")
@@ -87,6 +97,11 @@ def month(signed: Signed, house: str, month: str = "") -> Response:
         days=[one.day for one in days],
         rows=[_line(one, days, local) for one in rows],
         doubts=_doubts(rows, local),
+        uncounted=[
+            {"id": one.person_id, "name": one.name or "name erased", "day": day_words(day), "said": said}
+            for one in rows
+            for day, said in _uncounted(one, local)
+        ],
         below=sum(one.percentage.reached is False for one in rows),
         legend=[(one.shape, one.text) for one in dict.fromkeys(residence_words.STATES.values())],
     )
@@ -120,7 +135,9 @@ def _said(one: MonthRow, day: date, local: Local) -> str:
     if day not in one.states:
         return "did not live here"
     text = residence_words.STATES[one.states[day]].text
-    return f"{text}: {residence_doubts.said(one.doubts[day], local)}" if day in one.doubts else text
+    why = [residence_doubts.said(one.doubts[day], local)] if day in one.doubts else []
+    why += [residence_words.uncounted(each, day, local) for each in one.uncounted.get(day, ())]
+    return f"{text}: {'; '.join(why)}" if why else text
 
 
 @router.get("/residence/houses/{house}/month/file")
@@ -138,7 +155,7 @@ def file(signed: Signed, house: str, month: str = "", form: str = "") -> Respons
         campus.write_down(
             connection, scope, "residence.export", f"house:{house_id}", local.now_ms, form=form, month=f"{first:%Y-%m}"
         )
-    made = sheets.table(form, HEADINGS, [_cells(one) for one in rows], "Evenings")
+    made = sheets.table(form, HEADINGS, [_cells(one, local) for one in rows], "Evenings")
     name = f"residence-{house_id}-{first:%Y%m}.{form}"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(made, media_type=sheets.MEDIA[form], headers=headers)

@@ -146,7 +146,7 @@ def _line(one: Resident, local: Local) -> dict[str, Any]:
 
 
 def _kiosk(one: Kiosk, local: Local) -> dict[str, Any]:
-    place = "no place registered: it says where it is by none"
+    place = "no place registered: where check-ins there are made is not known"
     if one.latitude is not None and one.longitude is not None:
         place = f"{one.latitude:.5f}, {one.longitude:.5f}, within {one.radius_m} m"
     return {
@@ -259,7 +259,12 @@ def place_kiosk(signed: Signed, house: str, fields: Form) -> Response:
         capacity = int(_figure(fields, "capacity") or 0)
         _place(connection, signed, fields, reader_id, house_id, capacity, local.now_ms)
 
-    return _do(signed, fields, house_id, work, "made")
+    return _do(signed, fields, house_id, work, _placed(fields, "made"))
+
+
+def _placed(fields: dict[str, str], said: str) -> str:
+    """What is said once a kiosk stands where these fields say."""
+    return said if any(fields.get(name, "").strip() for name in ("latitude", "longitude", "radius")) else "no-place"
 
 
 def _place(
@@ -337,7 +342,7 @@ def change_kiosk(signed: Signed, kiosk: str, fields: Form) -> Response:
             raise NotFound("kiosk", "there is no such kiosk, or it serves no house now")
         _place(connection, signed, fields, reader_id, found.house_id, found.capacity, local.now_ms)
 
-    return _do_here(signed, fields, work, "changed")
+    return _do_here(signed, fields, work, _placed(fields, "changed"))
 
 
 @router.post(HOME + "/kiosks/{kiosk}/end")

@@ -119,6 +119,8 @@ SAID = {
     "closed": "The flag is closed, with your words.",
     "made": "It is made.",
     "changed": "The change is made.",
+    "no-place": "Done. But no place is registered for this kiosk: nobody can tell whether it was moved, no check-in there "
+    "shines green, and each is kept as “place not known”, which by some profiles does not count. Fill in its place below.",
     "ended": "It is ended. What was stays to be read.",
     "imported": "The list is taken in.",
 }

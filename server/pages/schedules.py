@@ -64,6 +64,7 @@ def _line(one: Schedule, local: Local) -> dict[str, Any]:
         "path": one.path,
         "every": dict(EVERY).get(str(one.every_min), f"every {one.every_min} min"),
         "enabled": one.enabled,
+        "asked": one.asked_ms is not None,
         "next": local.moment(one.next_ms),
         "last": local.moment(one.last_ms) if one.last_ms is not None else None,
         "tag": OUTCOMES.get(one.last_outcome or ""),
@@ -195,7 +196,6 @@ def run(signed: Signed, schedule: str, fields: Form) -> Response:
     check_csrf(fields, signed.login)
     with writing(signed.engine) as connection:
         schedules.ask(connection, signed.scope, schedule_id, signed.now_ms(), confirm=confirm)
-    signed.request.app.state.schedules.ask(schedule_id, confirm=confirm)
     return RedirectResponse("/registry/imports?said=asked", status_code=303)
 
 

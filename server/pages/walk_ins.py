@@ -35,8 +35,8 @@ def search(signed: Signed, session: str, found: str = "") -> Response:
                 people = walk_ins.search(connection, signed.scope, session_id, wanted)
             except StoreError as error:
                 problem = words.sentence(error)
-        there = walk_ins.persons(connection, session_id) | set(registers.members(connection, session_id))
-    return shown.show("add.html", problem=problem, q=wanted, people=people, there=there, most=walk_ins.FOUND)
+        there = _there(connection, session_id)
+    return shown.show("add.html", problem=problem, q=wanted, people=people, there=there, most=walk_ins.FOUND, note="")
 
 
 @router.post("/sessions/{session}/add/find")
@@ -65,8 +65,27 @@ def add(signed: Signed, session: str, fields: Form) -> Response:
             if not error.mendable:
                 raise
             connection.rollback()
-            return found.show("add.html", problem=words.sentence(error), q="", people=[], there=set(), most=0)
+            return _again(connection, found, words.sentence(error), fields)
     return beside.back(session_id, "added" if added else "there")
+
+
+def _again(connection: Connection, found: beside.Beside, problem: str, fields: dict[str, str]) -> Response:
+    """The page once more, with whom it was about and what was written of them."""
+    person_id, scope = id_in(fields.get("person", "")), found.signed.scope
+    people = [] if person_id is None else walk_ins.those(connection, scope, found.row.id, [person_id])
+    return found.show(
+        "add.html",
+        problem=problem,
+        q="",
+        people=people,
+        there=_there(connection, found.row.id),
+        most=walk_ins.FOUND,
+        note=fields.get("note", ""),
+    )
+
+
+def _there(connection: Connection, session_id: int) -> set[int]:
+    return walk_ins.persons(connection, session_id) | set(registers.members(connection, session_id))
 
 
 def place(

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from server.pages.local import Local
 from server.policy import days, deadlines
-from server.policy.allowed import Answer
 from server.policy.profile import Profile
 from server.policy.sections import ATTENDANCE, ATTENDED, DID_NOT, HALF, NOT_REQUIRED
 from server.store.page_register import DoorSeen, Step
@@ -319,36 +318,6 @@ def keys(profile: Profile) -> list[dict[str, str]]:
     return [{"key": key, "code": code, "meaning": profile.codes[code].meaning} for key, code in found.items()]
 
 
-def verification(
-    profile: Profile, register: Register, numbers: dict[str, int | None], answer: Answer, local: Local
-) -> dict | None:
-    """What the verification line says, where the profile wants one (STEP-18). answer: whether whoever looks may verify."""
-    if not profile.verification_needed or register.session.cancelled_ms is not None:
-        return None
-    shown = numbers["shown"] or 0
-    waiting = (numbers["unverified"] or 0) + shown
-    open_ = waiting or (register.verified_ms is None and profile.programme is not None)
-    if local.now_ms >= register.session.starts_ms and open_ and not answer.allowed:
-        return {"text": answer.text, "button": None, "seen": waiting, "late": answer.by_request}
-    if local.now_ms < register.session.starts_ms:
-        return {"text": "Marks count once you have verified them. You can do that from the start of the session.",
-                "button": None, "seen": waiting}  # fmt: skip
-    if waiting:
-        return {
-            "text": f"{waiting} {'mark does' if waiting == 1 else 'marks do'} not count yet: look through them, then verify."
-            + (f" {shown} of them {'is' if shown == 1 else 'are'} {profile.shown} without a card." if shown else ""),
-            "button": f"Verify {waiting} {'mark' if waiting == 1 else 'marks'}",
-            "seen": waiting,
-        }
-    if open_ and numbers["unseen"] == 0:
-        # Every mark was set by hand: the day is submitted all the same (DDU-5).
-        return {"text": "Every mark counts. Submit the day.", "button": "Submit", "seen": 0}
-    if register.verified_ms is not None:
-        by = f" by {register.verified_by}" if register.verified_by else ""
-        return {"text": f"Verified {local.moment(register.verified_ms)}{by}.", "button": None, "seen": 0}
-    return {"text": "Marks count once you have verified them. There is none to verify yet.", "button": None, "seen": 0}
-
-
 _RULES = {
     "evidence.deadline": "the evidence was still missing at the deadline",
     "evidence.outage": "a reader had an outage",
@@ -358,9 +327,15 @@ _RULES = {
     "derive.nothing": "what it rested on is no longer so",
     "leave.taken-back": "the absence does not cover it any more",
     "trip.taken-back": "the trip does not cover it any more",
+    "cancelled.off-list": "off the list of the cancelled class",
 }
 #: how a mark came that somebody decided elsewhere: by its source
-_DECIDED = {"request": "applied by", "leave": "absence approved by", "trip": "trip confirmed by"}
+_DECIDED = {
+    "request": "applied by",
+    "leave": "absence approved by",
+    "trip": "trip confirmed by",
+    "cancel": "class cancelled by",
+}
 
 
 def step(profile: Profile, one: Step, local: Local) -> dict[str, str | None]:

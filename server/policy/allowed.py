@@ -1,7 +1,8 @@
 """Whether somebody may set a mark, and if not, what to do instead. Pure.
 
 In this order: the mark is the profile's; cancelled classes; what the mark itself asks for (who, when, a confirmed trip,
-never the whole class); the transitions that go before the tiers (LOUGH-21, LOUGH-22); the tier of the session's age.
+never the whole class); the transitions that go before the tiers (LOUGH-21, LOUGH-22); the tier of the session's age; and
+what a transition asks (PORT-8), asked of a way round it too.
 """
 
 from __future__ import annotations
@@ -95,6 +96,14 @@ def tier_of(profile: Profile, facts: Facts) -> Tier:
 
 def may_set(profile: Profile, code: str | None, facts: Facts) -> Answer:
     """Whether this mark may be set for this student now. code None: the mark is taken away, as by the tier."""
+    answer = _may_set(profile, code, facts)
+    asked = _round(profile, code, facts) if answer.allowed else None
+    if asked is None:
+        return answer
+    return replace(answer, needs=answer.needs | asked.needs) if asked.allowed else asked
+
+
+def _may_set(profile: Profile, code: str | None, facts: Facts) -> Answer:
     about = profile.codes.get(code) if code is not None else None
     name = profile.name
     found = tier_of(profile, facts)
@@ -212,6 +221,22 @@ def _transition(profile: Profile, one: Transition, facts: Facts, found: Tier) ->
         )
         return Answer(allowed=False, rule=rule, cites=one.rule, text=text, tier=found, needs=frozenset(one.needs))
     return Answer(allowed=True, rule=rule, cites=one.rule, tier=found, needs=frozenset(one.needs))
+
+
+def _round(profile: Profile, code: str | None, facts: Facts) -> Answer | None:
+    """What a transition asks of this step, where it would be the first of two that go round it: from A to no mark, and
+    from no mark to P, for which A to P takes a reason (PORT-8). None: it goes round none."""
+    for one in profile.transitions:
+        if facts.current not in one.origin or code in (facts.current, one.to):
+            continue
+        bare = replace(facts, has_reason=False, has_evidence=False)
+        after = replace(bare, current=code)
+        if _may_set(profile, one.to, bare).allowed or not _may_set(profile, one.to, after).allowed:
+            continue
+        answer = _transition(profile, one, facts, tier_of(profile, facts))
+        step = f"taking {facts.current} away" if code is None else f"{facts.current} to {code}"
+        return replace(answer, text=f"{answer.text} The same holds for {step}: {one.to} could follow it without.")
+    return None
 
 
 def _by_tier(profile: Profile, about: Code | None, facts: Facts, found: Tier) -> Answer:

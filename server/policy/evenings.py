@@ -53,10 +53,14 @@ WORDS = {
 
 def rule_of(profiles: Profiles, name: str, at_ms: int) -> ResidenceRule:
     """What this profile says of the residence at that time; where it says nothing, what the programme's source says."""
-    found = profiles.at(name, at_ms).residence if name in profiles else None
-    found = found or profiles.at(SOURCE, at_ms).residence
+    found = profiles.at(source_of(profiles, name, at_ms), at_ms).residence
     assert found is not None, "the shipped profile has its table"
     return found
+
+
+def source_of(profiles: Profiles, name: str, at_ms: int) -> str:
+    """The profile whose word on the residence that is: this one, or the programme's source where it says nothing."""
+    return name if name in profiles and profiles.at(name, at_ms).residence is not None else SOURCE
 
 
 @dataclass(frozen=True, kw_only=True)

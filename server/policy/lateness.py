@@ -45,6 +45,14 @@ def wrong(
     return None
 
 
+def is_late(profile: Profile, *, late_min: int | None, early_min: int | None) -> bool:
+    """Whether a mark for somebody late, with these minutes, is lateness (LOUGH-15): who left early, and came fewer minutes
+    late than it takes to be late (LOUGH-14), was not late. Without minutes it is what the mark says."""
+    if late_min is None:
+        return early_min is None
+    return profile.late_from_min is None or late_min >= profile.late_from_min
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lateness:
     """How often somebody was late, and whether that is persistent."""

@@ -17,6 +17,8 @@ from server.policy.residence_rule import Oddity
 FINGERS, ONE_CARD, ELSEWHERE = "many-fingers", "one-card", "elsewhere"
 OPENED, MOVED, SENSOR, PIN_LOCKED = "opened", "moved", "sensor", "pin-locked"
 OUTSIDE, NO_FIX, NO_WITNESS, WITNESS_ONLY = "outside", "no-fix", "no-witness", "witness-only"
+#: as `no-fix`, of a kiosk that has no receiver that could have one
+NO_PLACE = "no-place"
 OTHER_HOUSE, STRANGER = "other-house", "stranger"
 WORDS = {
     FINGERS: "Many fingers were refused at this kiosk within a few minutes",
@@ -27,7 +29,8 @@ WORDS = {
     SENSOR: "The sensor was another one, was wiped, or was lost",
     PIN_LOCKED: "A PIN was given wrong five times, and is locked",
     OUTSIDE: "A check-in outside the registered place",
-    NO_FIX: "Check-ins while the receiver had no fix",
+    NO_FIX: "Check-ins while the receiver had no fix, or no registered place to hold it against",
+    NO_PLACE: "Check-ins at a kiosk with neither a receiver nor a registered place: register its place",
     NO_WITNESS: "A check-in by PIN whose witness was not on duty there",
     WITNESS_ONLY: "A check-in on a witness's word alone",
     OTHER_HOUSE: "A check-in at another house's kiosk: it does not count by itself",
@@ -46,6 +49,7 @@ _BY_ITSELF = {
 _BY_CHECK_IN = {
     evenings.OUTSIDE: OUTSIDE,
     evenings.NO_FIX: NO_FIX,
+    NO_PLACE: NO_PLACE,
     evenings.NO_WITNESS: NO_WITNESS,
     evenings.WITNESS_ONLY: WITNESS_ONLY,
     # The kiosk has said that it will be checked: of the first by the house in which they live.
@@ -54,7 +58,9 @@ _BY_CHECK_IN = {
     evenings.UNKNOWN_CARD: STRANGER,
 }
 #: of these one flag is for a kiosk; of the others one for a person
-_OF_KIOSK = (FINGERS, OPENED, MOVED, SENSOR, NO_FIX, STRANGER)
+_OF_KIOSK = (FINGERS, OPENED, MOVED, SENSOR, NO_FIX, NO_PLACE, STRANGER)
+#: a state of the kiosk, and nothing that anybody did: one check-in more is nothing new to look at
+_STANDING = (NO_PLACE,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +75,8 @@ class Seen:
     house_id: int
     reader_id: int
     person_id: int | None
+    #: when the store heard of it
+    came_ms: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +93,8 @@ class Odd:
     last_ms: int
     count: int
     keys: frozenset[int] = frozenset()
+    #: when the store heard of the last of it
+    came_ms: int = 0
     detail: dict[str, int | str] = field(default_factory=dict)
 
 
@@ -139,7 +149,8 @@ def _odd(kind: str, rows: list[Seen]) -> Odd:
         at_ms=first.at_ms,
         last_ms=rows[-1].at_ms,
         count=len({one.key for one in rows}),
-        keys=frozenset(one.key for one in rows),
+        keys=frozenset(one.key for one in (rows[:1] if kind in _STANDING else rows)),
+        came_ms=max(one.came_ms for one in rows),
     )
 
 

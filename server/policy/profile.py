@@ -63,6 +63,10 @@ class Profile:
     tiers: tuple[sections.TierRule, ...] = field(repr=False)
     #: a bursary without evidence, when no tier changes the mark any more (LOUGH-35)
     bursary_tier: sections.TierRule | None = field(default=None, repr=False)
+    #: by which learners are asked off a list, or onto another (LOUGH-18)
+    list_tier: sections.TierRule = field(repr=False)
+    #: by which a programme's day is submitted late (DDU-6)
+    late_tier: sections.TierRule | None = field(default=None, repr=False)
     transitions: tuple[sections.Transition, ...] = field(default=(), repr=False)
     #: mode -> deadline; none: nothing is due
     marking: Mapping[str, sections.MarkingRule] = field(default_factory=dict, repr=False)
@@ -148,6 +152,7 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
     window, derive, late = top.table("window"), top.table("derive"), top.table("lateness")
     deadline = derive.span("evidence_deadline", "min from end", "day ends")
     cancel, course, bursary = top.table("cancel"), top.table("course"), top.table("bursary_tier")
+    listed, submitted = top.table("list_tier"), top.table("late_tier")
     programme, days, residence = top.table("programme"), top.table("calendar"), top.table("residence")
     made = Profile(
         name=name,
@@ -178,6 +183,8 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
         codes=MappingProxyType(codes),
         tiers=tuple(sections.read_tier(one, inner) for one, inner in top.tables("tiers")),
         bursary_tier=sections.read_tier("bursary", bursary) if "roles" in bursary else None,
+        list_tier=sections.read_tier("list", listed),
+        late_tier=sections.read_tier("late-submission", submitted) if "roles" in submitted else None,
         transitions=tuple(sections.read_transition(one, inner, known) for one, inner in top.tables("transitions")),
         marking=MappingProxyType({mode: sections.read_marking(mode, inner) for mode, inner in top.tables("marking")}),
         working_days=days.words("working_days", "weekdays", WEEKDAYS) if "working_days" in days else (),
@@ -220,6 +227,11 @@ def _whole(top: Table, made: Profile) -> None:
     for tier in made.tiers[:-1]:
         if tier.until is None:
             raise top.wrong(f"tiers.{tier.name}", "has no end, so that no tier after it is ever reached")
+    for field_, tier in (("list_tier", made.list_tier), ("late_tier", made.late_tier)):
+        if tier is not None and (not tier.by_request or tier.until is not None):
+            raise top.wrong(field_, "goes by request, at every age: by_request must be true, and it has no end")
+    if made.programme is not None and made.late_tier is None:
+        raise top.wrong("late_tier", "is missing: it says who asks for a programme's day to be submitted late")
     unknown = set(made.marking) - set(sections.MODES)
     if unknown:
         raise top.wrong(f"marking.{sorted(unknown)[0]}", f"must be one of: {', '.join(sections.MODES)}")

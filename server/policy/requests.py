@@ -1,4 +1,5 @@
-"""Change requests: who may make one, who may decide it, and what it must bring (LOUGH-32 to 35, STEP-15 to 22). Pure."""
+"""Change requests: who may make one, who may decide it, and what it must bring (LOUGH-18, LOUGH-32 to 35,
+STEP-15 to 22, DDU-6). Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 from server.policy.allowed import Answer, Facts, may_set, tier_of
 from server.policy.profile import Profile
 from server.policy.sections import EVIDENCE, MINUTES, REASON
-from server.policy.tiers import Tier, bursary, people
+from server.policy.tiers import Tier, bursary, of_late_days, of_lists, people
 
 
 def may_ask(profile: Profile, wanted: Mapping[int, tuple[str | None, Facts]]) -> Answer:
@@ -51,6 +52,29 @@ def may_ask_bursary(profile: Profile, facts: Facts) -> Answer:
         now = tier_of(profile, facts)
         text = f"Bursary alone is not granted at this age. {now.text}"
         return Answer(allowed=False, rule=f"{profile.name}.tier.bursary", cites=now.cites, text=text, tier=now)
+    return _asked(found, facts)
+
+
+def may_ask_list(profile: Profile, facts: Facts, *, form: bool) -> Answer:
+    """Whether a learner may be asked off the list, or onto another one, now (LOUGH-18). form: it is a transfer or a
+    withdrawal, which comes with its form as evidence (the table of marks, T and W)."""
+    now = tier_of(profile, facts)
+    if not now.roles:
+        return Answer(allowed=False, rule=now.rule, cites=now.cites, text=now.text, tier=now)
+    found = of_lists(profile, facts.zone)
+    return _asked(replace(found, needs=found.needs | {EVIDENCE}) if form else found, facts)
+
+
+def may_ask_late(profile: Profile, facts: Facts) -> Answer:
+    """Whether a programme's day may be asked to be submitted late (DDU-6), where it was not submitted in time."""
+    found = of_late_days(profile, facts.zone)
+    if found is None:
+        text = f"The rules of {profile.name} know no late submission: ask for marks."
+        return Answer(allowed=False, rule=f"{profile.name}.late-submission.none", text=text)
+    return _asked(found, facts)
+
+
+def _asked(found: Tier, facts: Facts) -> Answer:
     asks = bool(facts.acting & set(found.roles))
     lacking = _lacking(found.needs, facts)
     return Answer(

@@ -96,6 +96,16 @@ def bursary(profile: Profile, *, ends_ms: int, now_ms: int, zone: ZoneInfo) -> T
     return made(profile, profile.bursary_tier, None, zone)
 
 
+def of_lists(profile: Profile, zone: ZoneInfo) -> Tier:
+    """The tier by which learners are taken off a list, or put on another (LOUGH-18)."""
+    return made(profile, profile.list_tier, None, zone)
+
+
+def of_late_days(profile: Profile, zone: ZoneInfo) -> Tier | None:
+    """The tier by which a programme's day is submitted late (DDU-6); None: the profile has no programme."""
+    return made(profile, profile.late_tier, None, zone) if profile.late_tier is not None else None
+
+
 def made(profile: Profile, rule: TierRule, until_ms: int | None, zone: ZoneInfo) -> Tier:
     """A profile's tier in words."""
     end = "" if until_ms is None else f" until {moments.said(until_ms, zone)}"

@@ -38,7 +38,7 @@ def read(folder: Path, own: Path | None, time_zone: str) -> list[Profile]:
     for name in sorted(found):
         table: dict[str, Any] = {}
         for one in _ordered(found[name]):
-            table = _over(table or _start(one, found), one.table)
+            table = _with_unsaid(_over(table or _start(one, found), one.table), found)
             from_ms = None if one.begins is None else moments.instant(one.begins, time.min, zone)
             made.append(build(one.path.name, deepcopy(table), name=name, from_ms=from_ms))
     return made
@@ -105,6 +105,20 @@ def _start(one: _File, found: dict[str, list[_File]]) -> dict[str, Any]:
     if not base:
         raise BadSetting("profile", f"{one.path.name}: like names {one.like!r}, which is no profile to start from")
     return deepcopy(base[0].table)
+
+
+#: what a profile need not say: table -> the shipped one whose it is then, and the table that makes it needed. These were
+#: no parameters once, and a version that has begun cannot be changed to say them.
+_UNSAID = {"list_tier": ("port", "tiers"), "late_tier": ("ddu", "programme")}
+
+
+def _with_unsaid(table: dict[str, Any], found: dict[str, list[_File]]) -> dict[str, Any]:
+    made = dict(table)
+    for name, (shipped, needed_by) in _UNSAID.items():
+        base = next((file.table for file in found.get(shipped, ()) if name in file.table), None)
+        if needed_by in made and base is not None:
+            made.setdefault(name, deepcopy(base[name]))
+    return made
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from server.errors import NotAllowed, Refused, StoreError
 from server.policy.tiers import people
-from server.scope import Scope
+from server.scope import ACTS, OWN, ROLES, Scope
 from server.store import campus, faculties, messages, notes
 from server.store.absence_kinds import APPROVED, OPEN, REJECTED, REPORTED, WITHDRAWN
 from server.store.absence_reach import granted, staffed
@@ -38,20 +38,23 @@ def may_decide(
     reach = scope.reach(act_to_decide(found))
     if reach.all:
         return None
-    if found.kind != REPORTED:
-        # Over a week, or leave: the faculty's head (PORT-13), not everybody who has the student in a class.
+    if found.faculty_decides:
+        # As over a week, or leave: the faculty's head (PORT-13), not everybody who has the student in a class.
         if found.department_id is not None and found.department_id in reach.departments:
             return None
         name = faculties.title(connection, found.department_id)
         return f"this is for the head of {name}" if name else "this is for the registry: no faculty is known for it"
+    act = act_to_decide(found)
     if reach.departments or reach.courses:
-        query = select(absence.c.id).where(absence.c.id == found.id, granted(scope, "absence.approve"))
+        query = select(absence.c.id).where(absence.c.id == found.id, granted(scope, act))
         if connection.execute(query).first() is not None:
             return None
     if reach.own:
-        query = select(absence.c.id).where(absence.c.id == found.id, staffed(scope, "absence.approve"))
+        query = select(absence.c.id).where(absence.c.id == found.id, staffed(scope, act))
         if connection.execute(query).first() is not None:
             return None
+    if not any(ACTS[act].get(role) == OWN for role in ROLES):
+        return "this is for the head of a department of one of its sessions, or the registry"
     return "this is for the staff of one of its sessions, their head of department, or the registry"
 
 

@@ -17,7 +17,7 @@ from server.store.schema_work import absence, absence_session
 def visible(scope: Scope, act: str = "absence.read") -> ColumnElement[bool]:
     """The condition on `absence` and `person` (joined) under which this scope reaches it.
 
-    A request over a week is its faculty's head's and the registry's (PORT-13). Whoever only teaches the student reads
+    A request over a week is its faculty's head's and the registry's, unless the rules leave it to no faculty (PORT-13). Whoever only teaches the student reads
     what was reported for a session of theirs, and no other.
     """
     inside = absence.c.institution_id == scope.institution_id
@@ -30,7 +30,8 @@ def visible(scope: Scope, act: str = "absence.read") -> ColumnElement[bool]:
     if reach.own:
         ways.append(and_(absence.c.kind == REPORTED, staffed(scope, act)))
     if reach.departments or reach.courses:
-        ways.append(and_(absence.c.kind == REPORTED, granted(scope, act)))
+        # What its rules leave to no faculty is for the heads of the student's classes.
+        ways.append(and_(or_(absence.c.kind == REPORTED, absence.c.by_faculty.is_(False)), granted(scope, act)))
     return and_(inside, or_(*ways))
 
 

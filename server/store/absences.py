@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select, true
 from server.errors import NotFound
 from server.scope import Scope
 from server.store import absence_reach, notes, rights
-from server.store.absence_kinds import APPROVED, OPEN
+from server.store.absence_kinds import APPROVED, OPEN, REPORTED
 from server.store.schema import account, note, person, person_name
 from server.store.schema_work import absence, absence_session
 
@@ -33,6 +33,8 @@ class Absence:
     reported_ms: int
     state: str
     department_id: int | None
+    #: its rules left it to the faculty when it was reported; None: by its kind, as `faculty_decides` says
+    by_faculty: bool | None
     by_account_id: int
     #: shown names of the accounts
     by: str
@@ -44,6 +46,11 @@ class Absence:
     decided_note_id: int | None
     #: the sessions that it names; none: every one in its time
     session_ids: tuple[int, ...]
+
+    @property
+    def faculty_decides(self) -> bool:
+        """Whether it is the faculty's head's to decide, and no other head's (PORT-13)."""
+        return self.kind != REPORTED if self.by_faculty is None else self.by_faculty
 
 
 def sessions_named(connection: Connection, absence_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:

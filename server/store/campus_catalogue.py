@@ -1,4 +1,4 @@
-"""What the registry keeps beside people and sessions: rooms, terms, departments, courses, classes. Ended, never deleted.
+"""What the registry keeps beside people and sessions: rooms, terms, departments, programmes, courses, classes. Ended, never deleted.
 
 One way for all of them: a form's values are compared with the row, written, told to whoever rests on them, and written
 down. KINDS says what each consists of.
@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, func, or_, select, true, update
 
 from server.errors import NotFound
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus, campus_classes, due, institutions, session_profiles
+from server.store import campus, campus_classes, class_runs, due, institutions, session_profiles
 from server.store.campus import FieldRefused
 from server.store.imported_registers import touch_registers
 from server.store.schema import (
@@ -23,6 +23,7 @@ from server.store.schema import (
     course,
     enrolment,
     placement,
+    programme,
     room,
     session,
     session_class,
@@ -56,10 +57,17 @@ KINDS: Mapping[str, Kind] = {
         Kind(name="term", table=term, columns=("title", "from_ms", "to_ms"), unique=None),
         Kind(name="department", table=department, columns=("code", "title", "parent_id"), unique="code"),
         Kind(
-            name="course", table=course, columns=("code", "title", "department_id", "lms_url"), unique=None,
+            name="programme", table=programme, columns=("code", "title", "department_id"), unique="code",
             by_department=True,
         ),
-        Kind(name="class", table=class_group, columns=("code", "title", "course_id"), unique="code", by_department=True),
+        Kind(
+            name="course", table=course, columns=("code", "title", "department_id", "programme_id", "lms_url"),
+            unique=None, by_department=True,
+        ),
+        Kind(
+            name="class", table=class_group, columns=("code", "title", "course_id", *class_runs.DAYS), unique="code",
+            by_department=True,
+        ),
     )
 }  # fmt: skip
 
@@ -89,6 +97,8 @@ def _reached(kind: Kind, scope: Scope, act: str) -> ColumnElement[bool]:
     if kind.name == "class":
         return campus_classes.visible(scope, act)
     reach = scope.reach(act)
+    if kind.name == "programme":
+        return and_(inside, programme.c.department_id.in_(reach.departments))
     return and_(inside, or_(course.c.department_id.in_(reach.departments), course.c.id.in_(reach.courses)))
 
 
@@ -98,7 +108,7 @@ def listed(connection: Connection, scope: Scope, name: str, *, act: str = "campu
     kind = KINDS[name]
     order = [kind.table.c[one] for one in ("from_ms", "code") if one in kind.table.c]
     query = (
-        select(kind.table)
+        _selected(kind)
         .where(_reached(kind, scope, act))
         .order_by(kind.table.c.ended_ms.is_not(None), *order, kind.table.c.id)
     )
@@ -109,10 +119,19 @@ def one(connection: Connection, scope: Scope, name: str, thing_id: int, act: str
     """One of them. Raises NotAllowed, NotFound(the kind's name)."""
     scope.need(act)
     kind = KINDS[name]
-    row = connection.execute(select(kind.table).where(kind.table.c.id == thing_id, _reached(kind, scope, act))).first()
+    row = connection.execute(_selected(kind).where(kind.table.c.id == thing_id, _reached(kind, scope, act))).first()
     if row is None:
         raise NotFound(name, f"there is no such {name}, or it is not yours")
     return _thing(kind, row)
+
+
+def _selected(kind: Kind) -> Select[Any]:
+    return class_runs.selected() if kind.name == "class" else select(kind.table)
+
+
+def _stored(kind: Kind, values: Values) -> Values:
+    """What stands in the kind's own table: a class's days are its run's."""
+    return {name: value for name, value in values.items() if name in kind.table.c}
 
 
 def _thing(kind: Kind, row: Any) -> Thing:
@@ -154,14 +173,17 @@ def save(
 ) -> int:
     """Make one (thing_id None), or make it so. once: the form's own number, so that it makes one.
 
-    Raises NotAllowed, NotFound, ChangedMeanwhile, FieldRefused(`taken`, `department-circle`, `not-own`).
+    Raises NotAllowed, NotFound, ChangedMeanwhile, FieldRefused(`taken`, `department-circle`, `not-own`,
+    `programme-own`).
     """
     need_change(scope, name)
     kind = KINDS[name]
     campus.begin(connection, scope)
     if thing_id is None:
         _need_own(connection, scope, kind, values)
-        return _add(connection, scope, kind, values, once, now_ms)
+        if name == "course":
+            _need_programme(connection, scope, None, values["programme_id"])
+        return _add(connection, scope, kind, values, once, now_ms, profiles)
     now = one(connection, scope, name, thing_id, "campus.change")
     changed = [column for column in kind.columns if now.values[column] != values[column]]
     ends = ended != (now.ended_ms is not None)
@@ -170,18 +192,43 @@ def save(
     campus.need_seen(seen, now.seen)
     if set(changed) & _ABOVE.keys():
         _need_own(connection, scope, kind, values)
+    if name == "course" and "programme_id" in changed:
+        _need_programme(connection, scope, now.values["programme_id"], values["programme_id"])
     _check(connection, scope, kind, thing_id, values)
     ended_ms = (now.ended_ms or now_ms) if ended else None
-    connection.execute(update(kind.table).where(kind.table.c.id == thing_id).values({**values, "ended_ms": ended_ms}))
+    stored = {**_stored(kind, values), "ended_ms": ended_ms}
+    connection.execute(update(kind.table).where(kind.table.c.id == thing_id).values(stored))
+    if name == "class" and {"course_id", *class_runs.DAYS} & set(changed):
+        class_runs.put(connection, scope, profiles, thing_id, values, now_ms)
     _TELL.get(name, _nobody)(connection, scope.institution_id, thing_id, now_ms)
-    if name == "class" and "course_id" in changed:
+    if {"course_id", "programme_id"} & set(changed):
         # Profiles are given to courses and their programmes: what is still to come goes by the new one's (PORT-2).
-        ids = session_profiles.of_classes(connection, [thing_id])
-        session_profiles.again(connection, scope.institution_id, ids, now_ms, profiles)
+        session_profiles.again(
+            connection, scope.institution_id, sessions_of(connection, name, thing_id), now_ms, profiles
+        )
     institutions.campus_changed(connection, scope.institution_id)
     what = changed + (["end"] if ends and ended else ["no end"] if ends else [])
     campus.write_down(connection, scope, f"{name}.change", f"{name}/{thing_id}", now_ms, changed=what)
     return thing_id
+
+
+def sessions_of(connection: Connection, name: str, thing_id: int) -> list[int]:
+    """The sessions of a class, or of a course's classes; of nothing else."""
+    if name == "class":
+        return session_profiles.of_classes(connection, [thing_id])
+    taught = select(class_group.c.id).where(class_group.c.course_id == thing_id)
+    classes = connection.execute(taught).scalars().all() if name == "course" else []
+    return session_profiles.of_classes(connection, classes)
+
+
+def _need_programme(connection: Connection, scope: Scope, before: int | None, after: int | None) -> None:
+    """Raises FieldRefused(`programme-own`) where a part of the institution would put a course into another's programme, or
+    take it out of one: what is given to a programme holds for its courses."""
+    wanted = {one for one in (before, after) if one is not None}
+    mine = {one.id for one in listed(connection, scope, "programme", act="campus.change")}
+    if wanted - mine:
+        text = "this programme is not yours: the institution's registry says which courses belong to it"
+        raise FieldRefused("programme-own", "programme_id", text)
 
 
 #: what says whose a course or a class is
@@ -189,11 +236,11 @@ _ABOVE = {"department_id": "department", "course_id": "course"}
 
 
 def owners(connection: Connection, scope: Scope, name: str) -> set[int] | None:
-    """The departments to which the scope may give a course, or the courses to which a class: its own. None: any."""
+    """The departments to which the scope may give a course or a programme, or the courses to which a class: its own. None: any."""
     reach = scope.reach("campus.change")
     if reach.all or not KINDS[name].by_department:
         return None
-    if name == "course":
+    if name in ("course", "programme"):
         return set(reach.departments)
     return {one.id for one in listed(connection, scope, "course", act="campus.change")}
 
@@ -206,7 +253,9 @@ def _need_own(connection: Connection, scope: Scope, kind: Kind, values: Values) 
         raise FieldRefused("not-own", column, f"choose a {_ABOVE[column]} of yours: it would be lost to you")
 
 
-def _add(connection: Connection, scope: Scope, kind: Kind, values: Values, once: str, now_ms: int) -> int:
+def _add(
+    connection: Connection, scope: Scope, kind: Kind, values: Values, once: str, now_ms: int, profiles: Profiles
+) -> int:
     table = kind.table
     own: Values = {"institution_id": scope.institution_id}
     if "source" in table.c:
@@ -219,7 +268,9 @@ def _add(connection: Connection, scope: Scope, kind: Kind, values: Values, once:
     if (found := there.scalar()) is not None:
         return found
     _check(connection, scope, kind, None, values)
-    made = new_id(connection.execute(table.insert().values({**own, **values})))
+    made = new_id(connection.execute(table.insert().values({**own, **_stored(kind, values)})))
+    if kind.name == "class" and values[class_runs.FIRST] is not None:
+        class_runs.put(connection, scope, profiles, made, values, now_ms)
     institutions.campus_changed(connection, scope.institution_id)
     campus.write_down(connection, scope, f"{kind.name}.add", f"{kind.name}/{made}", now_ms)
     return made
@@ -307,6 +358,9 @@ def rests(connection: Connection, name: str, thing_id: int, now_ms: int) -> dict
         )
         on = select(enrolment.c.id).where(enrolment.c.class_id == thing_id, enrolment.c.to_ms.is_(None))
         return {"coming sessions": many(at), "people on its list": many(on)}
+    if name == "programme":
+        holds = select(course.c.id).where(course.c.programme_id == thing_id, course.c.ended_ms.is_(None))
+        return {"courses": many(holds)}
     if name == "course":
         taught = select(class_group.c.id).where(class_group.c.course_id == thing_id, class_group.c.ended_ms.is_(None))
         return {"classes": many(taught)}

@@ -11,7 +11,7 @@ from server.errors import NotAllowed, Refused
 from server.policy import allowed, cancellation
 from server.policy.profile import Profile, Profiles
 from server.scope import Scope
-from server.store import campus, derivations, due, history, institutions, notes, sessions, standing
+from server.store import campus, corrections, derivations, due, history, institutions, notes, sessions, standing
 from server.store.schema import mark, session
 
 #: what stands as the rule of marks that a cancellation set, after the profile's name; and of those taken back
@@ -160,11 +160,14 @@ def reinstate(
 def _restore(
     connection: Connection, scope: Scope, profile: Profile, found: Any, about: Mapping[str, Any], now_ms: int
 ) -> int:
-    rows = [
-        _as_before(row, before, scope, now_ms)
-        for row, before in _before_cancelling(connection, found.id, f"{profile.name}.{CANCELLED}")
-    ]
-    _tell(connection, scope, found, rows, history.RESTORE, about, now_ms)
+    were = _before_cancelling(connection, found.id, f"{profile.name}.{CANCELLED}")
+    rows = [_as_before(row, before, scope, now_ms) for row, before in were]
+    corrected = corrections.of_marks(connection, [before.id for _, before in were if before is not None])
+    if corrected:
+        # So that the chain says which of these marks are corrections, as it does of the first ones.
+        about = {**about, history.CORRECTED: sorted(row.person_id for row in corrected)}
+    made = _tell(connection, scope, found, rows, history.RESTORE, about, now_ms)
+    corrections.again(connection, corrected, {person: mark_id for (_, person), mark_id in made.items()})
     _set_cancelled(connection, found, None, None, now_ms)
     campus.write_down(connection, scope, "session.restore", f"session/{found.id}", now_ms)
     return len(rows)
@@ -212,10 +215,9 @@ def _tell(
     kind: str,
     about: Mapping[str, Any],
     now_ms: int,
-) -> None:
+) -> dict[tuple[int, int], int]:
     if rows:
-        derivations.add_marks(connection, rows, kind, about)
-        return
+        return derivations.add_marks(connection, rows, kind, about)
     history.append(
         connection,
         institution_id=found.institution_id,
@@ -225,6 +227,7 @@ def _tell(
         by_account_id=scope.account_id,
         now_ms=now_ms,
     )
+    return {}
 
 
 def _set_cancelled(

@@ -125,15 +125,17 @@ class Said:
 
     def take(self, row: Any, body: dict[str, Any]) -> None:
         """One entry more, with its body."""
-        marks = body.get("marks")
+        marks, again = body.get("marks"), body.get(history.CORRECTED)
+        again = again if row.kind == history.RESTORE and isinstance(again, list) else []
         for facts in marks if isinstance(marks, list) else []:
             if not isinstance(facts, dict) or not isinstance(facts.get("id"), int):
                 continue
             at_ms, by = facts.pop("at", row.at_ms), facts.pop("by", row.by_account_id)
             self.marks[facts["id"]] = (facts, at_ms, by, row.seq)
             self.current[facts.get("person", 0)] = facts["id"]
-            # What a class that is brought back gets again is no correction of its own.
-            if row.kind == history.MARK and facts.get("source") == request_kinds.SOURCE:
+            # What a class that is brought back gets again is a correction where its entry says so.
+            applied = row.kind == history.MARK and facts.get("source") == request_kinds.SOURCE
+            if applied or facts.get("person") in again:
                 self.corrections.add(facts["id"])
         for number, digest in notes_in(body):
             self.notes[number] = (digest, row.seq)

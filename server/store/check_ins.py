@@ -59,9 +59,10 @@ def place_again(
                     .values(at_ms=at_ms, uncertainty_ms=unsure, placed_by=how, due=True)
                 )
         for row in connection.execute(select(kiosk_event).where(among(kiosk_event))).all():
-            at_ms, _, _ = place(row._mapping)
-            if at_ms != row.at_ms:
-                connection.execute(update(kiosk_event).where(kiosk_event.c.id == row.id).values(at_ms=at_ms, due=True))
+            at_ms, unsure, _ = place(row._mapping)
+            if (at_ms, unsure) != (row.at_ms, row.unsure_ms):
+                mine = update(kiosk_event).where(kiosk_event.c.id == row.id)
+                connection.execute(mine.values(at_ms=at_ms, unsure_ms=unsure, due=True))
 
 
 def around(connection: Connection, journal_id: int, first: int, last: int) -> tuple[int | None, int | None]:

@@ -93,6 +93,16 @@ def one(connection: Connection, scope: Scope, profiles: Profiles, run_id: int, a
     return _run(connection, profiles, standing.zone_of(connection, scope.institution_id), row)
 
 
+def of_class(connection: Connection, scope: Scope, profiles: Profiles, class_id: int) -> Run | None:
+    """The run of a class. None: it has none."""
+    row = connection.execute(
+        select(course_run)
+        .join(class_group, class_group.c.course_run_id == course_run.c.id)
+        .where(class_group.c.id == class_id, class_group.c.institution_id == scope.institution_id)
+    ).first()
+    return None if row is None else _run(connection, profiles, standing.zone_of(connection, scope.institution_id), row)
+
+
 def _run(connection: Connection, profiles: Profiles, zone: ZoneInfo, row: Any) -> Run:
     query = (
         select(session.c.profile, func.max(session.c.starts_ms).label("starts_ms"))

@@ -35,6 +35,8 @@ BEGIN, MARK, VERIFY, RELEASE, CANCEL, RESTORE, COVER, BURSARY = (
     "cover",
     "bursary",
 )
+#: how a `restore` entry names the persons whose marks are corrections again (DDU-10)
+CORRECTED = "corrected"
 #: what stands before the first entry
 NOTHING = bytes(32)
 #: how an entry calls a mark's columns; what is NULL, false or empty is left out

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, bindparam, insert, select, update
 
 from server.policy.profile import Profiles
-from server.store import due, institutions, session_profiles, upsert
+from server.store import due, imported_departments, institutions, session_profiles, upsert
 from server.store.imported_cards import CardChanges, apply_cards
+from server.store.imported_departments import Department, Place
 from server.store.imported_registers import touch_registers
 from server.store.imported_staff import follow_teachers
 from server.store.schema import (
@@ -54,6 +55,9 @@ class Held:
     classes: Mapping[str, Values]
     #: every enrolment, old ones too, with `class_sid` and `user_sid`, oldest first
     enrolments: list[Values]
+    departments: list[Department] = field(default_factory=list)
+    #: sourcedId -> the department that they are in now
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,8 @@ class Changes:
     new_emails: list[Values] = field(default_factory=list)
     #: ids of contacts that hold no longer
     old_emails: list[int] = field(default_factory=list)
+    #: user_sid, department_id
+    departments: list[Values] = field(default_factory=list)
     new_courses: list[Values] = field(default_factory=list)
     #: id, code, title, ended_ms
     courses: list[Values] = field(default_factory=list)
@@ -98,7 +104,7 @@ class Changes:
         lists = (
             self.new_persons, self.names, self.person_ends, self.new_externals, self.externals, self.new_emails,
             self.old_emails, self.new_courses, self.courses, self.new_runs, self.runs, self.new_classes, self.classes,
-            self.new_enrolments, self.enrolments,
+            self.new_enrolments, self.enrolments, self.departments,
         )  # fmt: skip
         return any(lists) or self.cards.any()
 
@@ -163,8 +169,10 @@ def held(connection: Connection, institution_id: int, source: str) -> Held:
         if row["class_id"] in class_sids and row["person_id"] in sids
     ]
     return Held(
-        persons=persons, externals=externals, courses=courses, runs=runs, classes=classes, enrolments=enrolments
-    )
+        persons=persons, externals=externals, courses=courses, runs=runs, classes=classes, enrolments=enrolments,
+        departments=imported_departments.departments(connection, institution_id),
+        places=imported_departments.places(connection, institution_id, sids),
+    )  # fmt: skip
 
 
 def _by_source(connection: Connection, table: Table, institution_id: int, source: str) -> dict[str, Values]:
@@ -224,6 +232,7 @@ def apply(
             for v in changes.new_emails
         ],
     )
+    imported_departments.apply(connection, institution_id, persons, changes.departments, now_ms)
     step("courses and classes")
     classes = _write_classes(connection, own, source, before, changes, now_ms)
     step("class lists")

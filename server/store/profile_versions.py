@@ -40,7 +40,7 @@ def load(engine: Engine, profiles_dir: Path, time_zone: str, now_ms: int) -> Pro
         every = institutions.every(connection)
         same = all(_same(connection, one.id, own) for one in every)
         for one in every:
-            _changes(connection, one.id, own, now_ms)
+            _changes(connection, one.id, own, made, now_ms)
     if same:
         return made
     # Where nothing can be written, it is compared again at the next start.
@@ -60,11 +60,11 @@ def _same(connection: Connection, institution_id: int, own: Iterable[Own]) -> bo
 def keep(connection: Connection, institution_id: int, own: Iterable[Own], profiles: Profiles, now_ms: int) -> list[Key]:
     """Compare these versions with those that were in force, and keep them. Returns what is new, other or gone.
 
-    The first time all are kept as they are. Raises BadSetting(`profile-past`) where sessions that have begun would be
-    judged by other rules than they were; nothing is kept then.
+    The first time all are kept as they are. Raises BadSetting(`profile-past`) where sessions, or evenings of the residence,
+    that have begun would be judged by other rules than they were; nothing is kept then.
     """
     wanted = {(one.name, one.from_ms): one for one in own}
-    first, changed, gone = _changes(connection, institution_id, own, now_ms)
+    first, changed, gone = _changes(connection, institution_id, own, profiles, now_ms)
     rows = [_row(institution_id, key, digest(wanted[key]), _body(wanted[key].table), now_ms) for key in changed]
     if first:
         rows.append(_row(institution_id, (_SINCE, 0), "", "{}", now_ms))
@@ -84,7 +84,7 @@ def keep(connection: Connection, institution_id: int, own: Iterable[Own], profil
 
 
 def _changes(
-    connection: Connection, institution_id: int, own: Iterable[Own], now_ms: int
+    connection: Connection, institution_id: int, own: Iterable[Own], profiles: Profiles, now_ms: int
 ) -> tuple[bool, list[Key], list[Key]]:
     """Whether it is the first time; what is new or other; what is gone. Raises BadSetting(`profile-past`)."""
     held = _held(connection, institution_id)
@@ -94,7 +94,14 @@ def _changes(
     gone = [key for key in held if key[0] and key not in wanted]
     if not first:
         for key in [*changed, *gone]:
-            _need_future(connection, institution_id, key, wanted.get(key), held.get(key), now_ms)
+            one, row = wanted.get(key), held.get(key)
+            begun = _begun(connection, institution_id, key, now_ms)
+            if _says_of_residence(one, row):
+                since_ms = key[1]
+                many = residence_rules.begun_by(connection, institution_id, profiles, key[0], since_ms, now_ms)
+                begun += _many(many, "evening of the residence", "evenings of the residence")
+            if begun:
+                _refuse(key[0], one, row, " and ".join(begun))
     return first, changed, gone
 
 
@@ -117,8 +124,8 @@ def _body(table: Mapping[str, Any]) -> str:
     return json.dumps(table, sort_keys=True, default=str, ensure_ascii=False)
 
 
-def _need_future(connection: Connection, institution_id: int, key: Key, one: Own | None, row: Any, now_ms: int) -> None:
-    """Raises BadSetting(`profile-past`) where sessions have begun that the version at `key` judges."""
+def _begun(connection: Connection, institution_id: int, key: Key, now_ms: int) -> list[str]:
+    """`3 sessions that have begun`: those that the version at `key` judges; nothing where there is none."""
     name, from_ms = key
     query = select(func.count()).where(
         session.c.institution_id == institution_id,
@@ -127,10 +134,24 @@ def _need_future(connection: Connection, institution_id: int, key: Key, one: Own
         session.c.starts_ms >= from_ms,
         session.c.starts_ms <= now_ms,
     )
-    count = connection.execute(query).scalar_one()
+    return _many(connection.execute(query).scalar_one(), "session", "sessions")
+
+
+def _many(count: int, one: str, more: str) -> list[str]:
     if not count:
-        return
-    begun = f"{count} {'session that has' if count == 1 else 'sessions that have'} begun"
+        return []
+    return [f"1 {one} that has begun" if count == 1 else f"{count} {more} that have begun"]
+
+
+def _says_of_residence(one: Own | None, row: Any) -> bool:
+    """Whether what they say of the residence differs: by themselves, or by the profile that they are like."""
+    after = json.loads(_body(one.table)) if one is not None else {}
+    before = json.loads(row.body) if row is not None else {}
+    return any(before.get(name) != after.get(name) for name in ("residence", "like"))
+
+
+def _refuse(name: str, one: Own | None, row: Any, begun: str) -> None:
+    """Raises BadSetting(`profile-past`): what has begun was judged by this version."""
     if one is None:
         what = f"the institution's own version of {name} is gone, by which {begun} were judged"
         do = "put its file back"

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from server.errors import NotFound, StoreError
+from server.errors import StoreError
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus, session_profiles
+from server.store import campus, campus_catalogue, coded, session_profiles
 from server.store.schema import class_group, course, programme
 from server.store.upsert import new_id
 
@@ -65,7 +65,7 @@ def put(
     held = connection.execute(select(programme).where(*same)).first()
     if held is None and not title:
         raise StoreError("programme-title", "say what this new programme is called")
-    joins, leaves = (_courses(connection, here, codes) for codes in (on, off))
+    joins, leaves = (coded.ids(connection, here, course, codes) for codes in (on, off))
     if held is None:
         own = {"institution_id": here, "source": campus.SOURCE, "source_id": f"programme-{code}"}
         programme_id = new_id(connection.execute(programme.insert().values(**own, code=code, title=title)))
@@ -89,18 +89,22 @@ def put(
     return _programme(connection, row, len(changed))
 
 
-def _courses(connection: Connection, institution_id: int, codes: Iterable[str]) -> dict[int, str]:
-    """id -> code of these courses. Raises NotFound(`course`)."""
-    found: dict[int, str] = {}
-    for code in codes:
-        query = select(course.c.id).where(
-            course.c.institution_id == institution_id, course.c.code == code, course.c.ended_ms.is_(None)
-        )
-        ids = list(connection.execute(query).scalars())
-        if len(ids) != 1:
-            raise NotFound("course", f"there are {len(ids)} courses with the code {code}: give one that is one's own")
-        found[ids[0]] = code
-    return found
+def named(connection: Connection, institution_id: int, programme_id: int) -> str:
+    """What it is called, whoever asks."""
+    query = select(programme.c.code, programme.c.title).where(
+        programme.c.id == programme_id, programme.c.institution_id == institution_id
+    )
+    row = connection.execute(query).one()
+    return f"{row.code} – {row.title}"
+
+
+def courses(connection: Connection, scope: Scope, programme_id: int) -> list[tuple[int, str, str]]:
+    """(id, code, title) of its courses that are in reach and not at an end."""
+    return [
+        (one.id, one.values["code"], one.values["title"])
+        for one in campus_catalogue.listed(connection, scope, "course")
+        if one.values["programme_id"] == programme_id and one.ended_ms is None
+    ]
 
 
 def _programme(connection: Connection, row: Any, planned: int = 0) -> Programme:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from firmware.contract.mac import Key
 from firmware.contract.topics import is_name
@@ -16,6 +16,7 @@ from server.errors import NotFound, Refused, StoreError
 from server.store import due, institutions, swipes, upsert
 from server.store.prepared import Prepared
 from server.store.schema import placement, reader, reader_key, reader_state, room, site
+from server.store.schema_residence import house, kiosk
 from server.store.upsert import new_id
 from server.vault import Vault
 
@@ -169,11 +170,14 @@ def add(
 def move(
     connection: Connection, institution_id: int, name: str, room_code: str | None, from_ms: int, now_ms: int
 ) -> None:
-    """The reader serves this room's door from then on (None: no door). Raises NotFound(`reader`, `room`)."""
+    """The reader serves this room's door from then on (None: no door). Raises NotFound(`reader`, `room`),
+    Refused(`door-kiosk`)."""
     found = by_name(connection, [name]).get(name)
     if found is None or found.institution_id != institution_id:
         raise NotFound("reader", f"there is no reader {name}: `muster reader list` names them")
     room_id = _room(connection, institution_id, room_code) if room_code is not None else None
+    if room_id is not None:
+        _need_no_house(connection, found, from_ms)
     place(connection, institution_id, found.id, room_id, from_ms, now_ms)
 
 
@@ -212,6 +216,27 @@ def need_no_door(connection: Connection, reader_id: int, from_ms: int) -> None:
             "kiosk-door",
             f"this reader serves the door of {door}, and a kiosk gets no class list any more: choose one that serves "
             "no door, or let it leave that one first: muster reader move NAME",
+        )
+
+
+def _need_no_house(connection: Connection, found: Reader, from_ms: int) -> None:
+    """For what is to serve a door. Raises Refused(`door-kiosk`) where it serves a house as a kiosk then or later."""
+    query = (
+        select(house.c.code, house.c.name)
+        .join(kiosk, kiosk.c.house_id == house.c.id)
+        .where(
+            kiosk.c.reader_id == found.id,
+            or_(kiosk.c.to_ms.is_(None), and_(kiosk.c.to_ms > from_ms, kiosk.c.to_ms > kiosk.c.from_ms)),
+        )
+        .order_by(kiosk.c.from_ms)
+    )
+    row = connection.execute(query).first()
+    if row is not None:
+        raise Refused(
+            "door-kiosk",
+            f"{found.name} is a kiosk of {row.name} ({row.code}), and a kiosk serves no door: for the door make another "
+            "reader, with muster reader add NAME --room ROOM; or take this one away from the house first, on the house's "
+            "page in the registry of the residence, and give its board a door reader's settings",
         )
 
 

@@ -38,6 +38,8 @@ class Wanted:
     told_by: str = ""
     #: when it was told: for a call logged later, when the call was (LOUGH-21)
     reported_ms: int
+    #: whether its rules leave it to the student's faculty; None: all but what is reported (PORT-13)
+    by_faculty: bool | None = None
 
 
 def report(connection: Connection, scope: Scope, wanted: Wanted, *, now_ms: int) -> int:
@@ -54,7 +56,7 @@ def report(connection: Connection, scope: Scope, wanted: Wanted, *, now_ms: int)
     if there is not None:
         return there
     routed = None
-    if wanted.kind != REPORTED:
+    if wanted.kind != REPORTED if wanted.by_faculty is None else wanted.by_faculty:
         routed = faculties.of_person(connection, scope.institution_id, wanted.person_id, now_ms)
     told_by = None
     if wanted.told_by:
@@ -72,6 +74,7 @@ def report(connection: Connection, scope: Scope, wanted: Wanted, *, now_ms: int)
             reported_ms=wanted.reported_ms,
             by_account_id=scope.account_id,
             department_id=routed,
+            by_faculty=wanted.by_faculty,
         )
     )
     absence_id = new_id(made)

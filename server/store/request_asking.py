@@ -15,6 +15,7 @@ from server.scope import Scope
 from server.store import (
     attachments,
     campus,
+    coded,
     derivations,
     holders,
     notes,
@@ -23,7 +24,6 @@ from server.store import (
     request_quotas,
     request_situations,
     request_terms,
-    transfer_classes,
 )
 from server.store.attachments import Ready
 from server.store.request_kinds import (
@@ -40,6 +40,7 @@ from server.store.request_kinds import (
 from server.store.request_situations import Situation
 from server.store.request_terms import Terms
 from server.store.requests import ASKED, OPEN, REASON_MOST, send, tell
+from server.store.schema import class_group
 from server.store.schema_work import change_request, change_request_line
 from server.store.upsert import new_id
 
@@ -181,7 +182,7 @@ def _to_class(connection: Connection, scope: Scope, now: Situation, wish: Wish) 
     if not wish.to_class.strip():
         raise StoreError("request-class", "write the code of the class to which the learner goes")
     try:
-        found = transfer_classes.by_code(connection, scope.institution_id, wish.to_class.strip())
+        found = coded.one(connection, scope.institution_id, class_group, wish.to_class.strip())
     except NotFound as error:
         raise StoreError("request-class", str(error)) from error
     if found in request_terms.classes_of(connection, now.session.id):

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from server.policy import tiers
+from server.policy.profile import Profile
+from server.policy.sections import TierRule
 from server.scope import ACTS, Scope
 from server.store import standing
-from server.store.request_kinds import LATE_TIER, LIST_TIER, REMOVAL, SUBMISSION, TRANSFER
+from server.store.request_kinds import REMOVAL, SUBMISSION, TRANSFER
 from server.store.request_situations import Situation
 
 #: the act by which a role decides, where it is not `request.decide`
@@ -21,14 +23,19 @@ def tier_of(now: Situation, kind: str, name: str) -> tiers.Tier:
 
     One without approvers is decided by whoever gives the approvals that it needs.
     """
-    if kind in (REMOVAL, TRANSFER):
-        return tiers.made(now.profile, LIST_TIER, None, now.zone)
-    if kind == SUBMISSION:
-        return tiers.made(now.profile, LATE_TIER, None, now.zone)
-    known = [*now.profile.tiers, *([now.profile.bursary_tier] if now.profile.bursary_tier else [])]
-    found = next((one for one in known if one.name == name), None)
+    return tiers.made(now.profile, rule_of(now.profile, kind, name), None, now.zone)
+
+
+def rule_of(profile: Profile, kind: str, name: str) -> TierRule:
+    """The same, as the profile says it."""
     # A tier that the profile has no more: whoever takes learners off lists decides.
-    return tiers.made(now.profile, found or LIST_TIER, None, now.zone)
+    lists = profile.list_tier
+    if kind in (REMOVAL, TRANSFER):
+        return lists
+    if kind == SUBMISSION:
+        return profile.late_tier or lists
+    known = [*profile.tiers, *([profile.bursary_tier] if profile.bursary_tier else [])]
+    return next((one for one in known if one.name == name), lists)
 
 
 def deciding_act(role: str) -> str:

@@ -1,8 +1,6 @@
-"""What a change request may ask for, and the tiers of those that are in no profile."""
+"""What a change request may ask for. By which tier each goes, the profile says."""
 
 from __future__ import annotations
-
-from server.policy.sections import TierRule
 
 MARKS, BURSARY, REMOVAL, TRANSFER, CANCELLATION, RESTORATION, SUBMISSION = KINDS = (
     "marks",
@@ -20,27 +18,3 @@ MARKS, BURSARY, REMOVAL, TRANSFER, CANCELLATION, RESTORATION, SUBMISSION = KINDS
 SOURCE = "request"
 #: these are about the whole register: nobody is chosen
 WHOLE = (CANCELLATION, RESTORATION, SUBMISSION)
-#: who takes learners off lists and puts them on others, and by which rule
-LIST_TIER = TierRule(
-    name="list",
-    until=None,
-    roles=("lecturer", "head", "registry", "admin"),
-    by_request=True,
-    needs=("reason",),
-    copies=(),
-    approvers=("registry", "admin"),
-    evidence_later=True,
-    rule="LOUGH-18",
-)
-#: who submits a programme's day late: the state body approves, with proofs; its decision is entered by the approvers
-LATE_TIER = TierRule(
-    name="late-submission",
-    until=None,
-    roles=("lecturer", "head", "registry", "admin"),
-    by_request=True,
-    needs=("reason", "evidence"),
-    copies=(),
-    approvers=("registry", "admin"),
-    evidence_later=False,
-    rule="DDU-6",
-)

@@ -13,10 +13,11 @@ from sqlalchemy import Connection, select
 from server.errors import Refused
 from server.policy import moments, quotas
 from server.policy.quotas import Correction, Quota
+from server.store import corrections as applied
 from server.store import course_times
 from server.store.request_kinds import MARKS, SUBMISSION
 from server.store.request_situations import Situation
-from server.store.schema import batch, correction, mark, person, person_name, session
+from server.store.schema import batch, person, person_name, session
 from server.store.schema_work import change_request
 
 _APPLIED = "applied"
@@ -80,19 +81,9 @@ def said(connection: Connection, now: Situation, kind: str, person_ids: Iterable
 def corrections(connection: Connection, now: Situation, person_ids: Iterable[int]) -> dict[int, Quota]:
     """person -> what is used of their corrections in this calendar month, in sessions of this profile (DDU-8)."""
     wanted = sorted(set(person_ids))
-    query = (
-        select(correction.c.person_id, correction.c.created_ms)
-        .join(mark, mark.c.id == correction.c.mark_id)
-        .join(session, session.c.id == mark.c.session_id)
-        .where(
-            correction.c.institution_id == now.session.institution_id,
-            correction.c.person_id.in_(wanted),
-            session.c.profile == now.profile.name,
-        )
-    )
     rows = [
-        Correction(at_ms=row.created_ms, kind="correction", person_id=row.person_id)
-        for row in connection.execute(query)
+        Correction(at_ms=at_ms, kind="correction", person_id=person_id)
+        for person_id, at_ms in applied.of_persons(connection, now.session.institution_id, now.profile.name, wanted)
     ]
     return {
         one: quotas.corrections(now.profile, rows, person_id=one, now_ms=now.now_ms, zone=now.zone) for one in wanted

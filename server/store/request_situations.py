@@ -92,6 +92,7 @@ def facts(
     there = {person: row.code for (_, person), row in rows.items()}
     after = there | dict(wanted)
     came = standing.came_along(connection, found, wanted)
+    told = standing.told(connection, found, wanted)
     about = about_register(now, reason=reason, evidence=evidence)
     return {
         person_id: (
@@ -101,9 +102,21 @@ def facts(
                 current=there.get(person_id),
                 students_set=sum(after.get(one) == code for one in now.members),
                 trip_confirmed=person_id in came,
+                **_told(about, told.get(person_id)),
             ),
         )
         for person_id, code in wanted.items()
+    }
+
+
+def _told(about: allowed.Facts, told: standing.Told | None) -> dict[str, Any]:
+    """What was reported of the absence goes before asking: R told in advance is set on the register (LOUGH-21)."""
+    if told is None:
+        return {}
+    return {
+        "reported_ms": told.reported_ms,
+        "has_reason": about.has_reason or told.has_reason,
+        "has_evidence": about.has_evidence or told.has_evidence,
     }
 
 

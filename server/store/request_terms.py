@@ -11,7 +11,7 @@ from server.errors import NotAllowed, Refused, StoreError
 from server.policy import allowed, cancellation, deadlines, moments, tiers
 from server.policy import requests as rules
 from server.store import derivations, request_situations
-from server.store.request_kinds import LATE_TIER, LIST_TIER, RESTORATION, TRANSFER
+from server.store.request_kinds import RESTORATION, TRANSFER
 from server.store.request_situations import Situation
 from server.store.schema import session_class
 
@@ -89,17 +89,13 @@ def of_bursary(now: Situation) -> Terms:
             "bursary alone is granted from a month after the session on: until then ask for the mark. "
             f"The rule that applies now is {now.tier.cites}: {_small(now.tier.text)}",
         )
-    if not rules.may_ask_bursary(
-        now.profile, request_situations.about_register(now, reason=True, evidence=True)
-    ).allowed:
-        raise NotAllowed("request-tier", f"the rule that applies is {found.cites}: {_small(found.text)}")
-    return Terms(tier=found.name, rule=found.cites, needs=found.needs | {"reason"}, copies=found.copies)
+    return _by(rules.may_ask_bursary(now.profile, request_situations.about_register(now, reason=True, evidence=True)))
 
 
 def of_list(connection: Connection, now: Situation, kind: str, person_ids: Iterable[int]) -> Terms:
     """The terms of a request to take these learners off the list, or to put them on another (LOUGH-18).
 
-    Raises Refused(`request-tier`) where nothing changes any more.
+    Raises Refused(`request-tier`) where nothing changes any more, NotAllowed(`request-tier`).
     """
     if now.final:
         raise Refused("request-tier", f"the rule that applies now is {now.tier.cites}: {_small(now.tier.text)}")
@@ -107,8 +103,16 @@ def of_list(connection: Connection, now: Situation, kind: str, person_ids: Itera
     held = derivations.marks_of(connection, [now.session.id], person_ids).values()
     marked = [now.profile.codes[one.code] for one in held if one.code in now.profile.codes]
     formal = kind == TRANSFER or any(one.with_form for one in marked)
-    needs = {"reason", "evidence"} if formal else {"reason"}
-    return Terms(tier=LIST_TIER.name, rule=LIST_TIER.rule, needs=frozenset(needs))
+    about = request_situations.about_register(now, reason=True, evidence=True)
+    return _by(rules.may_ask_list(now.profile, about, form=formal))
+
+
+def _by(answer: allowed.Answer) -> Terms:
+    """The terms of the tier by which it is asked. Raises NotAllowed(`request-tier`)."""
+    found = answer.tier
+    if found is None or not answer.allowed:
+        raise NotAllowed("request-tier", f"the rule that applies is {answer.cites}: {_small(answer.text)}")
+    return Terms(tier=found.name, rule=found.cites, needs=answer.needs | {"reason"}, copies=found.copies)
 
 
 def of_cancellation(now: Situation) -> Terms:
@@ -168,12 +172,12 @@ def is_late(now: Situation) -> bool:
 
 
 def of_submission(now: Situation) -> Terms:
-    """The terms of a request to submit a programme's day late (DDU-6). Raises Refused(`request-tier`)."""
+    """The terms of a request to submit a programme's day late (DDU-6). Raises Refused or NotAllowed(`request-tier`)."""
     if now.profile.programme is None:
         raise Refused("request-tier", f"the rules of {now.profile.name} know no late submission: ask for marks")
     if not is_late(now):
         raise Refused("request-tier", "no request is needed: the register is submitted, or may still be (DDU-5)")
-    return Terms(tier=LATE_TIER.name, rule=LATE_TIER.rule, needs=frozenset(LATE_TIER.needs))
+    return _by(rules.may_ask_late(now.profile, request_situations.about_register(now, reason=True, evidence=True)))
 
 
 def list_from_ms(now: Situation, asked_ms: int) -> int:

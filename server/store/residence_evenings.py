@@ -112,6 +112,7 @@ def states(
     untimed = untimed_check_ins.of(connection, people, begins_ms, ends_ms)
     elsewhen = _elsewhen(connection, people, begins_ms, ends_ms)
     noted = residence_kiosks.noted(connection, people, begins_ms, ends_ms)
+    nowhere = residence_kiosks.nowhere(connection, noted, begins_ms, ends_ms)
     houses = sorted({row.house_id for row in living})
     at_house = {one: residence_kiosks.placed(connection, one, begins_ms, ends_ms) for one in houses}
     waits = {one: residence_kiosks.waiting(connection, one) for one in houses}
@@ -142,7 +143,8 @@ def states(
             theirs = (downtime.UNPLACED, unplaced) if unplaced else (downtime.ELSEWHEN, astride)
             own = of_house.doubt or Doubt(why=theirs[0], spans=theirs[1])
             # That they were there says more than that the house's kiosks could check nobody in.
-            own = Doubt(why=downtime.NOTED, spans=held) if held else own
+            nobodys = nowhere.get(row.person_id, ())
+            own = Doubt(why=downtime.NOTED, spans=held, kiosks=nobodys) if held else own
             state = evenings.state(
                 method=seen.method if seen else None,
                 entry=entry is not None,

@@ -109,6 +109,8 @@ def raise_all(connection: Connection, institution_id: int, found: Iterable[Odd])
         made = insert_of(connection.dialect.name, residence_flag).on_conflict_do_nothing(
             index_elements=[residence_flag.c[name] for name in ("house_id", "kind", "subject")]
         )
+        if connection.execute(select(residence_flag.c.id).where(same)).first() is None and _told(connection, one):
+            continue
         values = about | _figures(one, one.keys)
         if connection.execute(made.returning(residence_flag.c.id), values).first() is not None:
             raised += 1
@@ -127,6 +129,19 @@ def raise_all(connection: Connection, institution_id: int, found: Iterable[Odd])
         elif row.closed_ms is None and any(row._mapping[name] != value for name, value in figures.items()):
             connection.execute(update(residence_flag).where(same).values(**figures))
     return raised
+
+
+def _told(connection: Connection, one: Odd) -> bool:
+    """Whether all that this rests on is flagged already under another evening: by its arrival, or by a time that it had
+    before."""
+    cause = one.subject.rpartition(":")[0]
+    query = select(residence_flag.c.detail).where(
+        residence_flag.c.house_id == one.house_id,
+        residence_flag.c.kind == one.kind,
+        residence_flag.c.subject.startswith(f"{cause}:", autoescape=True),
+    )
+    held = (json.loads(detail).get(RESTS_ON) for detail in connection.execute(query).scalars())
+    return bool(one.keys) and any(one.keys <= set(each or ()) for each in held)
 
 
 def _figures(one: Odd, keys: Iterable[int]) -> dict[str, Any]:
@@ -174,7 +189,9 @@ def elsewhere_of(connection: Connection, house_id: int, day: str) -> list[Any]:
     return list(connection.execute(query))
 
 
-_CHECK_INS = select(check_in_reading, check_in.c.method).join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
+_CHECK_INS = select(check_in_reading, check_in.c.method, check_in.c.fix, check_in.c.received_ms).join(
+    check_in, check_in.c.id == check_in_reading.c.check_in_id
+)
 
 
 def far_taps(connection: Connection, institution_id: int, since_ms: int, near_ms: int) -> list[tuple[Any, list[Tap]]]:

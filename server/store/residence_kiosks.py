@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, false, func, null, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, false, func, null, or_, select, true
 
 from server.policy import downtime
 from server.policy.evenings import Evening
@@ -18,7 +18,7 @@ from server.store.untimed_check_ins import Span
 
 #: what a kiosk without a list of residents keeps of a card (docs/wire.md)
 STRANGER, NO_LIST = "card-unknown", "no-list"
-_UNSURE_MS = func.coalesce(kiosk_event.c.uncertainty_ms, 0)
+_UNSURE_MS = func.coalesce(kiosk_event.c.unsure_ms, kiosk_event.c.uncertainty_ms, 0)
 _NOTED = and_(kiosk_event.c.event == STRANGER, kiosk_event.c.detail == NO_LIST)
 
 
@@ -180,24 +180,51 @@ def waiting(connection: Connection, house_id: int) -> int | None:
     return min((one for one in found if one is not None), default=None)
 
 
-def noted(connection: Connection, people: list[int], begins_ms: int, ends_ms: int) -> dict[int, list[Span]]:
-    """person id -> when their card was held to a kiosk that had no list of residents, where that may be within
-    [begins, ends). They were told that it is kept and looked at: nobody calls them missing for it (DDU-13)."""
+def _may_be_of(begins_ms: int, ends_ms: int) -> ColumnElement[bool]:
     at_ms, received_ms = kiosk_event.c.at_ms, kiosk_event.c.received_ms
-    may_be = or_(
+    return or_(
         and_(at_ms.is_(None), untimed_check_ins.may_be_of(received_ms, begins_ms, ends_ms)),
         and_(at_ms - _UNSURE_MS < ends_ms, at_ms + _UNSURE_MS >= begins_ms),
     )
+
+
+def nowhere(connection: Connection, people: Iterable[int], begins_ms: int, ends_ms: int) -> dict[int, tuple[str, ...]]:
+    """person id -> names of the kiosks that noted their card so while they served no house: these never have a list."""
+    when_ms = func.coalesce(kiosk_event.c.at_ms, kiosk_event.c.received_ms)
+    placed_then = exists().where(
+        kiosk.c.reader_id == kiosk_event.c.reader_id,
+        kiosk.c.from_ms <= when_ms,
+        or_(kiosk.c.to_ms.is_(None), kiosk.c.to_ms > when_ms),
+    )
+    found: dict[int, tuple[str, ...]] = {}
+    for ids in chunks.of(people):
+        query = (
+            select(kiosk_event.c.person_id, reader.c.name)
+            .join(reader, reader.c.id == kiosk_event.c.reader_id)
+            .where(kiosk_event.c.person_id.in_(ids), _NOTED, _may_be_of(begins_ms, ends_ms), ~placed_then)
+            .distinct()
+            .order_by(reader.c.name)
+        )
+        for person_id, name in connection.execute(query):
+            found[person_id] = (*found.get(person_id, ()), name)
+    return found
+
+
+def noted(connection: Connection, people: list[int], begins_ms: int, ends_ms: int) -> dict[int, list[Span]]:
+    """person id -> when their card was held to a kiosk that had no list of residents, where that may be within
+    [begins, ends). They were told that it is kept and looked at: nobody calls them missing for it (DDU-13)."""
+    may_be = _may_be_of(begins_ms, ends_ms)
     rows: list[Any] = []
     for ids in chunks.of(people):
-        query = select(kiosk_event, _UNSURE_MS.label("unsure_ms"), null().label("roster_shown"))
+        query = select(kiosk_event, _UNSURE_MS.label("doubt_ms"), null().label("roster_shown"))
         rows += connection.execute(query.where(kiosk_event.c.person_id.in_(ids), _NOTED, may_be))
     found: dict[int, list[Span]] = {}
     untimed = [row for row in rows if row.at_ms is None]
     for row in rows:
         if row.at_ms is not None:
-            span = Span(row.at_ms - row.unsure_ms, row.at_ms + row.unsure_ms, row.received_ms)
+            span = Span(row.at_ms - row.doubt_ms, row.at_ms + row.doubt_ms, row.received_ms)
             found.setdefault(row.person_id, []).append(span)
-    for row, span in zip(untimed, untimed_check_ins.bounds(connection, untimed), strict=True):
-        found.setdefault(row.person_id, []).append(span)
+    for row, span in zip(untimed, untimed_check_ins.bounds(connection, untimed, ends_ms), strict=True):
+        if span is not None:
+            found.setdefault(row.person_id, []).append(span)
     return found

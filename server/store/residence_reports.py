@@ -16,6 +16,7 @@ from server.store import residence_board, residence_evenings, residence_reach
 from server.store.residence_evenings import State
 from server.store.residence_kiosks import Doubt
 from server.store.residence_rules import Calendar
+from server.store.residence_uncounted import Uncounted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class MonthRow:
     states: dict[date, str]
     #: date -> why it is not known
     doubts: dict[date, Doubt]
+    #: date -> what they did at a kiosk that does not count, where no check-in does
+    uncounted: dict[date, tuple[Uncounted, ...]]
     percentage: Percentage
 
     def count(self, *wanted: str) -> int:
@@ -67,6 +70,7 @@ def month(
             floor=states[-1].floor,
             states={one.day: one.state for one in states},
             doubts={one.day: one.doubt for one in states if one.doubt is not None},
+            uncounted={one.day: one.uncounted for one in states if one.uncounted},
             percentage=evenings.availed(rule, [(one.day, one.state) for one in states]),
         )
         rows.append(((sort, person_id), made))

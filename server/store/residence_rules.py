@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from server.errors import StoreError
 from server.policy import evenings, moments
@@ -15,6 +15,7 @@ from server.policy.profile import Profiles
 from server.policy.residence_rule import ResidenceRule
 from server.store import check_ins, institutions
 from server.store.schema import profile_assignment
+from server.store.schema_residence import residency
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +57,18 @@ class Calendar:
 
     def at(self, at_ms: int) -> Rules:
         """The rules that hold at a time."""
+        return Rules(rule=evenings.rule_of(self._profiles, self._assigned_at(at_ms), at_ms), zone=self.zone)
+
+    def profile(self, at_ms: int) -> str:
+        """The profile whose rules these are."""
+        return evenings.source_of(self._profiles, self._assigned_at(at_ms), at_ms)
+
+    def _assigned_at(self, at_ms: int) -> str:
         name = profiles_.DEFAULT
         for one in self._assigned:
             if one.from_ms <= at_ms and (one.to_ms is None or one.to_ms > at_ms):
                 name = one.profile
-        return Rules(rule=evenings.rule_of(self._profiles, name, at_ms), zone=self.zone)
+        return name
 
     def of_day(self, day: date) -> Rules:
         """The rules of an evening: those that hold as it opens, by the rules of its date's noon. So a profile that is given
@@ -72,6 +80,26 @@ class Calendar:
         """A time, epoch ms, that holds everything whose nearest evening may be one of these dates."""
         begins = moments.instant(first - timedelta(days=1), time.min, self.zone)
         return begins, moments.instant(last + timedelta(days=3), time.min, self.zone)
+
+
+def begun_by(
+    connection: Connection, institution_id: int, profiles: Profiles, name: str, from_ms: int, now_ms: int
+) -> int:
+    """On how many evenings since then that have begun somebody lived in the residence, and what this profile says of it
+    held."""
+    query = select(
+        func.min(residency.c.from_ms), func.count() - func.count(residency.c.to_ms), func.max(residency.c.to_ms)
+    )
+    lived_ms, staying, left_ms = connection.execute(query.where(residency.c.institution_id == institution_id)).one()
+    if lived_ms is None:
+        return 0
+    calendar = Calendar(connection, institution_id, profiles)
+    since_ms, until_ms = max(from_ms, lived_ms), now_ms if staying else min(now_ms, left_ms)
+    day, found = moments.day_of(since_ms, calendar.zone), 0
+    while (opens_ms := calendar.of_day(day).evening(day).opens_ms) <= until_ms:
+        found += opens_ms >= since_ms and calendar.profile(opens_ms) == name
+        day += timedelta(days=1)
+    return found
 
 
 def changed(connection: Connection, institution_id: int, from_ms: int, now_ms: int) -> None:

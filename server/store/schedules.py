@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from server.errors import NotFound
 from server.policy import moments
@@ -38,6 +38,10 @@ class Schedule:
     last_ms: int | None
     #: ok, refused, failed, running; None: it never ran
     last_outcome: str | None
+    #: when somebody asked for a run that has not begun; None: nobody did
+    asked_ms: int | None
+    #: whether they have confirmed what would end or move
+    asked_confirm: bool | None
     #: what server/schedules.py reports
     report: Mapping[str, Any]
 
@@ -111,39 +115,50 @@ def save(
 
 
 def ask(connection: Connection, scope: Scope, schedule_id: int, now_ms: int, *, confirm: bool) -> None:
-    """Write down that it is to run as soon as may be, also one that is switched off; its own time stays as it is. The caller
-    tells server/schedules.py. Raises NotAllowed, NotFound(`schedule`)."""
+    """It is to run as soon as may be, also one that is switched off; its own time stays as it is. It is kept until it runs,
+    whatever stops meanwhile. Raises NotAllowed, NotFound(`schedule`)."""
     one(connection, scope, schedule_id)
+    connection.execute(
+        update(import_schedule)
+        .where(import_schedule.c.id == schedule_id)
+        .values(asked_ms=now_ms, asked_confirm=confirm)
+    )
     campus.write_down(connection, scope, "schedule.run", f"schedule/{schedule_id}", now_ms, confirm=confirm)
 
 
 def due(connection: Connection, now_ms: int) -> list[Schedule]:
-    """Those whose time has come and that are switched on, the longest waiting first."""
+    """Those whose time has come and that are switched on, the longest waiting first; and whatever was asked for."""
+    in_time = and_(import_schedule.c.enabled.is_(True), import_schedule.c.next_ms <= now_ms)
     query = (
         select(import_schedule)
-        .where(import_schedule.c.enabled.is_(True), import_schedule.c.next_ms <= now_ms)
+        .where(or_(in_time, import_schedule.c.asked_ms.is_not(None)))
         .order_by(import_schedule.c.next_ms, import_schedule.c.id)
     )
     return [_schedule(row) for row in connection.execute(query)]
-
-
-def by_id(connection: Connection, schedule_id: int) -> Schedule | None:
-    """One that was asked for, whether switched on or not."""
-    row = connection.execute(select(import_schedule).where(import_schedule.c.id == schedule_id)).first()
-    return None if row is None else _schedule(row)
 
 
 def claim(connection: Connection, held: Schedule, now_ms: int) -> bool:
     """Take it to run now; the next time is set before it runs, so that what fails is not tried without end. One that was
     asked for before its time keeps that time.
 
-    False: another process has taken it.
+    False: another process has taken it, or it was asked for anew: the next look finds it.
     """
     zone = ZoneInfo(institutions.one(connection, held.institution_id).time_zone)
     done = connection.execute(
         update(import_schedule)
-        .where(and_(import_schedule.c.id == held.id, import_schedule.c.next_ms == held.next_ms))
-        .values(next_ms=after(held.next_ms, held.every_min, now_ms, zone), last_ms=now_ms, last_outcome=RUNNING)
+        .where(
+            import_schedule.c.id == held.id,
+            import_schedule.c.next_ms == held.next_ms,
+            import_schedule.c.asked_ms.is_not_distinct_from(held.asked_ms),
+            import_schedule.c.asked_confirm.is_not_distinct_from(held.asked_confirm),
+        )
+        .values(
+            next_ms=after(held.next_ms, held.every_min, now_ms, zone),
+            last_ms=now_ms,
+            last_outcome=RUNNING,
+            asked_ms=None,
+            asked_confirm=None,
+        )
     )
     return done.rowcount > 0
 

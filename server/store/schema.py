@@ -427,6 +427,8 @@ profile_assignment = Table(
     Column("profile", String(32), nullable=False),
     _from(),
     _to(),
+    #: the end that was set for it, where one was: what is planned after it may end it sooner, and never later
+    Column("own_to_ms", Ms),
     Index("ix_profile_assignment_scope", "institution_id", "scope", "scope_value"),
 )
 

@@ -220,6 +220,7 @@ check_in_reading = Table(
     Column("due", Boolean, nullable=False, server_default=true(), index=True),
     Index("ix_check_in_reading_evening", "house_id", "evening"),
     Index("ix_check_in_reading_person", "person_id", "evening"),
+    Index("ix_check_in_reading_at", "institution_id", "at_ms"),
 )
 
 #: What else happened at a kiosk: a fact, with who and when by the store's reckoning.
@@ -248,6 +249,8 @@ kiosk_event = Table(
     _ref("person_id", "person", nullable=True, index=True),
     _ref("by_person_id", "person", nullable=True),
     Column("at_ms", Ms),
+    #: how wrong at_ms may be, either way; NULL: as uncertainty_ms says
+    Column("unsure_ms", Ms),
     Column("received_ms", Ms, nullable=False),
     #: what follows from it is to be looked at again
     Column("due", Boolean, nullable=False, server_default=true(), index=True),

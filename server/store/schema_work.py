@@ -170,6 +170,8 @@ absence = Table(
     _ref("by_account_id", "account"),
     #: to whom it is routed: a department or faculty
     _ref("department_id", "department", nullable=True),
+    #: whether its rules left it to the faculty; none: by its kind, all but what is reported
+    Column("by_faculty", Boolean),
     #: open, approved, rejected, withdrawn
     Column("state", String(16), nullable=False, server_default="open"),
     _ref("decided_by_account_id", "account", nullable=True),
@@ -379,6 +381,9 @@ import_schedule = Table(
     #: ok, refused, failed
     Column("last_outcome", String(16)),
     Column("last_report", Text),
+    #: when somebody asked for a run that has not begun; whether they have confirmed what would end or move
+    Column("asked_ms", Ms),
+    Column("asked_confirm", Boolean),
 )
 
 #: A remark on a session or one of its students, beside the marks' own notes (STEP-12).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, update
 
 from server.policy import profile as profiles_
 from server.policy.profile import Profiles
@@ -165,13 +165,18 @@ def assign(
 
 def end(connection: Connection, assignment_id: int, to_ms: int) -> None:
     """This one holds no longer from then on. Not after it has begun: it never holds, and what it was to follow goes on in
-    its place. `plan` the sessions concerned after it."""
+    its place, until its own end where one was set. `plan` the sessions concerned after it."""
     one = connection.execute(select(profile_assignment).where(profile_assignment.c.id == assignment_id)).one()
+    until_ms = max(to_ms, one.from_ms)
     connection.execute(
-        update(profile_assignment).where(profile_assignment.c.id == assignment_id).values(to_ms=max(to_ms, one.from_ms))
+        update(profile_assignment)
+        .where(profile_assignment.c.id == assignment_id)
+        .values(to_ms=until_ms, own_to_ms=until_ms)
     )
     if to_ms > one.from_ms:
         return
+    own_to_ms = profile_assignment.c.own_to_ms
+    goes_on = or_(own_to_ms.is_(None), own_to_ms > one.to_ms) if one.to_ms is not None else own_to_ms.is_(None)
     connection.execute(
         update(profile_assignment)
         .where(
@@ -181,5 +186,5 @@ def end(connection: Connection, assignment_id: int, to_ms: int) -> None:
             profile_assignment.c.to_ms == one.from_ms,
             profile_assignment.c.from_ms < one.from_ms,
         )
-        .values(to_ms=one.to_ms)
+        .values(to_ms=case((goes_on, one.to_ms), else_=own_to_ms))
     )

@@ -4,28 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from server.errors import NotFound
 from server.store import request_terms
 from server.store.schema import class_group
-
-
-def by_code(connection: Connection, institution_id: int, code: str) -> int:
-    """The one class with this code that is not at an end. Raises NotFound(`class`)."""
-    found = (
-        connection.execute(
-            select(class_group.c.id).where(
-                class_group.c.institution_id == institution_id,
-                class_group.c.code == code,
-                class_group.c.ended_ms.is_(None),
-            )
-        )
-        .scalars()
-        .all()
-    )
-    if len(found) != 1:
-        many = "no class has" if not found else "several classes have"
-        raise NotFound("class", f"{many} the code {code[:40]}: write it as the timetable does")
-    return found[0]
 
 
 def beside(connection: Connection, session_id: int) -> list[tuple[str, str]]:

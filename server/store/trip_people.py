@@ -8,7 +8,7 @@ from sqlalchemy import Connection, exists, or_, select
 
 from server.errors import NotFound
 from server.scope import Scope
-from server.store import people
+from server.store import coded, people
 from server.store.schema import (
     account,
     class_group,
@@ -22,15 +22,7 @@ from server.store.schema import (
 
 def class_of(connection: Connection, scope: Scope, code: str, at_ms: int) -> list[int]:
     """The students of a class that this scope has in its care. Raises NotFound(`class`)."""
-    groups = list(
-        connection.execute(
-            select(class_group.c.id).where(
-                class_group.c.institution_id == scope.institution_id,
-                class_group.c.code == code,
-                class_group.c.ended_ms.is_(None),
-            )
-        ).scalars()
-    )
+    groups = coded.every(connection, scope.institution_id, class_group, code)
     if not groups:
         raise NotFound("class", f"there is no class {code}: write its code as the timetable does")
     query = (
@@ -64,12 +56,20 @@ def staff_named(connection: Connection, scope: Scope, names: Iterable[str]) -> t
     wanted = list(dict.fromkeys(names))
     teaches = exists().where(session_staff.c.person_id == person_name.c.person_id)
     signs_in = exists().where(account.c.person_id == person_name.c.person_id, account.c.disabled_ms.is_(None))
-    query = select(person_name.c.full_name, person_name.c.person_id).where(
-        person_name.c.institution_id == scope.institution_id,
-        person_name.c.full_name.in_(wanted),
-        or_(teaches, signs_in),
+    query = (
+        select(person_name.c.full_name, person_name.c.person_id, person.c.ended_ms)
+        .join(person, person.c.id == person_name.c.person_id)
+        .where(
+            person_name.c.institution_id == scope.institution_id,
+            person_name.c.full_name.in_(wanted),
+            or_(teaches, signs_in),
+        )
     )
-    return _single(connection.execute(query).all(), wanted)
+    rows = connection.execute(query).all()
+    # Of several with one name those who are here are meant; who has left only where nobody else has it.
+    here = {row.full_name for row in rows if row.ended_ms is None}
+    meant = [(row.full_name, row.person_id) for row in rows if row.ended_ms is None or row.full_name not in here]
+    return _single(meant, wanted)
 
 
 def _single(rows: Iterable[tuple[str, int]], wanted: list[str]) -> tuple[dict[str, int], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -52,6 +53,14 @@ def verify(
     profile = standing.profile_of(profiles, found)
     _need_may(profile, standing.facts(connection, scope, found, "register.verify", profile=profile, now_ms=now_ms))
     return _save(connection, scope, profile, found, None, now_ms)
+
+
+def set_before(connection: Connection, mark_ids: Collection[int], before_ms: int) -> bool:
+    """Whether one of these marks was set before then."""
+    if not mark_ids:
+        return False
+    query = select(mark.c.id).where(mark.c.id.in_(mark_ids), mark.c.created_ms < before_ms).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def may(connection: Connection, scope: Scope, profile: Profile, session_id: int, now_ms: int) -> Answer:

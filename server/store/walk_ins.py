@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
 
 from server import names
 from server.errors import StoreError
@@ -50,6 +51,16 @@ def search(connection: Connection, scope: Scope, session_id: int, text: str) -> 
         func.lower(person_external_id.c.external_id) == " ".join(text.casefold().split()),
     )
     named = and_(*(person_name.c.sort_name.contains(word, autoescape=True) for word in letters))
+    return _found(connection, scope, or_(person_name.c.person_id.in_(number), named))
+
+
+def those(connection: Connection, scope: Scope, session_id: int, person_ids: Iterable[int]) -> list[Found]:
+    """Those of these persons who are students of the institution. Raises NotFound(`session`)."""
+    sessions.need(connection, scope, session_id, "register.mark")
+    return _found(connection, scope, person_name.c.person_id.in_(sorted(person_ids)))
+
+
+def _found(connection: Connection, scope: Scope, who: ColumnElement[bool]) -> list[Found]:
     query = (
         select(
             person_name.c.person_id,
@@ -63,7 +74,7 @@ def search(connection: Connection, scope: Scope, session_id: int, text: str) -> 
             .scalar_subquery()
             .label("external_id"),
         )
-        .where(_is_student(scope), or_(person_name.c.person_id.in_(number), named))
+        .where(_is_student(scope), who)
         .order_by(person_name.c.sort_name, person_name.c.person_id)
         .limit(FOUND)
     )

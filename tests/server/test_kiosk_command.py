@@ -112,3 +112,21 @@ def test_a_door_reader_is_adopted_for_a_room_and_no_house(run, tmp_path, monkeyp
     status, _, said = run("reader", "adopt", str(tmp_path / "a.json"), *SINCE, "--kiosk", "H1")
     assert status != 0 and "[usage]" in said and "a-1" not in run("reader", "list")[1]
     assert run("reader", "adopt", str(tmp_path / "a.json"), *SINCE)[0] == 0
+
+
+@rule("DDU-12")
+def test_a_kiosk_serves_no_classrooms_door_as_long_as_it_serves_a_house(run):
+    assert run("reader", "add", "k-1", "--out", "k.json", "--kiosk", "H1", "--new-house", "North")[0] == 0
+    status, _, said = run("reader", "move", "k-1", "--room", "R1", "--new-room")
+    assert status != 0 and "[door-kiosk]" in said
+    assert "k-1 is a kiosk of North (H1)" in said and "muster reader add NAME --room ROOM" in said
+    assert "R1" not in run("reader", "list")[1]
+    assert run("reader", "move", "k-1")[0] == 0, "to serve no door is what it does"
+
+
+@rule("DDU-12")
+def test_a_kiosk_that_is_made_without_a_place_is_said_to_have_none(run):
+    said = run("reader", "add", "k-1", "--out", "k.json", "--kiosk", "H1", "--new-house", "North")[1]
+    assert "no place is registered for it" in said and "--place LATITUDE,LONGITUDE,METRES" in said
+    words = ("--kiosk", "H1", "--place", "51.5,-0.1,60")
+    assert "no place" not in run("reader", "add", "k-2", "--out", "k2.json", *words)[1]

@@ -12,6 +12,7 @@ from firmware.contract import roster
 from firmware.contract.decide import Window
 from firmware.contract.mac import Key
 from firmware.pi.shelf import BEFORE, BESIDE, NEWEST, RosterShelf
+from tests.rules import rule
 
 CALLS = ("write", "fsync", "rename")
 
@@ -55,6 +56,28 @@ def test_a_roster_that_cannot_be_written_is_said_so_and_the_last_one_stays(tmp_p
     (tmp_path / BESIDE).rmdir()
     shelf.keep(NEW)
     assert (shelf.alarms, shelf.load()) == ([], NEW)
+
+
+@rule("DDU-12")
+def test_a_shelf_that_keeps_no_former_list_holds_the_newest_under_both_names(tmp_path):
+    shelf = RosterShelf(tmp_path, former=False)
+    for each in (OLD, NEW):
+        shelf.keep(each)
+        assert shelf.alarms == [] and {path.name for path in tmp_path.iterdir()} == {NEWEST, BEFORE}
+        assert [(tmp_path / name).read_bytes() for name in (NEWEST, BEFORE)] == [each, each]
+    for damaged in (NEWEST, BEFORE):
+        (tmp_path / damaged).write_bytes(NEW[:-1])
+        assert RosterShelf(tmp_path, former=False).load() == NEW, "one that is damaged gives way to the other"
+        assert (tmp_path / damaged).read_bytes() == NEW
+
+
+@rule("DDU-12")
+def test_what_another_release_or_a_power_cut_left_of_a_former_list_goes_at_the_next_start(tmp_path):
+    for each in (OLD, NEW):
+        RosterShelf(tmp_path).keep(each)
+    assert (tmp_path / BEFORE).read_bytes() == OLD
+    assert RosterShelf(tmp_path, former=False).load() == NEW
+    assert OLD not in [path.read_bytes() for path in tmp_path.iterdir()]
 
 
 KEEP = """

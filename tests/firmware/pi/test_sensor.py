@@ -238,6 +238,17 @@ def test_whoever_left_their_finger_lying_is_not_compared_with_the_next_persons_t
     assert heard.next(Checked).check.outcome == Outcome.MATCHED
 
 
+def test_a_comparison_that_waits_for_a_free_glass_says_when_it_is_free(bench, heard):
+    bench.hold(2, BEN)
+    bench.place(ADA)
+    heard.sensor.verify(2, lift=True)
+    heard.sensor.slots()
+    bench.lift()
+    assert heard.next() == GlassFree(), "and what was ordered after it comes after it"
+    bench.place(BEN)
+    assert heard.next().check.outcome == Outcome.MATCHED
+
+
 def test_an_enrolment_is_followed_by_a_free_glass_too(bench, heard):
     heard.sensor.enrol(4, intend=lambda: True)
     assert heard.obeyed(bench, ADA)[1].outcome == Outcome.STORED

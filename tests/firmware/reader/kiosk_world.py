@@ -143,6 +143,7 @@ class World:
         self.give(self.everybody(ada_slot=3))
         self.enrol(ADA, entry=Entry(token(ADA), 3, 1, RESIDENT | ENROL, pin_hash(PIN_KEY, token(ADA), PIN)))
         self.give(self.everybody(ada_slot=3))
+        self.kiosk.glass_free()
         self.pass_ms(4000)
         return self
 

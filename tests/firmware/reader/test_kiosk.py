@@ -323,10 +323,10 @@ def test_while_card_keys_change_both_tokens_are_kept_and_either_finds_the_entry(
 @rule("DDU-12")
 @pytest.mark.parametrize(
     "place, idle, verdict, message",
-    [("in", "open", "green", "recorded"), ("none", "open", "green", "recorded"),
-     ("out", "moved", "check", "recorded-check")],
+    [("in", "open", "green", "recorded"), ("fixed", "open", "green", "recorded"),
+     ("none", "open", "check", "recorded-check"), ("out", "moved", "check", "recorded-check")],
 )  # fmt: skip
-def test_a_kiosk_that_was_moved_says_so_and_promises_nobody_that_it_counts(world, place, idle, verdict, message):
+def test_a_kiosk_that_was_moved_or_knows_no_place_promises_nobody_that_it_counts(world, place, idle, verdict, message):
     world.where = Where(place, "-" if place == "none" else "51.58,-0.12", "none" if place == "none" else "good")
     assert world.shows == idle
     world.card(ADA)

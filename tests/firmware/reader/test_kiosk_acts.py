@@ -65,7 +65,6 @@ def test_nobody_else_does_from_there(world, who):
 
 @rule("DDU-12")
 def test_the_finger_of_the_person_before_must_be_gone_before_the_next_one_is_compared(world):
-    world.kiosk.glass_free()
     world.card(ADA)
     assert not lift_asked(world), "nobody was there before"
     for _ in range(3):
@@ -91,6 +90,43 @@ def test_who_holds_a_card_while_a_finger_is_awaited_is_not_given_that_finger(wor
     world.give([other, *(one for one in world.everybody() if one.token not in (token(ADA), token(BEN)))])
     world.card(BEN)
     assert lift_asked(world)
+
+
+def given_up(world):
+    """Ada's comparison is cancelled: she would rather give her PIN, and goes; Ben holds his card, and goes."""
+    world.card(ADA)
+    world.keys("*")
+    world.card(BEN)
+    world.keys("*")
+    world.pass_ms(SHOWN_MS)
+
+
+@rule("DDU-12")
+def test_a_finger_that_came_down_as_its_comparison_was_cancelled_is_nobody_elses(world):
+    given_up(world)
+    world.card(ADA)
+    assert lift_asked(world)
+    # That it was away then says nothing of what came down later.
+    world.kiosk.glass_free()
+    given_up(world)
+    world.card(ADA)
+    assert lift_asked(world)
+
+
+@rule("DDU-12")
+def test_whose_finger_lies_there_already_is_asked_to_take_it_away_and_then_to_place_it(world):
+    world.card(ADA)
+    assert world.shows == "finger"
+    world.finger("matched")
+    world.pass_ms(SHOWN_MS)
+    world.card(ADA)
+    assert world.shows == "finger-lift"
+    world.kiosk.glass_free()
+    assert (world.kiosk.state, world.shows) == ("finger", "finger")
+    world.finger("not-matched")
+    assert world.shows == "finger-again"
+    world.kiosk.glass_free()
+    assert world.shows == "finger-again", "what was wrong is said until the next try"
 
 
 def test_after_an_enrolment_too(world):

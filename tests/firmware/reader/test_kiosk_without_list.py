@@ -78,6 +78,30 @@ def test_a_head_without_a_time_does_not_stand_for_the_one_that_says_when_there_w
 
 
 @rule("DDU-13")
+@pytest.mark.parametrize("heard", [(), ("hello",)], ids=["nothing-heard", "hello-heard"])
+def test_that_there_was_no_list_is_said_until_the_store_has_answered_it(world, heard):
+    """The line drops as the head goes out."""
+    world.pass_ms(4 * HEAD_MS)
+    world.set_clock()
+    world.give(world.everybody())
+    lost = list(iter(lambda: world.reader.next(world.ms), None))
+    assert "head" in [out.kind for out in lost]
+    for out in lost:
+        if out.kind in heard:
+            world.hear(out)
+    world.reader.unlinked(world.ms)
+    world.pass_ms(HEAD_MS)
+    assert (world.reader.uplink.able, world.shows) == (NO_LIST, "open")
+    world.reader.linked(world.ms)
+    world.pump()
+    assert heads(world) == [NO_LIST, NO_LIST, "ok"]
+    assert world.store.heads[1]["boot_ms"] >= 5 * HEAD_MS
+    world.pass_ms(HEAD_MS)
+    world.pump()
+    assert heads(world)[-2:] == ["ok", "ok"]
+
+
+@rule("DDU-13")
 def test_without_a_time_and_with_its_list_it_states_a_head_each_minute_and_no_more(world):
     world.reader.linked(world.ms)
     world.give(world.everybody())

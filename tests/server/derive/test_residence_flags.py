@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from server.policy.profile import Profiles
-from server.store import residence_admin, residence_flags, residence_pins
+from server.store import check_ins, residence_admin, residence_flags, residence_pins
 from server.store.engine import reading, writing
 from server.store.schema_residence import check_in_reading, residence_flag
 from tests.rules import rule
@@ -28,12 +28,25 @@ def flags(hall):
 @rule("DDU-12")
 def test_a_witness_alone_is_flagged_whatever_else_was_odd_about_the_check_in(hall):
     person = hall.w.students[0]
-    hall.check_in(UIDS[0], OPENS + MIN, method="witness", witness=WARDEN_UID, place="none")
+    hall.check_in(UIDS[0], OPENS + MIN, method="witness", witness=WARDEN_UID, place="none", fix="none")
     hall.deliver(*hall.board.lines)
     assert [(day is not None, counts, why) for _, day, counts, why in hall.read()] == [(True, True, "no-fix")]
     assert flags(hall) == [("no-fix", None), ("witness-only", person)]
     hall.judge()
     assert [row.count for row in hall.w.all(residence_flag)] == [1, 1]
+
+
+@rule("DDU-12")
+def test_a_kiosk_with_no_receiver_and_no_place_is_told_apart_from_a_receiver_without_a_fix(hall):
+    hall.deliver(hall.board.lines[0], hall.check_in(UIDS[0], OPENS + MIN, place="none", fix="lost"))
+    assert [one[0] for one in open_flags(hall)] == ["no-fix"]
+    close(hall)
+    hall.deliver(hall.check_in(UIDS[1], OPENS + 2 * MIN, place="none"))
+    assert open_flags(hall) == [("no-place", None, 1)]
+    close(hall)
+    # It is one thing to mend, however many come.
+    hall.deliver(hall.check_in(UIDS[2], OPENS + 3 * MIN, place="none"))
+    assert open_flags(hall) == [] and [why for *_, why in hall.read()] == ["no-fix"] * 3
 
 
 @rule("DDU-12")
@@ -108,6 +121,59 @@ def test_what_a_kiosk_told_of_an_evening_is_found_by_its_time_however_much_it_ev
         ["kiosk_event_reader (reader_id=? AND at_ms>? AND at_ms<?)"],
         ["kiosk_event_reader (reader_id=? AND at_ms=?)"],
     ]
+    world.close()
+
+
+@rule("DDU-12")
+def test_what_was_flagged_by_its_arrival_is_not_flagged_again_once_it_is_known_when_it_was(hall):
+    hall.w.now_ms = OPENS + 26 * HOUR
+    opened = hall.board.say(
+        "kiosk", event="opened", subject=None, by=None, slot=None, generation=None, detail=None,
+        boot_ms=OPENS + HOUR - hall.board.booted_ms, wall_ms=None, clock="none", uncertainty_ms=None,
+    )  # fmt: skip
+    hall.deliver(hall.board.lines[0], opened)
+    assert open_flags(hall) == [("opened", None, 1)]
+    hall.deliver(hall.board.pair(OPENS + 2 * HOUR))
+    assert open_flags(hall) == [("opened", None, 1)], "it was on the evening before, and is told already"
+    hall.deliver(hall.event("opened", OPENS + 3 * HOUR))
+    assert [row.count for row in hall.w.all(residence_flag)] == [1, 2], "another one of that evening is"
+
+
+@rule("DDU-12")
+def test_what_is_judged_again_after_weeks_raises_nothing_and_what_comes_after_weeks_does(hall):
+    """A house's place or a card that is taken in makes evenings of months ago due."""
+    south, there = hall.other_house()
+    lou = hall.account("residence", scope="residence", scope_id=south)
+    hall.deliver(hall.board.lines[0], there.lines[0], hall.check_in(UIDS[0], OPENS + HOUR, board=there))
+    with writing(hall.w.engine) as c:
+        c.execute(residence_flag.delete())  # a release that raised none of these
+    hall.w.now_ms += 60 * 24 * HOUR
+    with writing(hall.w.engine) as c:
+        c.execute(check_in_reading.update().values(due=True))
+    hall.judge()
+    assert flags(hall) == []
+    hall.deliver(hall.check_in(UIDS[1], OPENS + 2 * HOUR, board=there))
+    assert flags(hall) == [("other-house", hall.w.students[1])] and open_flags(hall, lou) == []
+
+
+def test_cards_on_other_sites_are_looked_for_by_time_and_not_in_all_that_ever_was(new_sqlite):
+    world = World(new_sqlite())
+    said = []
+
+    @event.listens_for(world.engine, "before_cursor_execute")
+    def _note(_connection, _cursor, statement, parameters, _context, _many) -> None:
+        if statement.startswith("SELECT") and "FROM check_in_reading" in statement:
+            said.append((statement, parameters))
+
+    with reading(world.engine) as c:
+        assert residence_flags.far_taps(c, world.institution_id, OPENS, MIN) == []
+        assert not check_ins.any_since(c, world.institution_id, OPENS)
+    with world.engine.connect() as c:
+        plans = [c.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all() for sql, values in said]
+    assert len(plans) == 3
+    for plan in plans:
+        (first,) = [row[3] for row in plan if row[3].split()[1] == "check_in_reading"]
+        assert "ix_check_in_reading_at (institution_id=? AND at_ms>" in first
     world.close()
 
 

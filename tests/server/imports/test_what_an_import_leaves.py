@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.store import schema, session_profiles
+from server.store import accounts, class_runs, schema, session_profiles
 from server.store.engine import writing
 from tests.rules import rule
 from tests.server.imports.imports_world import CLASSES, ENROLLMENTS, PACKAGE, ROLES, at, calendar, event
@@ -49,3 +49,29 @@ def test_what_has_begun_keeps_its_rules_where_the_timetable_changes_something_el
     assert {one["rooms"][0] for one in office.sessions()} == {"R2"}
     # Where its class is corrected, so are its rules.
     assert timetable(room="R2", code="HIS1-A") == ["ddu", "ddu"]
+
+
+@rule("STEP-20")
+def test_the_days_that_the_registry_gave_a_class_stay_where_the_files_say_nothing_of_its_term(each_office):
+    """An import without terms leaves the run made by hand; one with them says which it is."""
+    office = each_office
+    bare = [CLASSES[0], *(line.replace(",autumn", ",") for line in CLASSES[1:])]
+    office.roster(PACKAGE | {"classes": bare})
+    group = next(row for row in office.rows(schema.class_group) if row.code == "PHY1-A")
+    assert group.course_run_id is None
+    scope = accounts.at_the_console(office.institution.id)
+    days = {"first_day_ms": at("2026-09-28 00:00"), "last_day_ms": at("2026-12-12 00:00")}
+    with writing(office.engine) as connection:
+        class_runs.put(
+            connection, scope, office.store.profiles, group.id, {"course_id": group.course_id, **days}, office.now_ms
+        )
+
+    def run() -> str:
+        held = next(row.course_run_id for row in office.rows(schema.class_group) if row.id == group.id)
+        return next(row.code for row in office.rows(schema.course_run) if row.id == held)
+
+    made = run()
+    assert class_runs.is_by_hand(made) and made == "2026-09-28 to 2026-12-11"
+    assert not office.roster(PACKAGE | {"classes": bare}).applied and run() == made
+    office.roster(PACKAGE)
+    assert run() == "autumn"

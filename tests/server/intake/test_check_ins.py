@@ -151,7 +151,9 @@ def test_a_pin_counts_as_a_finger_does_where_somebody_on_duty_stood_by(hall):
     ("place", "counts", "why"), [("out", False, "outside"), ("none", True, "no-fix"), ("in", True, "")]
 )
 def test_outside_the_fence_or_without_a_fix_it_is_as_the_profile_says_and_never_silent(hall, place, counts, why):
-    hall.deliver(hall.board.lines[0], hall.check_in(UIDS[0], OPENS + MIN, place=place))
+    hall.deliver(
+        hall.board.lines[0], hall.check_in(UIDS[0], OPENS + MIN, place=place, fix="good" if place == "in" else "none")
+    )
     assert hall.read() == [(hall.w.students[0], DATE, counts, why)]
     flags = {row.kind for row in hall.w.all(schema.metadata.tables["residence_flag"])}
     assert flags == ({why} if why else set())

@@ -306,3 +306,17 @@ def test_an_account_with_which_nobody_can_sign_in_says_so(school, admin, post):
         assert post(f"{here}/{do}").status_code == 303
     assert says in admin.get(here).text, "its link has ended"
     assert says not in admin.get(f"/accounts/{school.accounts['ada']}").text
+
+
+def test_whose_an_account_becomes_takes_over_what_opens_it_and_the_page_says_so(school, admin, post):
+    here, says = f"/accounts/{school.accounts['bob']}", "whoever has them is the person that you name here"
+    assert says not in admin.get(here).text
+    for table, values in (
+        (schema.api_token, {"name": "timetable", "token_hash": b"t"}),
+        (schema_rights.passkey, {"credential_id": b"k", "public_key": b"k", "name": "k"}),
+    ):
+        school.world.insert(table, account_id=school.accounts["bob"], created_ms=1, **values)
+    text = admin.get(here).text
+    assert says in text and "It keeps its password and 1 API token and 1 passkey:" in text
+    assert post(f"{here}/password", password="a new and long one").status_code == 303
+    assert says not in admin.get(here).text, "they have ended"

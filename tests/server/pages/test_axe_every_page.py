@@ -185,6 +185,26 @@ def test_a_profile_is_given_from_a_day_on(college, person):
     assert "the profile step holds no more" in person.sees and person.path == "/registry/profiles"
 
 
+@rule("LOUGH-39")
+def test_a_batch_is_made_in_the_browser_and_stands_in_the_audit(college, person):
+    person.enter(college.cookie("rita"))
+    person.open("/registry")
+    person.press("Batches")
+    person.press("Add a batch")
+    person.fill(Code="B-2026", Classes="MA101-A")
+    person.fill_in("First day", "2026-09-20")
+    person.press("See what follows")
+    assert "Nothing is changed yet" in person.sees and "None of these classes' sessions go by rules" in person.sees
+    person.press("Add this batch")
+    assert "It is made" in person.sees and "MA101-A" in person.sees
+    person.enter(college.cookie("otto"))
+    person.open("/registry")
+    person.press("Audit")
+    person.fill(by="Rita", about="sessions and what they consist of")
+    person.press("Show")
+    assert "batch B-2026: its days or classes set" in person.sees
+
+
 def test_an_account_is_made_given_a_role_and_disabled(college, person):
     person.enter(college.cookie("admin"))
     person.open("/accounts")

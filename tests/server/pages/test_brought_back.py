@@ -2,11 +2,12 @@
 
 import pytest
 
-from server.store import schema, schema_work
-from server.store.engine import writing
+from server.scope import Grant, Scope
+from server.store import attendance, chains, schema, schema_work
+from server.store.engine import reading, writing
 from tests.rules import rule
 from tests.server.filetypes.files import LETTER
-from tests.server.pages.requesting import DAY, Corrected, decide, hidden, made, send, told
+from tests.server.pages.requesting import DAY, Corrected, ask, decide, hidden, made, send, told
 
 PROOF = [("letter.pdf", LETTER)]
 
@@ -24,6 +25,13 @@ def cancelled(school, signed, days: float, **values) -> int:
     request = made(asking(signed("ada" if days < 7 else "hedda"), session, "cancellation", PROOF))
     assert decide(signed("rita"), request, "apply").status_code == 303
     return session
+
+
+def everything(school) -> Scope:
+    grants = (Grant(role="registry"),)
+    return Scope(
+        institution_id=school.world.institution_id, account_id=school.accounts["rita"], person_id=None, grants=grants
+    )
 
 
 def row_of(school, session):
@@ -95,6 +103,38 @@ def test_on_its_day_it_is_taken_back_by_hand_and_the_day_after_it_is_asked_for(s
     assert decide(ada, request, "apply").status_code == 403
     assert decide(rita, request, "apply").status_code == 303
     assert row_of(school, session).cancelled_ms is None
+
+
+@rule("DDU-8", "DDU-10", "LOUGH-39")
+def test_a_corrected_mark_is_a_correction_again_and_is_counted_once(school, signed):
+    of = school.world.insert(schema.batch, code="b", starts_ms=school.now_ms - 50 * DAY)
+    session, other, third = (school.aged(days, profile="ddu", batch_id=of) for days in (30, 31, 32))
+    person, rita = school.students[0], signed("rita")
+    request = made(ask(signed("ada"), session, {person: "P"}, reason="CCTV", files=PROOF))
+    assert decide(rita, request, "apply").status_code == 303
+
+    def corrected() -> list[bool]:
+        with reading(school.world.engine) as connection:
+            scope = everything(school)
+            found, _ = attendance.of_person(connection, scope, person, 0, school.now_ms)
+            assert chains.walk(connection).breaks == []
+        return [one.corrected for one in found if one.session_id == session and one.code == "P"]
+
+    assert corrected() == [True]
+    for kind in ("cancellation", "restoration") * 2:
+        if kind == "restoration":
+            assert corrected() == []
+        asked = made(asking(signed("hedda"), session, kind, PROOF, reason=f"{kind} {school.now_ms}"))
+        assert decide(rita, asked, "apply").status_code == 303
+        school.now_ms += 1
+    assert school.codes(session)[0] == "P" and corrected() == [True]
+    assert len(school.world.all(schema.correction)) == 3
+    # It is one of the two of this month still (DDU-8): a second may be corrected, and no third.
+    for one, status in ((other, 303), (third, 409)):
+        answer = ask(signed("ada"), one, {person: "P"}, reason="CCTV", files=PROOF)
+        assert answer.status_code == status, told(answer)
+        if status == 303:
+            assert decide(rita, made(answer), "apply").status_code == 303
 
 
 @rule("STEP-3", "STEP-15")

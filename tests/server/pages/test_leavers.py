@@ -80,9 +80,12 @@ def test_nobody_signs_in_with_the_account_of_somebody_who_has_left(there, app, l
     with writing(there.world.engine) as connection, pytest.raises(Exception, match="login or the password"):
         logins.begin(connection, there.accounts["lea"], there.now_ms, hours=1)
     admin = signed_in(app, "admin")
-    assert "nobody signs in with it" in admin.get(f"/accounts/{there.accounts['lea']}").text
+    shown = admin.get(f"/accounts/{there.accounts['lea']}").text
+    assert "nobody signs in with it" in shown
+    assert "it opens as before, with 1 API token and 1 passkey and 1 link to a provider too" in shown
     assert "has left" in admin.find("/accounts", "lea").text
-    leaves("lea")
+    told = leaves("lea")
+    assert "The account lea lets in again, with the password, passkeys, API tokens and links to a provider" in told
     assert set(ways().values()) == {True}, "and back again it is theirs as before"
 
 
@@ -92,6 +95,8 @@ def test_an_administrators_account_stays_open_until_another_disables_it(there, a
         rights.grant(connection, there.world.institution_id, there.accounts["lea"], "admin", now_ms=there.now_ms - 1)
     assert "The account lea stays open: an administrator disables it." in leaves("lea")
     assert signed_in(app, "lea").get("/accounts").status_code == 200
+    assert "lets in again" not in leaves("lea"), "it was never shut"
+    leaves("lea")
     admin = signed_in(app, "admin")
     here = f"/accounts/{there.accounts['lea']}"
     assert "stays open until you disable it" in admin.get(here).text

@@ -49,8 +49,8 @@ def sign_in(tab: Tab, url: str, name: str) -> None:
     tab.submit("form button.main")
 
 
-def tap(live_school, gateway, students, *, ago_s: int = 60) -> None:
-    board = live_school.reader()
+def tap(live_school, gateway, students, *, ago_s: int = 60, board=None) -> None:
+    board = board or live_school.reader()
     now_ms = int(time.time() * 1000)
     gateway.deliver(*board.lines, board.hello())
     gateway.deliver(*(board.swipe(live_school.uids[n], now_ms - ago_s * 1000 + n) for n in students))
@@ -180,3 +180,23 @@ def test_a_register_is_marked_without_scripts(live_school, serving, tab):
     assert [found[n][0] for n in range(3)] == ["A", "E", "P"] and len(found) == STUDENTS
     tab.submit(f"#c{live_school.students[0]}")
     assert tab.run("!!document.querySelector('.panel form')")
+
+
+@pytest.mark.rule("STEP-18")
+def test_without_scripts_only_what_the_page_shows_is_verified(live_school, serving, gateway, tab):
+    session = live_school.session(starts_min=-10, minutes=300, profile="ddu")
+    board = live_school.reader()
+    tap(live_school, gateway, range(3), board=board)
+    until(lambda: len(held(live_school, session)) == 3)
+    tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    sign_in(tab, serving.url, "ada")
+    tab.go(f"{serving.url}/sessions/{session}")
+    assert "Verify 3 marks" in tab.run("document.getElementById('verify').innerText")
+    tap(live_school, gateway, range(3, STUDENTS), board=board)
+    until(lambda: len(held(live_school, session)) == STUDENTS)
+    tab.submit("#verify")
+    assert "Nothing is verified yet" in tab.run("document.body.innerText")
+    assert not any(verified for _, verified in held(live_school, session).values())
+    assert f"Verify {STUDENTS} marks" in tab.run("document.getElementById('verify').innerText")
+    tab.submit("#verify")
+    assert set(held(live_school, session).values()) == {("P", True)}

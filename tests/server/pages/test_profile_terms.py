@@ -206,3 +206,18 @@ def test_what_has_begun_keeps_its_rules_where_its_class_has_moved_and_its_room_i
     # Where what its rules rest on is corrected, so are they.
     assert do(office, f"/registry/sessions/{begun}/change", kind="exam").status_code == 303
     assert of(school, begun) == "ddu"
+
+
+@rule("PORT-2")
+def test_what_was_ended_on_purpose_does_not_come_back_with_a_plan_that_is_taken_back(school, office):  # noqa: F811
+    january, march = coming(school, "2027-01-04"), coming(school, "2027-03-01")
+    do(office, NEW, where="institution:", profile="lough")
+    first = next(row.id for row in given(school) if row.profile == "lough")
+    do(office, f"/registry/profiles/{first}/end", day="2027-02-01")
+    for day in ("2027-02-01", "2027-01-02"):
+        do(office, NEW, where="institution:", profile="step", day=day)
+        plan = max(row.id for row in given(school) if row.profile == "step")
+        assert of(school, march) == "step"
+        assert do(office, f"/registry/profiles/{plan}/end").status_code == 303
+        # Cut by a plan it goes on, to the end that was set for it and no further.
+        assert [of(school, one) for one in (january, march)] == ["lough", "port"], day

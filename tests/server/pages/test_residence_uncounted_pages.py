@@ -1,6 +1,8 @@
 """What somebody did at a kiosk that did not count, and a check-in without a time: on each page where somebody decides."""
 
+import csv
 import html
+import io
 import re
 
 from server.store import residence_admin
@@ -41,6 +43,21 @@ def test_that_somebody_came_before_hours_is_said_wherever_they_are_called_missin
         text = words(home.visitor(who).get(page).text)
         assert "missing" in text and EARLY in text.replace("Came", "came"), page
         assert "counts against no check-in that counts" in text
+
+
+@rule("DDU-12", "DDU-14")
+def test_the_month_and_its_file_say_what_did_not_count_too(home):
+    home.check_in(0, OPENS - 2 * MIN)
+    over(home)
+    ros, at = home.visitor("ros"), f"/residence/houses/{home.house}/month"
+    text = words(ros.get(f"{at}?month={DAY:%Y-%m}").text)
+    assert f"missing: {EARLY}" in text
+    assert re.search(rf"does not count by itself .* Amara Okafor , Monday 21 September 2026 : {EARLY}", text)
+    header, *rows = csv.reader(
+        io.StringIO(ros.get(f"{at}/file?month={DAY:%Y-%m}&form=csv").content.decode("utf-8-sig"))
+    )
+    said = {row[0]: row[header.index("Did not count")] for row in rows}
+    assert EARLY in said["Amara Okafor"] and "21 Sep" in said["Amara Okafor"] and said["Chen Yu-Ting"] == ""
 
 
 @rule("DDU-12")

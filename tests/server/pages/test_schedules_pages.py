@@ -210,3 +210,33 @@ def test_a_lecturer_schedules_nothing(school, app):
     browser.sign_in("ada")
     assert browser.get("/registry/imports").status_code == 403
     assert browser.get("/registry/imports/new").status_code == 403
+
+
+def test_a_run_that_was_asked_for_is_not_lost_with_the_process_that_was_asked(school, app, office, folder):  # noqa: F811
+    schedule(office, enabled="")
+    path = f"/registry/imports/{rows(school)[0].id}/run"
+    office.post(path, {"csrf": office.csrf("/registry/imports")})
+    assert "asked for: it runs in a moment" in said(office.get("/registry/imports"))
+    # The server stops before its next look, and starts again.
+    started = school.app(import_dir=folder).state.schedules
+    assert started.step() == 1
+    assert "Ada Zuse" in people(school)
+    assert "asked for" not in said(office.get("/registry/imports"))
+    assert started.step() == 0 and runner(school, app).step() == 0
+
+
+def test_of_two_processes_one_runs_what_was_asked_for_and_what_is_asked_anew_is_not_swallowed(school, office):  # noqa: F811
+    schedule(office)
+    path = f"/registry/imports/{rows(school)[0].id}/run"
+    csrf = office.csrf("/registry/imports")
+    office.post(path, {"csrf": csrf})
+    with writing(school.world.engine) as connection:
+        (seen,) = stored.due(connection, school.now_ms)
+    office.post(path, {"csrf": csrf, "confirm": "yes"})
+    with writing(school.world.engine) as connection:
+        assert not stored.claim(connection, seen, school.now_ms), "it was asked for otherwise since"
+        (seen,) = stored.due(connection, school.now_ms)
+        assert seen.asked_confirm is True
+        assert stored.claim(connection, seen, school.now_ms)
+        assert not stored.claim(connection, seen, school.now_ms)
+        assert stored.due(connection, school.now_ms) == []

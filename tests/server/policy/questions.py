@@ -82,11 +82,20 @@ def _ask(profile, given):
     return _answer(requests.may_ask(profile, {number: (mark, facts) for number, mark in enumerate(marks)}))
 
 
+def _ask_list(profile, given):
+    form = given("form", False)
+    return _answer(requests.may_ask_list(profile, _facts(given), form=form))
+
+
 def _decide(profile, given):
     ask = {"apply": requests.may_apply, "ask-evidence": requests.may_ask_evidence}
     act = ask[given("act", "apply")]
     if given("bursary", False):
         found = tiers.bursary(profile, **age(given))
+    elif given("list", False):
+        found = tiers.of_lists(profile, LONDON)
+    elif given("late_day", False):
+        found = tiers.of_late_days(profile, LONDON)
     else:
         found = tiers.tier(profile, marking_deadline_ms=given.ms("deadline"), lock_ms=given.ms("lock"), **age(given))
     assert found is not None, "there is no such tier at that age"
@@ -166,6 +175,10 @@ QUESTIONS = {
     "bursary tier": lambda profile, given: _tier(tiers.bursary(profile, **age(given))),
     "may ask": _ask,
     "may ask bursary": lambda profile, given: _answer(requests.may_ask_bursary(profile, _facts(given))),
+    "may ask for a list": _ask_list,
+    "may ask for a late day": lambda profile, given: _answer(requests.may_ask_late(profile, _facts(given))),
+    "list tier": lambda profile, given: _tier(tiers.of_lists(profile, LONDON)),
+    "late tier": lambda profile, given: _tier(tiers.of_late_days(profile, LONDON)),
     "may decide": _decide,
     "absence route": _route,
     "absence fills": _fills,

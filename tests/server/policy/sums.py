@@ -115,11 +115,12 @@ def _course(profile, given):
 
 
 def _lateness(profile, given):
+    late_min, early_min = given("late_min"), given("early_min")
     refused = lateness.wrong(
-        profile, given("mark", "L"), late_min=given("late_min"), early_min=given("early_min"),
-        length_min=given("length_min", 60),
-    )  # fmt: skip
-    return {"refused": refused is not None, "why": refused}
+        profile, given("mark", "L"), late_min=late_min, early_min=early_min, length_min=given("length_min", 60)
+    )
+    late = lateness.is_late(profile, late_min=late_min, early_min=early_min)
+    return {"refused": refused is not None, "why": refused, "late": late}
 
 
 def _persistent(profile, given):

@@ -191,6 +191,44 @@ def test_who_verifies_is_among_those_who_may_set_every_mark_by_hand(tmp_path):
         own(tmp_path, own=text)
 
 
+def without(name, *tables):
+    """A shipped profile's text as an own one, without these tables: from when they were no parameters."""
+    text = (profile.FOLDER / f"{name}.toml").read_text().replace(f'name = "{name}"', 'name = "own"')
+    for table in tables:
+        text, many = re.subn(rf"\n\[{table}\]\n(?:[^\[\n].*\n|\n)*", "\n", text)
+        assert many == 1
+    return text
+
+
+def test_a_profile_from_before_says_nothing_of_lists_and_late_days_and_has_what_held_then(tmp_path):
+    """A version that has begun cannot be changed to say it. LOUGH-18, DDU-6."""
+    found = own(tmp_path, own=without("ddu", "list_tier", "late_tier"))
+    shipped = profile.read_all()
+    assert found["own"].list_tier == shipped["port"].list_tier and found["own"].late_tier == shipped["ddu"].late_tier
+    assert own(tmp_path, own=without("port", "list_tier"))["own"].late_tier is None
+
+
+def test_who_takes_learners_off_lists_is_changed_from_a_date_on(tmp_path):
+    """LOUGH-18, STEP-22."""
+    text = 'name = "lough"\nfrom = 2027-08-01\n[list_tier]\napprovers = { value = ["head"], unit = "roles", rule = "Board" }\n'
+    found = own(tmp_path, august=text)
+    before, after = found.at("lough", AUGUST - 1).list_tier, found.at("lough", AUGUST).list_tier
+    assert (before.approvers, after.approvers) == (("registry", "admin"), ("head",)) and before.roles == after.roles
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[list_tier]\nuntil = { value = 1, unit = "days from end", rule = "Board" }\n',
+        '[list_tier]\nby_request = { value = false, unit = "switch", rule = "Board" }\n'
+        "needs = {}\ncopies = {}\napprovers = {}\nevidence_later = {}\n",
+    ],
+)
+def test_learners_are_taken_off_lists_by_request_and_at_every_age(tmp_path, text):
+    with pytest.raises(BadSetting, match="list_tier goes by request, at every age"):
+        own(tmp_path, own=f'name = "own"\nlike = "lough"\n{text}')
+
+
 def test_a_mark_is_shown_beforehand_only_where_it_waits_to_be_verified(tmp_path):
     """STEP-18: nothing that nobody saved may count."""
     text = 'name = "own"\nlike = "lough"\n[derive]\nshown = { value = "P", unit = "mark", rule = "Board" }\n'

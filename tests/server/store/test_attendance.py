@@ -210,6 +210,23 @@ def test_who_is_meant_is_found_by_class_number_and_name(care):
             trip_people.class_of(connection, scope, "None", 0)
 
 
+def test_of_two_of_one_name_the_one_who_is_still_here_is_meant_for_a_trip(care):
+    care.session("2026-10-05 09:00")
+    world, name = care.world, "lou Example"
+    other = world.insert(schema.person, created_ms=1)
+    world.insert(schema.person_name, person_id=other, full_name=name, sort_name="example lou")
+    care.add("lou2", "lecturer", "institution", None, other)
+    ended = schema.person.update().values(ended_ms=world.now_ms)
+    with writing(world.engine) as connection:
+        scope = care.scope("lee")
+        assert trip_people.staff_named(connection, scope, [name]) == ({}, [name])
+        connection.execute(ended.where(schema.person.c.id == care.people["lou"]))
+        assert trip_people.staff_named(connection, scope, [name]) == ({name: other}, [])
+        # Where nobody else has it, whoever has left since stays on the trip that they were on.
+        connection.execute(schema.account.update().where(schema.account.c.person_id == other).values(disabled_ms=1))
+        assert trip_people.staff_named(connection, scope, [name]) == ({name: care.people["lou"]}, [])
+
+
 def test_the_jobs_fill_what_was_put_on_the_timetable_since(care):
     world = care.world
     world.now_ms = at("2026-10-01 08:00")

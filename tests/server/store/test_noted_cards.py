@@ -112,6 +112,20 @@ def test_a_boot_that_began_after_the_evening_noted_no_card_in_it(hall):
 
 
 @rule("DDU-13")
+@pytest.mark.parametrize("apart", [False, True], ids=["at-once", "later"])
+def test_a_card_noted_by_a_clock_that_was_contradicted_holds_open_each_evening_that_it_may_be_of(hall, apart):
+    """The kiosk said six minutes before the evening; a clock record of the same boot says two minutes into it."""
+    said_ms = OPENS - 6 * MIN
+    card = noted(hall, UIDS[0], said_ms)
+    boot_ms = said_ms + MIN - hall.other.booted_ms
+    clock = hall.other.say("clock", boot_ms=boot_ms, wall_ms=said_ms + MIN + 8 * MIN, uncertainty_ms=10)
+    for lines in ([card], [clock]) if apart else ([card, clock],):
+        hall.deliver(*lines)
+    hall.deliver(hall.other.head(CLOSES + MIN))
+    assert states(hall) == ["unknown", "missing", "missing"]
+
+
+@rule("DDU-13")
 def test_a_card_that_a_list_did_not_have_was_asked_for_a_witness_and_holds_nothing_open(hall):
     hall.deliver(hall.event("card-unknown", OPENS + HOUR, uid=UIDS[0], board=hall.other), hall.other.head(CLOSES + MIN))
     assert states(hall) == ["missing"] * 3
@@ -126,3 +140,17 @@ def test_what_staff_said_of_one_noted_card_is_not_said_of_one_that_comes_after(h
     hall.w.now_ms += HOUR
     hall.deliver(noted(hall, UIDS[0], OPENS + HOUR))
     assert states(hall) == ["unknown", "missing", "missing"]
+
+
+@rule("DDU-12", "DDU-13")
+def test_a_kiosk_that_serves_no_house_is_named_where_somebodys_card_was_held_to_it(hall):
+    """It was adopted after a restore and never placed: it never gets a list, and staff are told which one it is."""
+    hall.do(residence_admin.end_kiosk, hall.admin, hall.ids()["k-2"], OPENS - HOUR, hall.w.now_ms)
+    hall.deliver(noted(hall, UIDS[0], OPENS + 2 * HOUR + 5 * MIN))
+    assert states(hall) == ["unknown", "missing", "missing"]
+    open_ = doubt(hall, 0)
+    assert open_ is not None
+    words = said(open_, Local(time_zone="Europe/London", now_ms=hall.w.now_ms))
+    assert words.startswith(
+        "their card was held at 20:05 to k-2, which serves no house and so had no list of residents"
+    )

@@ -8,6 +8,7 @@ import pytest
 from server.errors import BadSetting
 from server.store import profile_versions, schema, schema_work
 from tests.rules import rule
+from tests.server.residence_world import OPENS, Residence
 from tests.server.store_world import HOUR, NINE
 
 ZONE = "Europe/London"
@@ -110,3 +111,53 @@ def test_a_version_still_to_come_may_be_changed_and_its_sessions_are_planned_ane
     assert opens() == 30 * 60_000
     past = next(row for row in world.all(schema.session) if row.id == begun)
     assert past.starts_ms - past.opens_ms == 30 * 60_000
+
+
+OWN = """
+name = "ddu"
+from = {day}
+[residence]
+threshold = {{ value = {threshold}, unit = "%", rule = "Board" }}
+[window]
+opens_before = {{ value = {opens}, unit = "min", rule = "Board" }}
+"""
+
+
+@pytest.fixture
+def lived(world, tmp_path):
+    """`lived(days=..., threshold=...)`: as `load`, where somebody lives in the residence and there is no session at all.
+    The third evening is on."""
+    Residence(world, since_ms=OPENS - HOUR)
+    world.now_ms = OPENS + 2 * DAY + HOUR
+
+    def read(days=None, threshold=60, opens=20):
+        path = tmp_path / "own.toml"
+        path.unlink(missing_ok=True)
+        if days is not None:
+            path.write_text(OWN.format(day=day_of(OPENS) + timedelta(days=days), threshold=threshold, opens=opens))
+        return profile_versions.load(world.engine, tmp_path, ZONE, world.now_ms)
+
+    return read
+
+
+@rule("DDU-14", "LOUGH-39")
+def test_a_version_by_which_evenings_of_the_residence_were_judged_is_not_changed(world, lived):
+    lived(-30)
+    with pytest.raises(BadSetting, match=r"residence\.threshold") as refused:
+        lived(-30, threshold=80)
+    assert "3 evenings of the residence that have begun were judged by it" in str(refused.value)
+    assert lived(-30, opens=25).at("ddu", OPENS).residence.threshold == 60, "what it says of sessions only judges none"
+    with pytest.raises(BadSetting, match="is gone"):
+        lived()
+
+
+@rule("DDU-14", "LOUGH-39")
+@pytest.mark.parametrize("days, taken", [(-9, False), (0, False), (2, False), (3, True)])
+def test_a_new_one_for_evenings_that_have_begun_is_refused_and_for_those_to_come_it_is_not(world, lived, days, taken):
+    lived()
+    if taken:
+        assert lived(days).at("ddu", OPENS + 3 * DAY).residence.threshold == 60
+    else:
+        with pytest.raises(BadSetting, match="begins in the past"):
+            lived(days)
+    assert kept(world) == (["ddu"] if taken else [])

@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 
 from server.errors import Refused
-from server.store import residence_acts, residence_reports
+from server.pages.local import Local
+from server.pages.residence_doubts import said
+from server.store import residence_acts, residence_admin, residence_reports
 from server.store.campus import FieldRefused
 from server.store.schema_residence import evening_act
 from server.store.untimed_check_ins import of
@@ -130,3 +132,68 @@ def test_staff_settle_what_had_come_by_then_and_no_check_in_that_comes_after(wor
     assert hall.states()[person] == "unknown"
     act(hall, DAY, text="Nor was that one")
     assert hall.states()[person] == "missing"
+
+
+# --- a kiosk that was off the line for longer than a week
+
+
+NIGHTS = 10
+
+
+@pytest.fixture
+def away(world):
+    """Two kiosks: k-1 is heard of every evening, k-2 until the end of the first one. It is ten nights later."""
+    made = Residence(world, since_ms=OPENS - HOUR)
+    made.other = world.reader("k-2", room=None)
+    made.do(
+        residence_admin.place_kiosk, made.admin, made.ids()["k-2"], made.house, made.since_ms, world.now_ms, capacity=9
+    )
+    world.now_ms = CLOSES + HOUR
+    made.deliver(made.other.lines[0], made.other.head(CLOSES + MIN))
+    world.now_ms = CLOSES + NIGHTS * NIGHT + 2 * HOUR
+    heads = (made.board.head(OPENS + n * NIGHT + at) for n in range(NIGHTS + 1) for at in (-MIN, 4 * HOUR + MIN))
+    made.deliver(made.board.lines[0], *heads)
+    return made
+
+
+def each_day(hall, place):
+    until = DAY + timedelta(days=NIGHTS)
+    found = hall.look(
+        residence_reports.history, hall.admin, hall.w.profiles, hall.w.students[place], DAY, until, hall.w.now_ms
+    )
+    return [one.state for one in found], found
+
+
+def back(hall, *lines):
+    """k-2 is on the line again, with a time, and brings what it has."""
+    begins = CLOSES + NIGHTS * NIGHT + HOUR
+    hall.deliver(*lines, hall.other.boot(at_ms=begins), hall.other.pair(begins + MIN), hall.other.head(begins + MIN))
+
+
+@rule("DDU-13", "DDU-14")
+def test_who_checked_in_without_a_time_at_a_kiosk_away_for_longer_than_a_week_is_not_silently_missing(away):
+    opened = away.other.boot(at_ms=OPENS + NIGHT)
+    back(away, opened, away.check_in(UIDS[0], OPENS + NIGHT + MIN, clock="none", board=away.other))
+    states, found = each_day(away, 0)
+    assert states == ["missing"] + ["unknown"] * NIGHTS, "it had stated the first evening to its end"
+    assert each_day(away, 1)[0] == ["missing"] * (NIGHTS + 1), "nobody else's evenings are held open"
+    words = said(found[1].doubt, Local(time_zone="Europe/London", now_ms=away.w.now_ms))
+    assert words.startswith("one of their check-ins has no time: it was made between Mon 21 Sep")
+    act(away, DAY + timedelta(days=5))
+    assert [each_day(away, 0)[0][n] for n in (1, 5, 6)] == ["unknown", "missing", "unknown"]
+
+
+@rule("DDU-13")
+def test_nor_where_it_was_switched_off_and_on_so_often_that_nothing_around_it_is_known(away):
+    opened = [away.other.boot(at_ms=OPENS + n * HOUR) for n in range(5, 24)]
+    back(away, *opened, away.check_in(UIDS[0], OPENS + NIGHT + MIN, clock="none", board=away.other))
+    assert each_day(away, 0)[0] == ["missing"] + ["unknown"] * NIGHTS
+
+
+@rule("DDU-13")
+@pytest.mark.parametrize(("weeks", "held"), [(25, True), (27, False)])
+def test_what_was_longer_ago_than_half_a_year_is_held_open_by_nothing(world, weeks, held):
+    hall = Residence(world, since_ms=OPENS - HOUR)
+    world.now_ms = OPENS + weeks * 7 * NIGHT
+    hall.deliver(hall.board.lines[0], hall.check_in(UIDS[0], OPENS + MIN, clock="none", roster=OPENS))
+    assert bool(hall.look(of, [hall.w.students[0]], OPENS, CLOSES)) == held

@@ -63,6 +63,27 @@ def course(walk, visitor):
     return walk.courses
 
 
+@of("programme")
+def programme(walk, visitor):
+    made = []
+    for one in walk.departments:
+        code = f"P{walk.number()}"
+        made.append(
+            walk.made(schema.programme, source="test", source_id=code, code=code, title="Walk", department_id=one)
+        )
+    return made[0], made[1]
+
+
+@of("batch")
+def batch(walk, visitor):
+    made = [walk.made(schema.batch, code=f"B{walk.number()}", starts_ms=walk.school.now_ms) for _ in range(2)]
+    with writing(walk.world.engine) as connection:
+        for group_id, batch_id in zip(walk.groups, made, strict=True):
+            table = schema.class_group
+            connection.execute(table.update().where(table.c.id == group_id).values(batch_id=batch_id))
+    return made[0], made[1]
+
+
 @of("run")
 def run(walk, visitor):
     made = [
