@@ -148,7 +148,9 @@ def test_a_program_overwrites_no_mark_that_it_has_not_seen(server, world):
     assert code == "A"
     assert put("admin", code="A") == 200, "of one mind: nothing is changed"
     assert held() == (second, "A")
-    assert put("admin", code=None, seen=second) == 200 and held()[1] is None
+    # What A to P would take, taking the A away takes too (PORT-8).
+    assert put("admin", code=None, seen=second) == "mark-not-allowed" and held() == (second, "A")
+    assert put("admin", code=None, seen=second, remark="Was on a call") == 200 and held()[1] is None
 
 
 def test_a_program_that_looked_at_nothing_sets_a_mark_where_no_person_did(server, world):

@@ -4,14 +4,14 @@ import pytest
 
 from server.store import schema, schema_work
 from tests.rules import rule
-from tests.server.pages.test_wrong_roles import enter, send, there  # noqa: F401
+from tests.server.pages.test_wrong_roles import send
 from tests.server.store_world import HOUR
 
 DAY = "2026-10-05"
 
 
 @pytest.fixture
-def trip(there):  # noqa: F811
+def trip(there):
     """Lou (TWO) planned it for Sam (ONE) and Tia (TWO), goes along, and it has begun."""
     made = there.world.insert(
         schema_work.trip, title="Museum", from_ms=there.now_ms - HOUR, to_ms=there.now_ms + HOUR,
@@ -22,28 +22,28 @@ def trip(there):  # noqa: F811
     return made
 
 
-def codes(there) -> dict[str, str | None]:  # noqa: F811
+def codes(there) -> dict[str, str | None]:
     names = {person: name for name, person in there.people.items()}
     return {names[person]: found[0] for (_, person), found in there.world.marks().items()}
 
 
-def members(there, trip) -> set[str]:  # noqa: F811
+def members(there, trip) -> set[str]:
     names = {person: name for name, person in there.people.items()}
     return {names[row.person_id] for row in there.world.all(schema_work.trip_person) if row.trip_id == trip}
 
 
-def changed(there, **more: str) -> dict[str, str]:  # noqa: F811
+def changed(there, **more: str) -> dict[str, str]:
     fields = {"title": "Stolen", "first_day": DAY, "first_time": "09:00", "last_day": DAY, "last_time": "12:00"}
     return fields | {f"keep-{there.people[name]}": "yes" for name in ("sam", "lou")} | more
 
 
-def confirm(there, enter, trip, *came: str):  # noqa: F811
+def confirm(there, enter, trip, *came: str):
     fields = {"students": f"{there.people['sam']} {there.people['tia']}"}
     return send(enter("lou"), f"/trips/{trip}/confirm", **fields | {f"came-{there.people[one]}": "yes" for one in came})
 
 
 @rule("LOUGH-V")
-def test_a_head_with_one_student_on_it_changes_no_mark_of_the_others(there, enter, trip):  # noqa: F811
+def test_a_head_with_one_student_on_it_changes_no_mark_of_the_others(there, enter, trip):
     assert confirm(there, enter, trip, "sam", "tia").status_code == 303
     assert codes(there) == {"sam": "V", "tia": "V"}
     hal = enter("hal")
@@ -69,7 +69,7 @@ def test_a_head_with_one_student_on_it_changes_no_mark_of_the_others(there, ente
 
 @rule("LOUGH-V")
 @pytest.mark.parametrize("name", ["rex", "hun"])
-def test_a_part_of_the_institution_is_no_more_in_charge_than_a_head(there, enter, trip, name):  # noqa: F811
+def test_a_part_of_the_institution_is_no_more_in_charge_than_a_head(there, enter, trip, name):
     """Rex is the registry of TWO, Hun its head: Tia is theirs, Sam is not."""
     visitor = enter(name)
     page = visitor.get(f"/trips/{trip}").text
@@ -80,7 +80,7 @@ def test_a_part_of_the_institution_is_no_more_in_charge_than_a_head(there, enter
 
 @rule("LOUGH-V")
 @pytest.mark.parametrize("name", ["lou", "rita", "admin"])
-def test_whoever_planned_it_its_staff_and_the_whole_registry_change_it(there, enter, trip, name):  # noqa: F811
+def test_whoever_planned_it_its_staff_and_the_whole_registry_change_it(there, enter, trip, name):
     assert confirm(there, enter, trip, "sam", "tia").status_code == 303
     visitor = enter(name)
     assert "Sam Student" in visitor.get(f"/trips/{trip}").text and "Tia Student" in visitor.get(f"/trips/{trip}").text
@@ -91,7 +91,7 @@ def test_whoever_planned_it_its_staff_and_the_whole_registry_change_it(there, en
     assert codes(there) == {"sam": None, "tia": None}
 
 
-def test_a_head_with_each_of_its_students_in_their_care_is_in_charge(there, enter):  # noqa: F811
+def test_a_head_with_each_of_its_students_in_their_care_is_in_charge(there, enter):
     made = there.world.insert(
         schema_work.trip, title="Zoo", from_ms=there.now_ms, to_ms=there.now_ms + HOUR,
         by_account_id=there.accounts["lea"], created_ms=there.now_ms,
@@ -102,7 +102,7 @@ def test_a_head_with_each_of_its_students_in_their_care_is_in_charge(there, ente
     assert send(enter("hal"), f"/trips/{made}/cancel").status_code == 303
 
 
-def test_a_head_who_planned_it_or_goes_along_sees_it_and_confirms(there, enter, trip):  # noqa: F811
+def test_a_head_who_planned_it_or_goes_along_sees_it_and_confirms(there, enter, trip):
     """A head is no lecturer, and may be staff on a trip."""
     there.world.insert(schema_work.trip_person, trip_id=trip, person_id=there.people["hal"], role="staff")
     fields = {"students": f"{there.people['sam']} {there.people['tia']}", f"came-{there.people['sam']}": "yes"}
