@@ -106,6 +106,7 @@ class _Compiled(ABC):
         self.changes = isinstance(statement, UpdateBase)
         #: parameters that the statement brings along
         self.fixed = {name: bind.value for name, bind in made.binds.items() if not bind.required and "%" not in name}
+        self.known = frozenset(made.binds)
         self.lists: dict[str, Any] = {name: bind.type for name, bind in made.binds.items() if bind.expanding}
         shown = made._result_columns
         # Past `_make`, which counts the columns of each row: they are the statement's own.
@@ -114,7 +115,7 @@ class _Compiled(ABC):
         self._truths = [at for at, one in enumerate(shown) if isinstance(one.type, Boolean)]
 
     @abstractmethod
-    def bound(self, values: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    def bound(self, values: Mapping[str, Any]) -> tuple[str, Any]:
         """The text and its parameters."""
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
@@ -149,26 +150,38 @@ class _Sqlite(_Compiled):
 
     def __init__(self, statement: Any, columns: tuple[str, ...], dialect: Any) -> None:
         super().__init__(statement, columns, _NAMED)
-        #: how many places each list has -> the text, and their names
-        self._spelt: dict[tuple[int, ...], tuple[str, list[list[str]]]] = {}
+        #: how many places each list has -> the text and the names of its places in order; and the names of each list's
+        self._spelt: dict[tuple[int, ...], tuple[str, list[str], list[list[str]]]] = {}
         self._inserts: dict[int, tuple[str, list[str]]] = {}
+        self._numbered = _numbered(self.text)
+        # A colon that stood in a text's own words would be taken for a place.
+        assert set(self._numbered[1]) <= self.known, f"{set(self._numbered[1]) - self.known} is no parameter"
 
-    def bound(self, values: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    def bound(self, values: Mapping[str, Any]) -> tuple[str, tuple]:
         if not self.lists:
-            return self.text, {**self.fixed, **values} if self.fixed else values
+            text, names = self._numbered
+            one = {**self.fixed, **values} if self.fixed else values
+            return text, tuple([one[name] for name in names])
         sizes = tuple([_padded(len(values[name])) for name in self.lists])
         spelt = self._spelt.get(sizes)
         if spelt is None:
-            spelt = self._spelt[sizes] = self._spell(dict(zip(self.lists, sizes, strict=True)))
+            text, listed = self._spell(dict(zip(self.lists, sizes, strict=True)))
+            spelt = self._spelt[sizes] = *_numbered(text), listed
+        text, names, listed = spelt
         given = {**self.fixed, **values}
-        for name, size, places in zip(self.lists, sizes, spelt[1], strict=True):
+        for name, size, places in zip(self.lists, sizes, listed, strict=True):
             many = given.pop(name)
             if isinstance(self.lists[name], TupleType):
                 flat = [one for row in many for one in row]
                 given.update(zip(places, flat + list(many[-1]) * (size - len(many)) if size else (), strict=True))
             else:
                 given.update(zip(places, [*many, *[many[-1]] * (size - len(many))] if size else (), strict=True))
-        return spelt[0], given
+        return text, tuple([given[name] for name in names])
+
+    def each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        text, names = self._numbered
+        given = [{**self.fixed, **row} for row in rows] if self.fixed else rows
+        self._sent(connection, text, [tuple([row[name] for name in names]) for row in given])
 
     def _spell(self, sizes: dict[str, int]) -> tuple[str, list[list[str]]]:
         places = {
@@ -217,9 +230,9 @@ class _Sqlite(_Compiled):
         if made is None:
             values = _VALUES.search(self.text)
             assert values is not None
-            row = _NAME.sub("?", values[0].removeprefix(" VALUES "))
+            row, names = _numbered(values[0].removeprefix(" VALUES "))
             text = self.text.replace(values[0], f" VALUES {', '.join([row] * many)}")
-            made = self._inserts[many] = text, _NAME.findall(values[0])
+            made = self._inserts[many] = text, names
         return made
 
 
@@ -275,6 +288,12 @@ class _Postgresql(_Compiled):
 
     def _arrays(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {**self.fixed, **{name: [row[name] for row in rows] for name in self._columns}}
+
+
+def _numbered(text: str) -> tuple[str, list[str]]:
+    """The text with `?` for each named place, and the names in their order: sqlite3 looks each named one up, in a list
+    of all of them."""
+    return _NAME.sub("?", text), _NAME.findall(text)
 
 
 def _padded(size: int) -> int:
