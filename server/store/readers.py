@@ -207,7 +207,14 @@ def need_no_door(connection: Connection, reader_id: int, from_ms: int) -> None:
     query = (
         select(room.c.code)
         .join(placement, placement.c.room_id == room.c.id)
-        .where(placement.c.reader_id == reader_id, or_(placement.c.to_ms.is_(None), placement.c.to_ms > from_ms))
+        .where(
+            placement.c.reader_id == reader_id,
+            # One that was planned and taken back ends where it begins: it never held.
+            or_(
+                placement.c.to_ms.is_(None),
+                and_(placement.c.to_ms > from_ms, placement.c.to_ms > placement.c.from_ms),
+            ),
+        )
         .order_by(placement.c.from_ms)
     )
     door = connection.execute(query).scalar()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from server.policy import profile as profile_files
 from server.store import accounts, rights, schema, schema_rights, schema_work
 from server.store.engine import writing
 from server.store.hands import record
@@ -21,6 +23,15 @@ STAFF = {
     "cora": "curriculum",
     "otto": "auditor",
 }
+
+
+def with_profile(folder: Path, text: str) -> Corrected:
+    """A school that has a profile of its own, `own`, beside those that are shipped."""
+    (folder / "profiles").mkdir()
+    (folder / "profiles" / "own.toml").write_text(text)
+    made_ = Corrected(folder)
+    made_.world.profiles = profile_files.read_all(own=folder / "profiles", time_zone="Europe/London")
+    return made_
 
 
 class Corrected(School):

@@ -2,10 +2,9 @@
 
 import pytest
 
-from server.policy import profile
 from server.store import schema, schema_work
 from tests.rules import rule
-from tests.server.pages.requesting import Corrected, ask, decide, made, send, told
+from tests.server.pages.requesting import ask, decide, made, send, told, with_profile
 
 OWN = """
 name = "own"
@@ -20,11 +19,7 @@ approvers = { value = ["head"], unit = "roles", rule = "Board" }
 
 @pytest.fixture
 def school(tmp_path):
-    folder = tmp_path / "profiles"
-    folder.mkdir()
-    (folder / "own.toml").write_text(OWN)
-    found = Corrected(tmp_path)
-    found.world.profiles = profile.read_all(own=folder, time_zone="Europe/London")
+    found = with_profile(tmp_path, OWN)
     yield found
     found.close()
 

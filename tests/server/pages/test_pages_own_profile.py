@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.policy import profile
 from server.store import schema, session_profiles
 from server.store.engine import writing
 from tests.rules import rule
 from tests.server.imports.imports_world import PACKAGE, calendar, event
-from tests.server.pages.requesting import DAY, Corrected, ask, decide, made, told
+from tests.server.pages.requesting import DAY, ask, decide, made, told, with_profile
 from tests.server.pages.school import Visitor
 from tests.server.pages.test_campus_pages import do
 
@@ -32,11 +31,7 @@ effects.attendance = { value = "attended", unit = "effect" }
 
 @pytest.fixture
 def school(tmp_path):
-    folder = tmp_path / "profiles"
-    folder.mkdir()
-    (folder / "own.toml").write_text(OWN)
-    made_ = Corrected(tmp_path)
-    made_.world.profiles = profile.read_all(own=folder, time_zone="Europe/London")
+    made_ = with_profile(tmp_path, OWN)
     yield made_
     made_.close()
 

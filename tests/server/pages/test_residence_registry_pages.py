@@ -124,6 +124,10 @@ def test_a_reader_that_serves_a_door_is_not_offered_and_becomes_no_kiosk(home):
     assert "serves the door of R0" in answer.text and "muster reader move NAME" in answer.text
     with writing(home.world.engine) as connection:
         readers.move(connection, home.world.institution_id, "a-101", None, 0, home.school.now_ms)
+        # What was planned and taken back never held.
+        for code in ("R0", None):
+            then_ms = home.school.now_ms + HOUR
+            readers.move(connection, home.world.institution_id, "a-101", code, then_ms, home.school.now_ms)
     assert rita.post(f"{page}/kiosks", form | {"kiosk": str(ids["a-101"])}).status_code == 303
 
 
