@@ -17,7 +17,7 @@ from gateway.downlink import Downlink
 from gateway.errors import SpoolError, StoreAway, StoreBroke, StoreRefused, StoreTooLarge
 from gateway.events import Condition, Events, Seldom
 from gateway.fair import Turns
-from gateway.spool import Row, Spool
+from gateway.spool import PUT_OFF_MOST_MS, Row, Spool
 from gateway.store import Answer, Store
 
 ITEMS_MOST = 500  #: docs/wire.md
@@ -28,12 +28,12 @@ EXPRESS_MOST = 100
 FRESH_MS = 600_000
 #: a full request that was answered faster than FAST_S lets the next be larger; slower than SLOW_S: smaller
 FAST_S, SLOW_S = 0.25, 0.5
-REFUSED_AGAIN_MS = 3600 * 1000
+REFUSED_AGAIN_MS = PUT_OFF_MOST_MS
 #: an item that the answer did not name is sent again after this, doubling up to a minute
 UNNAMED_MS, UNNAMED_MOST_MS = 1000, 60_000
-#: rows become due by time too
+#: a spool that fails is tried again after this; so often is looked too where a gateway that was ended left something
 LOOK_S = 1.0
-#: and where nothing is pending at all it is looked so seldom
+#: and where nothing becomes due by time it is looked so seldom: whoever writes something, or lets it go, wakes both
 EMPTY_S = 30.0
 #: requests that break (500) in a row before the item that breaks them is looked for
 BREAKS = 3
@@ -70,6 +70,10 @@ class Forwarder:
         self._works = asyncio.Event()
         self._works.set()
         self._broke = 0
+        #: when rows become due again that the store did not take, by the wall; until the spool was seen to be empty there
+        #: may be others, which the process before this one put off
+        self._put_off: list[int] = []
+        self._knows = False
         #: the newest restore of the store that was answered, as far as this process knows
         self._restored_ms = -1
         #: items in a full request; adapts
@@ -106,7 +110,7 @@ class Forwarder:
         try:
             rows = await choose()
             if not rows:
-                await self._idle(more, await self._spool.is_empty())
+                await self._idle(more, await self._idle_s())
                 return 0, 0.0
             # Between choosing and here nothing else runs: no row goes out twice at once.
             return len(rows), await self._attempt(rows)
@@ -117,6 +121,8 @@ class Forwarder:
         except StoreAway as error:
             self._broke = self._broke + 1 if isinstance(error, StoreBroke) else 0
             self._works.clear()
+            # What went back is the express's to try now, and it may be waiting.
+            self._more[0].set()
             self._condition.down(error.code, str(error))
             self._counts.set("up", 0, "store")
             self._counts.add("requests_total", label=error.code)
@@ -125,9 +131,24 @@ class Forwarder:
             await self._clock.sleep(self._backoff.next_s())
         return 0, 0.0
 
-    async def _idle(self, more: asyncio.Event, empty: bool) -> None:
-        # Where nothing is pending nothing becomes due by time, and whoever writes something wakes both.
-        due = asyncio.get_running_loop().call_later(EMPTY_S if empty else LOOK_S, more.set)
+    async def _idle_s(self) -> float:
+        """How long nothing can become due, s."""
+        if await self._spool.is_empty():
+            self._knows = True
+            self._put_off.clear()
+            return EMPTY_S
+        if not self._knows:
+            return LOOK_S
+        now_ms = self._clock.wall_ms()
+        later = [due_ms for due_ms in self._put_off if now_ms < due_ms <= now_ms + PUT_OFF_MOST_MS]
+        if len(later) < len(self._put_off):
+            # Some became due, for whichever of the two chooses them.
+            self._put_off = later
+            self.wake()
+        return min(EMPTY_S, (min(later) - now_ms) / 1000) if later else EMPTY_S
+
+    async def _idle(self, more: asyncio.Event, most_s: float) -> None:
+        due = asyncio.get_running_loop().call_later(most_s, more.set)
         try:
             await more.wait()
         finally:
@@ -194,7 +215,9 @@ class Forwarder:
         self._backoff.reset()
         self._condition.up()
         self._counts.set("up", 1, "store")
-        self._works.set()
+        if not self._works.is_set():
+            self._works.set()
+            self.wake()
 
     async def _send(self, rows: list[Row], suspect: bool) -> bool:
         """Deliver these. suspect: a 500 may be the fault of an item. True if the store answered to any of them."""
@@ -251,7 +274,13 @@ class Forwarder:
                 "item-refused", reader, code=code, kind=row.kind, id=row.id.hex(), lane=row.lane, seq=row.seq
             )
         due_ms = self._clock.wall_ms() + REFUSED_AGAIN_MS
-        await self._spool.later([row.n for row in rows], due_ms, code)
+        await self._later(rows, due_ms, code)
+
+    async def _later(self, rows: Sequence[Row], due_ms: int, refused: str | None = None) -> None:
+        await self._spool.later([row.n for row in rows], due_ms, refused)
+        if due_ms not in self._put_off:
+            self._put_off.append(due_ms)
+            self.wake()  # whoever waits for longer than that
 
     async def _settle(self, rows: list[Row], answer: Answer) -> None:
         # Down first: a time answer does not wait for a commit here, and the store's is made already.
@@ -268,7 +297,7 @@ class Forwarder:
         if unnamed:
             self._counts.add("unnamed_total", len(unnamed))
             wait_ms = min(UNNAMED_MOST_MS, UNNAMED_MS << min(16, max(row.tries for row in unnamed)))
-            await self._spool.later([row.n for row in unnamed], now_ms + wait_ms)
+            await self._later(unnamed, now_ms + wait_ms)
         for asked in answer.replay:
             count = await self._spool.again(f"{asked.site}/{asked.reader}/{asked.journal}", asked.first, asked.last)
             self._counts.add("replayed_total", count)

@@ -78,22 +78,24 @@ FROM lane WHERE name IS NOT NULL
 UNION ALL
 SELECT NULL, n FROM (SELECT n FROM spool INDEXED BY passing WHERE forwarded_ms IS NULL AND passing = 1 LIMIT 1)
 """
+#: nothing is put off for longer, ms: a row that is was put off by a clock that has been set back since, and is due
+PUT_OFF_MOST_MS = 3600 * 1000
 ROW = "s.n, s.id, s.lane, s.seq, s.kind, s.line, s.raw, s.topic, s.received_ms, s.judged, s.tries"
 OLDEST = f"""
 SELECT {ROW} FROM json_each(?1) AS l CROSS JOIN spool s ON s.n IN (
     SELECT p.n FROM spool p INDEXED BY pending
-    WHERE p.forwarded_ms IS NULL AND p.passing = 0 AND p.lane = l.value AND p.due_ms <= ?2
+    WHERE p.forwarded_ms IS NULL AND p.passing = 0 AND p.lane = l.value AND p.due_ms NOT BETWEEN ?2 + 1 AND ?2 + {PUT_OFF_MOST_MS}
     AND p.n NOT IN (SELECT value FROM json_each(?3)) ORDER BY p.seq LIMIT ?4)
 """  # noqa: S608  ROW is a constant above
 NEWEST = f"""
 SELECT {ROW} FROM json_each(?1) AS l CROSS JOIN spool s ON s.n IN (
     SELECT p.n FROM spool p INDEXED BY pending
-    WHERE p.forwarded_ms IS NULL AND p.passing = 0 AND p.lane = l.value AND p.due_ms <= ?2
+    WHERE p.forwarded_ms IS NULL AND p.passing = 0 AND p.lane = l.value AND p.due_ms NOT BETWEEN ?2 + 1 AND ?2 + {PUT_OFF_MOST_MS}
     AND p.n NOT IN (SELECT value FROM json_each(?3)) ORDER BY p.seq DESC LIMIT ?4)
 WHERE s.received_ms >= ?5 ORDER BY s.n
 """  # noqa: S608  ROW is a constant above
 PASSING = f"""
-SELECT {ROW} FROM spool s INDEXED BY passing WHERE s.forwarded_ms IS NULL AND s.passing = 1 AND s.due_ms <= ?1
+SELECT {ROW} FROM spool s INDEXED BY passing WHERE s.forwarded_ms IS NULL AND s.passing = 1 AND s.due_ms NOT BETWEEN ?1 + 1 AND ?1 + {PUT_OFF_MOST_MS}
 AND s.n NOT IN (SELECT value FROM json_each(?2)) ORDER BY s.n DESC LIMIT ?3
 """  # noqa: S608  ROW is a constant above
 DONE = """

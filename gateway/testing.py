@@ -64,6 +64,10 @@ class LoopClock:
         """UTC epoch milliseconds: `start_ms` when the loop began."""
         return self._start_ms + round(self.monotonic_s() * 1000)
 
+    def set_ahead(self, by_ms: int) -> None:
+        """Somebody sets the wall clock; below 0: back."""
+        self._start_ms += by_ms
+
     def monotonic_s(self) -> float:
         """The loop's seconds."""
         return asyncio.get_running_loop().time()

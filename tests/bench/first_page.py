@@ -31,8 +31,10 @@ def measure() -> list[Figure]:
         clone, wheels = folder / "clone", folder / "wheels"
         _run(["git", "clone", "--quiet", "--local", str(ROOT), str(clone)])
         lock = clone / "requirements" / "demo.lock"
-        _run([sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes", "--only-binary", ":all:",
-              "-r", str(lock), "-d", str(wheels)])  # fmt: skip
+        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--prefer-binary", "-d", str(wheels)]
+        _run([*fetch, "--require-hashes", "-r", str(lock)])
+        # What is there as source only (pydes, at some indexes) is built with these.
+        _run([*fetch, "setuptools", "wheel"])
         # What a make above this one was told (`make bench ARGS=...`) is not for this one.
         foreign = ("VIRTUAL_ENV", "PYTHONPATH", "ARGS", "MFLAGS")
         env = {k: v for k, v in os.environ.items() if k not in foreign and not k.startswith("MAKE")}
