@@ -36,6 +36,10 @@ COMMANDS: dict[str, Command] = {
     "gateway add": Command("server.staff_command:gateway", "server", "Make a gateway's token"),
     "reader": Command("server.reader_command:main", "server", "Make a reader, its key and its configuration"),
     "reader heads": Command("server.heads_command:main", "server", "Thin what readers stated each minute, long ago"),
+    "reader revoke": Command("server.revoke_command:revoke", "server", "Believe a reader no more that was stolen"),
+    "reader release": Command("server.revoke_command:release", "server", "What it had before the theft counts"),
+    "ca": Command("server.broker_command:ca", "server", "The institution's own certificate authority"),
+    "broker": Command("server.broker_command:broker", "server", "Mosquitto's configuration, accounts and access list"),
     "staff": Command("server.staff_command:main", "server", "Make or change a staff account"),
     "import": Command("server.imports.command:main", "server", "Read OneRoster files or a timetable into the store"),
     "batch": Command(
@@ -44,12 +48,18 @@ COMMANDS: dict[str, Command] = {
     "programme": Command("server.teaching_command:programme", "server", "Programmes: which courses belong together"),
     "audit": Command("server.audit_command:main", "server", "Is the registers' history as it was written"),
     "person": Command("server.person_command:main", "server", "Everything about one person, and erasing who has left"),
+    "card": Command("server.card_command:main", "server", "Cards that sign what they say"),
     "retention": Command("server.retention_command:main", "server", "What is old enough to go by the retention rules"),
     "mail": Command("server.mail_command:main", "server", "How mails by SMTP stand, and try them again"),
     "backup": Command("server.backup_command:main", "server", "Copy the store into one file, while the server runs"),
     "restore": Command("server.restore_command:main", "server", "Put a backup in the store's place"),
     "upgrade": Command("server.upgrade_command:main", "server", "Bring the store to this release, after a backup"),
+    "pi certificate": Command("firmware.pi.certificate:main", "pi", "The Pi's own certificate, renewed in time"),
+    "provision": Command(
+        "firmware.provision.command:main", "provision", "Make a reader of a board that is plugged in, and test it"
+    ),
     "pi": Command("firmware.pi.main:main", "pi", "The reader on a Raspberry Pi"),
+    "release": Command("firmware.release.command:main", "release", "Make, sign and check a release of the firmware"),
 }
 
 #: Import names of the packages in this repository: a missing module among them is our fault, not a missing extra.

@@ -48,6 +48,8 @@ def judge(
     """
     values = swipe.values
     tokens = [t.token for t in statement.tokens(values["evidence"])]
+    if not tokens:  # a card that identifies nobody is on no list
+        return Judgement(outcome=UNKNOWN_CARD, session=None, token=b"", credits=False)
     first = tokens[0]
     at_ms = values["wall_ms"]
     if at_ms is None:

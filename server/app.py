@@ -12,16 +12,19 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from server.api import errors, gateway, health, limits, residence, v1
+from server.api import broker, claims, errors, fleet, gateway, health, limits, renewals, residence, v1
 from server.audit_key import AuditKey
 from server.clock import Clock
 from server.compressed import Compressed, Static
 from server.errors import StoreError
+from server.fleet.alerting import Alerting
+from server.fleet.telling import Targets, Telling
+from server.fleet.watch import Watch
 from server.jobs import Jobs
 from server.mail_line import Account
 from server.mailer import Mailer
 from server.outbox import Outbox
-from server.policy import retention
+from server.policy import fleet_rules, retention
 from server.retention import Retention
 from server.schedules import Schedules
 from server.settings import Settings
@@ -46,6 +49,7 @@ def make_app(
     """The server as an ASGI app. work: run the background jobs while it lives (a test may do them itself)."""
     ring = KeyRing(vault)
     profiles = profile_versions.load(engine, settings.profiles_dir, settings.time_zone, clock.now_ms())
+    rules, targets = fleet_rules.load(settings.fleet_rules_file), _targets(settings)
     audit_dir = settings.audit_dir if settings.audit_dir != Path() else None
     jobs = Jobs(
         engine,
@@ -59,7 +63,9 @@ def make_app(
         retention=Retention(engine, retention.load(settings.retention_file), letters_in=settings.data_dir / "outbox")
         if settings.retention
         else None,
+        fleet=Alerting(engine, rules, targets.channels, watch=Watch(engine)).step,
     )
+    telling = Telling(engine, clock, targets) if targets.channels else None
     mailer = Mailer(engine, clock, _smtp(settings)) if settings.smtp_host else None
     scheduled = Schedules(engine, clock, vault, settings.import_dir, profiles, wake=jobs.wake)
 
@@ -71,12 +77,14 @@ def make_app(
                 attachments.sweep(connection, attachments.folder_of(settings.data_dir))
             jobs.start()
             scheduled.start()
-            if mailer is not None:
-                mailer.start()
+            for one in (mailer, telling):
+                if one is not None:
+                    one.start()
         yield
         if work:
-            if mailer is not None:
-                mailer.stop()
+            for one in (mailer, telling):
+                if one is not None:
+                    one.stop()
             scheduled.stop()
             jobs.stop()
 
@@ -87,6 +95,8 @@ def make_app(
     state.schedules = scheduled
     state.hasher = hasher or PasswordHasher()
     state.counters = health.Counters()
+    state.claims = claims.Claims()
+    state.fleet_rules = rules
     state.restores = copies.Restores(engine)
     errors.install(app)
 
@@ -97,7 +107,7 @@ def make_app(
     app.add_middleware(Compressed)
     app.add_middleware(limits.Bodies, is_gateway=is_gateway)
     # Their routes as they are: included, each of them would be built anew for each app, at its first request.
-    for part in (gateway, v1, residence, health):
+    for part in (gateway, broker, renewals, v1, residence, health, claims, fleet):
         app.router.routes.extend(part.router.routes)
     if importlib.util.find_spec("server.pages") is not None:
         pages = importlib.import_module("server.pages")
@@ -110,6 +120,17 @@ def make_app(
             app.include_router(pages.router)
         state.problem = importlib.import_module("server.pages.guard").nowhere
     return app
+
+
+def _targets(settings: Settings) -> Targets:
+    return Targets(
+        mail_to=settings.alerts_mail,
+        mail_from=settings.mail_from,
+        smtp=_smtp(settings) if settings.smtp_host else None,
+        outbox=settings.data_dir / "outbox",
+        webhook=settings.alerts_webhook,
+        secret_file=settings.alerts_webhook_secret_file,
+    )
 
 
 def _smtp(settings: Settings) -> Account:

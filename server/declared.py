@@ -26,7 +26,7 @@ class Declared:
     """What a route says of itself. No acts: open to `who`, for the reason `why`."""
 
     acts: tuple[str, ...] = ()
-    #: act, public, signed-in, gateway
+    #: act, public, signed-in, gateway, slot
     who: str = "act"
     why: str = ""
 
@@ -49,8 +49,13 @@ def signed_in(why: str) -> Callable[[Endpoint], Endpoint]:
 
 
 def gateway(why: str) -> Callable[[Endpoint], Endpoint]:
-    """Only with a gateway's token."""
+    """Only with the token of a machine of ours: a gateway's, a broker's agent's; or with a reader's own key."""
     return _say(Declared(who="gateway", why=why))
+
+
+def slot(why: str) -> Callable[[Endpoint], Endpoint]:
+    """Only with a slot's one-time token."""
+    return _say(Declared(who="slot", why=why))
 
 
 def _say(what: Declared) -> Callable[[Endpoint], Endpoint]:

@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.intake.answering import Answering, Said
+from server.intake.commanding import Commanding
 from server.intake.desk import Answer, Desk, Item, Record
 from server.intake.judge import Judge
 from server.intake.placing import Placing
-from server.store import alarms, emptying, heads, journals, quarantines, readers
+from server.intake.two_boards import TwoBoards
+from server.store import alarms, emptying, heads, journals, quarantines, readers, withheld
 from server.store.engine import Connection
 
 __all__ = ["ITEMS_MAX", "Answer", "Delivery", "Item", "deliver"]
@@ -46,6 +48,8 @@ class Delivery:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.judge, self.placing, self.answering = Judge(desk), Placing(desk), Answering(desk)
+        self.boards = TwoBoards(desk)
+        self.commanding = Commanding(desk)
 
     def take(self, items: Sequence[Item]) -> Answer:
         """Do it all."""
@@ -74,6 +78,7 @@ class Delivery:
         greeted = self.answering.greet(hellos, held)
         self.answering.note_heads(stated, held)
         journals.save(self.desk.connection, self.desk.changed.values())
+        self.boards.look(self._grown(new, held), stated)
         for reader_id in self.desk.seen:
             self.desk.see(reader_id)
         readers.note(
@@ -82,11 +87,36 @@ class Delivery:
         moved = {journal.reader_id for journal in self.desk.changed.values()} | {found.id for _, found, _ in stated}
         self.answering.gone(heads.settle(self.desk.connection, moved, held, self.desk.now_ms))
         self.answering.receipts(greeted, held)
+        self.commanding.say()
         quarantines.keep(
             self.desk.connection, self.desk.institution_id, self.desk.suspects, self.desk.gateway_id, self.desk.now_ms
         )
         self.desk.answer.suspect = len(self.desk.suspects)
+        self._refuse(new)
         return self.desk.answer
+
+    def _refuse(self, new: list[tuple[int, Record]]) -> None:
+        """A reader that is believed no more gets no answer: no time, no receipt. What it brings is kept, and told of.
+
+        Asked once more, now that their states are locked: one may have been revoked while this request was at work. Whoever
+        revokes one that is locked waits for this request, and finds what it wrote.
+        """
+        revoked = withheld.of_readers(self.desk.connection, self.desk.by_id)
+        for reader_id in revoked:
+            if self.desk.by_id[reader_id].ended_ms is None:
+                withheld.take_rooms(self.desk.connection, reader_id)
+        if not revoked:
+            return
+        names = {self.desk.by_id[one].name for one in revoked}
+        self.desk.answer.down = [one for one in self.desk.answer.down if one["reader"] not in names]
+        for found in {made.reader.id: made.reader for _, made in new if made.reader.id in revoked}.values():
+            self.desk.alarm(
+                found,
+                alarms.REVOKED,
+                found.name,
+                f"{found.name}: it is believed no more, and delivers. What comes is kept and counts for nothing; look at "
+                "it on the page of revoked readers, and find out where the board is",
+            )
 
     def _journals(self, records: list[Record], *listing: list[Said]) -> dict[tuple[int, str], journals.Journal]:
         wanted = {(made.reader.id, made.journal) for made in records}
@@ -146,6 +176,7 @@ class Delivery:
                     f"{made.reader.name}/{made.journal}",
                     f"{made.reader.name} said two different things under one number: the second is in quarantine",
                 )
+                self.boards.conflict(made.reader, made.journal)
         self.desk.answer.new += len(ids)
         fresh: dict[tuple[int, str], list[int]] = {}
         for identity in ids:
@@ -198,6 +229,15 @@ class Delivery:
                 "last": last,
             }
         )
+
+    def _grown(self, new: list[tuple[int, Record]], held: dict[tuple[int, str], journals.Journal]) -> set[int]:
+        """Ids of the journals of which this delivery tells that they are longer, or that another one follows them."""
+        found = set(self.desk.changed)
+        for _, made in new:
+            if made.said is not None and made.said.kind == "open" and made.said.values["before"]:
+                before = held.get((made.reader.id, made.said.values["before"]))
+                found |= set() if before is None else {before.id}
+        return found
 
     def _open_journals(self, new: list[tuple[int, Record]], held: dict[tuple[int, str], journals.Journal]) -> None:
         for _, made in new:

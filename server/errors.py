@@ -52,6 +52,12 @@ class TooMuch(StoreError):
     status = 413
 
 
+class TooOften(StoreError):
+    """More often than is taken: wait."""
+
+    status = 429
+
+
 class Unwritable(StoreError):
     """The database cannot be written or reached now: read-only, full, locked, gone. Try again later."""
 

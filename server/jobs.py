@@ -17,7 +17,7 @@ from server import heads_file
 from server.audit_key import AuditKey
 from server.clock import Clock
 from server.derive import check_ins as judging
-from server.derive import filling, persons, registers, residents, rosters
+from server.derive import filling, misuse, persons, registers, residents, rosters
 from server.errors import StoreError, Unwritable
 from server.outbox import Outbox
 from server.policy import marking
@@ -73,11 +73,12 @@ class Jobs:
         outbox: Outbox | None = None,
         thinning: Thinning | None = None,
         retention: Retention | None = None,
+        fleet: Callable[[int], object] = lambda _now_ms: None,
     ) -> None:
         self._engine, self._ring, self._profiles, self._clock = engine, ring, profiles, clock
         self._monotonic = monotonic
         self._audit_dir, self._audit_key = audit_dir, audit_key
-        self._outbox, self._thinning, self._retention = outbox, thinning, retention
+        self._outbox, self._thinning, self._retention, self._fleet = outbox, thinning, retention, fleet
         self._wake = threading.Event()
         self._ends = threading.Event()
         self._stop = False
@@ -86,7 +87,7 @@ class Jobs:
         #: a step's other work made somebody due whom it has not derived yet
         self._made_due = False
         self._settled_s = self._again_s = self._headed_s = self._thinned_s = self._coursed_s = float("-inf")
-        self._retained_s = float("-inf")
+        self._retained_s = self._misused_s = float("-inf")
         #: institution id -> (campus change, store time) of the last look at its rosters
         self._rosters: dict[int, tuple[int, int]] = {}
         #: institution id -> the campus change up to which absences and trips were looked at
@@ -166,7 +167,11 @@ class Jobs:
         if self._made_due:
             self._alone("marks", self.derive)
         self._alone("check-ins", self.check_ins)
+        if everything or now_s - self._misused_s >= AGAIN_S:
+            self._misused_s = now_s
+            self._alone("misuse of cards", self.misuse)
         self._alone("class lists", self.rosters)
+        self._alone("outages and alerts", partial(self._fleet, self._clock.now_ms()))
         if self._outbox is not None:
             self._alone("mail", self.mail)
         if self._audit_dir is not None and (everything or now_s - self._headed_s >= HEADS_S):
@@ -342,6 +347,14 @@ class Jobs:
             if odd:
                 with writing(self._engine) as connection:
                     judging.look_elsewhere(connection, self._profiles, found.id, now_ms)
+
+    def misuse(self) -> None:
+        """Flag what may be misuse of cards, for a person to judge (PORT-9)."""
+        now_ms = self._clock.now_ms()
+        for found, seen in self._each(lambda here, one: misuse.look(here, self._profiles, one.id, now_ms)):
+            if seen is not None and not self._stop:
+                with writing(self._engine) as connection:
+                    misuse.keep(connection, found.id, seen, now_ms)
 
     def rosters(self) -> None:
         """Build rosters where the campus changed, time passed, or a reader holds a newer one than was issued."""

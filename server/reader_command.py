@@ -1,4 +1,4 @@
-"""The command `muster reader`: add, adopt, list, move, lost. It writes the readers' settings files (docs/wire.md)."""
+"""The command `muster reader`: new, add, adopt, list, move, lost. It writes the readers' settings files (docs/wire.md)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,30 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from server import deliveries, kiosk_settings, reader_settings
+from server import deliveries, kiosk_settings, reader_settings, slot_command
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import accounts, cards, institutions, journals, quarantines, readers, residence_admin
-from server.store.engine import reading, writing
+from server.store import (
+    accounts,
+    authorities,
+    cards,
+    credentials,
+    institutions,
+    journals,
+    quarantines,
+    readers,
+    residence_admin,
+)
+from server.store.engine import Connection, reading, writing
 
 
 def main(argv: Sequence[str]) -> int:
-    """`muster reader add|adopt|list|move|lost`."""
+    """`muster reader new|add|adopt|list|move|lost`."""
     parser = argparse.ArgumentParser(prog="muster reader", description="Readers, their keys and the doors they serve.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    slot_command.add_parser(commands)
     one = commands.add_parser("add", help="make a reader, its key and its settings file")
     one.add_argument("name", nargs="?", help="1 to 32 of a-z, 0-9 and hyphen")
     one.add_argument("--site", default="main", help="the site's name, as in topics")
@@ -27,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
     one.add_argument("--new-room", action="store_true", help="make the room if there is none with that code")
     one.add_argument("--from", dest="since", help="since when it serves that door, ISO 8601 (now)")
     one.add_argument("--broker", default="mqtt://127.0.0.1:1883", help="mqtt://[user:password@]host[:port]")
+    one.add_argument("--pi", action="store_true", help="a Raspberry Pi: it shows the broker a certificate of its own")
     one.add_argument("--out", type=Path, help="where to write its settings file; it holds secrets")
     one.add_argument("--bulk", type=Path, help="a CSV with the columns name, room and (optional) site, from")
     one.add_argument("--out-dir", type=Path, help="with --bulk: folder for NAME.json each")
@@ -125,7 +138,11 @@ def _add_readers(arguments: argparse.Namespace) -> int:
                 from_ms=_epoch_ms(since, now_ms),
                 now_ms=now_ms,
             )
-            told = reader_settings.told(name, site, (key_id, secret), keys, broker)
+            told = reader_settings.told(
+                name, site, (key_id, secret), keys, _account(connection, here.id, name, broker, arguments, now_ms)
+            )
+            authority = authorities.certificate(connection, here.id)
+            reader_settings.secured(told, arguments.broker, authority, now_ms, pi=arguments.pi)
             if arguments.kiosk is not None:
                 told |= kiosk_settings.place_and_tell(
                     connection, vault, here.id, name, arguments, place, _epoch_ms(since, now_ms), now_ms
@@ -142,6 +159,22 @@ def _add_readers(arguments: argparse.Namespace) -> int:
             "house's page, or make it with --place LATITUDE,LONGITUDE,METRES"
         )
     return DONE
+
+
+def _account(
+    connection: Connection,
+    institution_id: int,
+    name: str,
+    broker: dict[str, Any],
+    arguments: argparse.Namespace,
+    now_ms: int,
+) -> dict[str, Any]:
+    """The broker with the reader's own account there: a password is made where the broker has TLS and none was given."""
+    if "user" in broker or not arguments.broker.startswith("mqtts://"):
+        return broker
+    reader_id = readers.by_name(connection, [name])[name].id
+    made = credentials.make(connection, institution_id, reader_id, now_ms, mutual=arguments.pi)
+    return broker | {"user": made.user, "password": made.password}
 
 
 def _adopt_reader(arguments: argparse.Namespace) -> int:

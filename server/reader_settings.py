@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from server.errors import StoreError
+from server.store import slots
 
 
 def told(
@@ -48,6 +50,56 @@ def broker(url: str) -> dict[str, Any]:
     if parts.username:
         told |= {"user": unquote(parts.username), "password": unquote(parts.password or "")}
     return told
+
+
+#: where a Raspberry Pi keeps its certificate and the key of it, in one file (`muster pi certificate` makes it)
+PI_PAIR = "/var/lib/muster-reader/broker.pem"
+
+
+def secured(told: dict[str, Any], address: str, authority: bytes | None, now_ms: int, *, pi: bool = False) -> None:
+    """Say in these settings how the broker proves who it is, where its address is mqtts://; else leave them as they are.
+
+    authority: the institution's certificate, DER. pi: the reader shows a certificate of its own, which it asks the store
+    for. No clock of the reader's may be earlier than now: one without a clock can so still tell whether a certificate
+    holds. Raises StoreError(`no-ca`, `pi-plain`).
+    """
+    if not address.startswith("mqtts://"):
+        if pi:
+            raise StoreError(
+                "pi-plain", "a certificate is for TLS: write mqtts://host:port of the listener that wants one"
+            )
+        return
+    if authority is None:
+        raise StoreError("no-ca", "there is no certificate authority that the reader could know: `muster ca init`")
+    tls = {
+        "ca": [base64.b64encode(authority).decode()],
+        "name": told["broker"]["host"],
+        "floor": now_ms // 1000,
+    }
+    if pi:
+        tls |= {"certificate": PI_PAIR, "key": PI_PAIR}
+    told["broker"]["tls"] = tls
+
+
+def of_slots(address: str) -> dict[str, Any]:
+    """The broker of readers that are made by slots, from the setting `reader_broker`. Raises StoreError(`broker`,
+    `no-broker`)."""
+    if not address:
+        raise StoreError(
+            "no-broker",
+            "the store does not know under which address readers reach the broker: set reader_broker (docs/settings.md)",
+        )
+    return broker(address)
+
+
+def claimed(
+    made: slots.Claimed, address: str, authority: bytes | None, now_ms: int, *, pi: bool = False
+) -> dict[str, Any]:
+    """The settings of a reader that a board has just become. address, authority, pi: as in `secured`. Raises StoreError."""
+    own = {"user": made.credential.user, "password": made.credential.password}
+    found = told(made.reader, made.site, made.key, made.card_keys, of_slots(address) | own)
+    secured(found, address, authority, now_ms, pi=pi)
+    return found
 
 
 def write(path: Path, told: dict[str, Any]) -> None:

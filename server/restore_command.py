@@ -218,6 +218,7 @@ def _say(manifest: Manifest, changes: Changes, kept: str, readable: bool) -> Non
         ("readers with a newer key, taken over", changes.keys),
         ("readers moved since, taken over", changes.moved),
         ("gateways made since, taken over", changes.gateways),
+        ("readers that are believed no more, here too", changes.revoked),
         ("changed or closed since, so here too", changes.closed),
         ("accounts made since: make them again", changes.unknown_accounts),
     ):
@@ -228,7 +229,7 @@ def _say(manifest: Manifest, changes: Changes, kept: str, readable: bool) -> Non
     if not kept or not readable:
         print(
             "Nothing newer could be read, so look yourself: accounts, tokens and gateways that were closed since are open "
-            "again; a reader made since is unknown until `muster reader adopt` is given its settings file."
+            "again; readers that were revoked since are believed again: muster reader revoke them once more; a reader made since is unknown until `muster reader adopt` is given its settings file."
         )
     print(
         "Start the server. Gateways and readers bring by themselves what they gave since then. Marks set by hand and "

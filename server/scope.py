@@ -100,6 +100,9 @@ ACTS: Mapping[str, Mapping[str, str]] = {
     "residence.manage": {REGISTRY: GRANT, ADMIN: ALL},
     # a resident's own evenings, leave and consent
     "residence.own": {STUDENT: OWN},
+    # what may be misuse of cards, for a person to judge (PORT-9)
+    "misuse.read": {REGISTRY: GRANT, AUDITOR: GRANT, ADMIN: ALL},
+    "misuse.judge": {REGISTRY: GRANT, ADMIN: ALL},
     # the house
     "emergency.read": {HEAD: ALL, REGISTRY: ALL, RESIDENCE: ALL, TECHNICIAN: NONE, ADMIN: ALL},
     "audit.read": {AUDITOR: ALL, ADMIN: ALL},

@@ -44,8 +44,14 @@ VARIABLES = {
     "smtp_user": "MUSTER_SMTP_USER",
     "smtp_password_file": "MUSTER_SMTP_PASSWORD_FILE",
     "reader_heads_days": "MUSTER_READER_HEADS_DAYS",
+    "reader_broker": "MUSTER_READER_BROKER",
+    "reader_broker_pi": "MUSTER_READER_BROKER_PI",
     "retention": "MUSTER_RETENTION",
     "retention_file": "MUSTER_RETENTION_FILE",
+    "fleet_rules_file": "MUSTER_FLEET_RULES_FILE",
+    "alerts_mail": "MUSTER_ALERTS_MAIL",
+    "alerts_webhook": "MUSTER_ALERTS_WEBHOOK",
+    "alerts_webhook_secret_file": "MUSTER_ALERTS_WEBHOOK_SECRET_FILE",
 }
 FILE = "muster.toml"
 #: registers are looked at again for 30 days (store/evidence.py), and gateways deliver again what is as old
@@ -109,10 +115,23 @@ class Settings:
     smtp_password_file: Path = Path()
     #: readers' head statements older than this are thinned to what the promise needs; 0: never
     reader_heads_days: int = 60
+    #: mqtt://host[:port] or mqtts://…, as readers reach the broker: what a provisioned reader's settings say; empty: no
+    #: slot can be made
+    reader_broker: str = ""
+    #: the listener that wants a client's certificate, for Raspberry Pis; empty: they use reader_broker, as a Pico does
+    reader_broker_pi: str = ""
     #: whether the retention rules are done; look with `muster retention --dry-run` first
     retention: bool = False
     #: the institution's own retention rules, over the shipped ones; empty: those alone
     retention_file: Path = Path()
+    #: the institution's own rules of the fleet's alerts, over the shipped ones; empty: those alone
+    fleet_rules_file: Path = Path()
+    #: the address that mails about alerts go to; empty: none go
+    alerts_mail: str = ""
+    #: https address to which alerts are posted as JSON; empty: nowhere
+    alerts_webhook: str = ""
+    #: a file whose first line signs what is posted, readable by its owner alone; empty: it is not signed
+    alerts_webhook_secret_file: Path = Path()
 
 
 def load(environ: Mapping[str, str], folder: Path) -> Settings:
@@ -145,11 +164,12 @@ def load(environ: Mapping[str, str], folder: Path) -> Settings:
         raise BadSetting("setting-value", f"time_zone: there is no IANA time zone {made.time_zone!r}") from error
     if not 0 <= made.port <= 65535 or made.login_hours < 1 or made.login_idle_min < 1:
         raise BadSetting("setting-value", "port is 0 to 65535, login_hours and login_idle_min at least 1")
-    for name in ("public_url", "oidc_issuer"):
+    for name in ("public_url", "oidc_issuer", "alerts_webhook"):
         _need_https(name, getattr(made, name))
     if bool(made.oidc_issuer) != bool(made.oidc_client_id):
         raise BadSetting("setting-value", "oidc_issuer and oidc_client_id are set together, or neither")
     _need_mail(made)
+    _need_alerts(made)
     if 0 < made.reader_heads_days < HEADS_DAYS_LEAST:
         raise BadSetting("setting-value", f"reader_heads_days is 0 or at least {HEADS_DAYS_LEAST}")
     return made
@@ -165,6 +185,17 @@ def _need_mail(made: Settings) -> None:
         raise BadSetting("setting-value", "smtp_tls is none only where smtp_host is this machine: names go through it")
     if bool(made.smtp_user) != (made.smtp_password_file != Path()):
         raise BadSetting("setting-value", "smtp_user and smtp_password_file are set together, or neither")
+
+
+def _need_alerts(made: Settings) -> None:
+    """Raises BadSetting(`setting-value`) unless alerts can go where it says."""
+    address = made.alerts_mail
+    if address and (
+        address.count("@") != 1 or not address.isascii() or any(one <= " " or one == "," for one in address)
+    ):
+        raise BadSetting("setting-value", f"alerts_mail is one address, not {address!r}")
+    if made.alerts_webhook_secret_file != Path() and not made.alerts_webhook:
+        raise BadSetting("setting-value", "alerts_webhook_secret_file is set together with alerts_webhook")
 
 
 def _need_https(name: str, address: str) -> None:

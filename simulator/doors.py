@@ -14,7 +14,7 @@ from typing import Protocol
 
 from simulator.lamp import Lamp
 from simulator.pn532 import Pn532
-from simulator.pn532_card import Card
+from simulator.pn532_card import AnyCard
 from simulator.pn532_i2c import I2cPort
 from simulator.pn532_tunnel import Tunnel
 from simulator.processes import ROOT
@@ -74,11 +74,11 @@ class BoardDoor:
         self.board = board(self._tunnel.path)
         self._one_at_a_time = asyncio.Lock()
 
-    async def present(self, uid: bytes, patience_s: float) -> tuple[str, float | None]:
+    async def present(self, uid: bytes | AnyCard, patience_s: float) -> tuple[str, float | None]:
         """See `Door`. A card that is taken away without a light was not taken: the person tries again."""
         async with self._one_at_a_time:
             began = time.monotonic()
-            shown = self.chip.card_in(Card(uid=uid))
+            shown = self.chip.card_in(uid)
             try:
                 seen = await self.lamp.verdict(began, patience_s)
                 await asyncio.sleep(max(REACT_S, HOLD_S - (time.monotonic() - began)))
@@ -88,7 +88,8 @@ class BoardDoor:
         if seen is None:
             return "", None
         light, at_s = seen
-        answered = shown.answered_at_s
+        # What the card took to compute is not the reader's.
+        answered = None if shown.answered_at_s is None else shown.answered_at_s + shown.talked_s
         return light, (at_s - answered) * 1000 if answered is not None and at_s >= answered else None
 
     async def power_cut(self) -> None:

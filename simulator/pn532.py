@@ -17,7 +17,7 @@ import heapq
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from simulator.pn532_card import Card, Presentation, crc_a
+from simulator.pn532_card import AnyCard, Card, Presentation, crc_a
 from simulator.pn532_faults import NONSENSE, Faults, damaged
 from simulator.pn532_field import TRY_S, Field, Search
 from simulator.pn532_frames import ACK, ERROR, NACK, HostStream, answer
@@ -84,11 +84,11 @@ class Pn532:
     # -- the world -----------------------------------------------------------------------------------------------
 
     def card_in(
-        self, uid: bytes | Card, sens_res: bytes | None = None, sel_res: int | None = None, **more: bytes
+        self, uid: bytes | AnyCard, sens_res: bytes | None = None, sel_res: int | None = None, **more: bytes
     ) -> Presentation:
         """Hold a card into the field (beside those already there); the returned record fills as the chip answers it."""
         now = self._now()
-        card = uid if isinstance(uid, Card) else Card(uid=uid, sens_res=sens_res, sel_res=sel_res, **more)
+        card = Card(uid=uid, sens_res=sens_res, sel_res=sel_res, **more) if isinstance(uid, bytes) else uid
         shown = self._field.put(card, now)
         self.on_change()
         return shown
@@ -236,7 +236,7 @@ class Pn532:
             self._put(now + WORK_S, ERROR, code)
             return
         if reply is not None:
-            self._reply(now + WORK_S, code, reply)
+            self._reply(now + WORK_S + self._field.spent_s(), code, reply)
 
     def _reply(self, at_s: float, code: int, data: bytes) -> None:
         kinds = ("drop_answer", "corrupt", "truncate") + (("nonsense",) if code == 0x4A else ())

@@ -1,6 +1,7 @@
 """A contactless card (ISO/IEC 14443 type A) as the chip's antenna sees it, and one presentation of it."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 #: SENS_RES and SEL_RES of a card that says nothing else, by UID length: Classic 1K, Ultralight, a 10-byte DESFire.
 _DEFAULTS = {4: (b"\x00\x04", 0x08), 7: (b"\x00\x44", 0x00), 10: (b"\x00\x84", 0x20)}
@@ -44,12 +45,53 @@ class Card:
             return (self.memory + self.memory)[start : start + 16] if start < len(self.memory) else b"\x00"
         return None
 
+    def took_s(self, data: bytes, said: bytes) -> float:
+        """How long the card took for this answer: too short to count."""
+        return 0.0
+
+
+class AnyCard(Protocol):
+    """What the chip asks of a card: a `Card`, or one that computes (simulator/ntag424.py)."""
+
+    @property
+    def uid(self) -> bytes:
+        """As the reader sees it, in the order it travels."""
+        ...
+
+    @property
+    def sens(self) -> bytes:
+        """SENS_RES, two bytes."""
+        ...
+
+    @property
+    def sel(self) -> int:
+        """SEL_RES."""
+        ...
+
+    @property
+    def ats(self) -> bytes:
+        """Answer to RATS, or nothing."""
+        ...
+
+    @property
+    def nonsense(self) -> bytes | None:
+        """Instead of a target."""
+        ...
+
+    def exchange(self, data: bytes) -> bytes | None:
+        """The answer to a frame."""
+        ...
+
+    def took_s(self, data: bytes, said: bytes) -> float:
+        """How long it took for that answer."""
+        ...
+
 
 @dataclass(kw_only=True)
 class Presentation:
     """One card held into the field once. Times are the emulator's clock, in seconds."""
 
-    card: Card
+    card: AnyCard
     #: When it came into the field.
     in_at_s: float
     #: When it was taken away.
@@ -58,7 +100,9 @@ class Presentation:
     wanted_at_s: float | None = None
     #: When the chip's first answer with this card was ready for the host.
     answered_at_s: float | None = None
-    # The card's state in ISO 14443-3 terms: "idle", "active" or "halt".
+    #: How long the card took for what it was asked after that.
+    talked_s: float = 0.0
+    # The card's state in ISO 14443-3 terms: "idle", "active", "protocol" or "halt".
     state: str = field(default="idle", repr=False)
     # Since when it has had power.
     powered_at_s: float = field(default=0.0, repr=False)
@@ -68,7 +112,7 @@ class Presentation:
         """The card's and the chip's own time, to leave out of tap to light; None: not answered yet."""
         if self.answered_at_s is None or self.wanted_at_s is None:
             return None
-        return self.answered_at_s - self.wanted_at_s
+        return self.answered_at_s - self.wanted_at_s + self.talked_s
 
 
 def crc_a(data: bytes) -> bytes:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from simulator.pn532_card import Card, Presentation
+from simulator.pn532_card import AnyCard, Presentation
 
 #: One attempt to find a card, from request to time-out.
 TRY_S = 0.005
+#: How long the chip waits for a card's answer (RFConfiguration item 2, fRetryTimeout, as it is after power-up).
+SILENT_S = 0.0512
 
 
 @dataclass(kw_only=True)
@@ -31,6 +33,8 @@ class Field:
         self._on = False
         #: Every presentation so far, oldest first.
         self.presentations: list[Presentation] = []
+        # How long the cards took for their answers since somebody last asked, s.
+        self._busy_s = 0.0
         #: Cards that the last search selected, by target number less one.
         self.selected: list[Presentation] = []
 
@@ -44,7 +48,7 @@ class Field:
         """Whether there is no card at all."""
         return not self._cards
 
-    def put(self, card: Card, now: float) -> Presentation:
+    def put(self, card: AnyCard, now: float) -> Presentation:
         """A card comes in, beside those already there."""
         shown = Presentation(card=card, in_at_s=now, powered_at_s=now)
         self._cards.append(shown)
@@ -69,14 +73,33 @@ class Field:
             self.selected = []
 
     def halt(self) -> None:
-        """The selected cards stay quiet until their power was off."""
+        """The selected cards stay quiet until their power was off (HLTA, which one in its protocol does not hear)."""
         for shown in self.selected:
-            shown.state = "halt"
+            if shown.state != "protocol":
+                shown.state = "halt"
 
     def exchange(self, data: bytes) -> bytes | None:
-        """What the selected card answers to *data*; None: nothing."""
-        there = [shown for shown in self.selected if shown in self._cards and shown.state == "active"]
-        return there[0].card.exchange(data) if there else None
+        """What the selected card answers to *data*; None: nothing. In its protocol (ISO/IEC 14443-4, after RATS) it does
+        not hear a search, until it is deselected and its power was off."""
+        there = [one for one in self.selected if one in self._cards and one.state in ("active", "protocol")]
+        said = there[0].card.exchange(data) if there else None
+        if said is None:
+            self._busy_s += SILENT_S
+        else:
+            shown = there[0]
+            took_s = shown.card.took_s(data, said)
+            shown.talked_s += took_s
+            self._busy_s += took_s
+            if shown.card.ats and data[:1] == b"\xe0":
+                shown.state = "protocol"
+            elif shown.state == "protocol" and data[:1] in (b"\xc2", b"\xca"):
+                shown.state = "halt"
+        return said
+
+    def spent_s(self) -> float:
+        """How long the cards took, or were waited for, since this was last asked: nothing is due before they answered."""
+        spent_s, self._busy_s = self._busy_s, 0.0
+        return spent_s
 
     def run(self, search: Search, now: float) -> tuple[float, list[Presentation]] | None:
         """Carry *search* on up to *now*; when it ended and what it found (nothing: attempts used up), or None."""

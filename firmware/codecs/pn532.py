@@ -24,6 +24,7 @@ SAM_CONFIGURATION = 0x14
 POWER_DOWN = 0x16
 RF_CONFIGURATION = 0x32
 IN_DATA_EXCHANGE = 0x40
+IN_COMMUNICATE_THRU = 0x42
 IN_LIST_PASSIVE_TARGET = 0x4A
 IN_RELEASE = 0x52
 
@@ -42,7 +43,7 @@ COMMANDS = {
     POWER_DOWN: "PowerDown",
     RF_CONFIGURATION: "RFConfiguration",
     IN_DATA_EXCHANGE: "InDataExchange",
-    0x42: "InCommunicateThru",
+    IN_COMMUNICATE_THRU: "InCommunicateThru",
     0x44: "InDeselect",
     0x46: "InJumpForPSL",
     IN_LIST_PASSIVE_TARGET: "InListPassiveTarget",

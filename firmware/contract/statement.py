@@ -18,21 +18,22 @@ from firmware.contract.verdict import VERDICTS
 
 VERSION = "1"
 LINE_MAX = 4096  #: bytes of the longest line, MAC included: a hello that lists some 80 journals
+EVIDENCE_MAX = 80  #: characters: two tokens under keys of three digits and a card's message are 67
 NUMBER_MAX = 0x7FFFFFFFFFFFFFFF
 _PRINTABLE = "".join([chr(c) for c in range(0x20, 0x7F)])
 _DIGITS, _HEX = "0123456789", "0123456789abcdef"
 CLOCK_STATES = ("sync", "hold", "none")  #: synced; holding, with growing uncertainty; unset
 
 # A letter says what may stand in the field: n number, N number or absent, j journal id, J journal id or absent,
-# h 16 hex digits (a nonce), c clock state, v verdict, e evidence, T one token or absent, w word, W word or absent,
-# l list of journals.
+# h 16 hex digits (a nonce), c clock state, v verdict, e tokens, E evidence of any kind, T one token or absent, w word,
+# W word or absent, l list of journals.
 FIELDS = {
     # the first record of a journal names the previous journal and its last seq
     "open": (("journal", "j"), ("seq", "n"), ("before", "J"), ("before_seq", "N"), ("firmware", "w")),
     "swipe": (
         ("journal", "j"),
         ("seq", "n"),
-        ("evidence", "e"),  # kind and bytes of the evidence: tokens with their key ids
+        ("evidence", "E"),  # kind and bytes of the evidence: see `evidence_of`
         ("boot_ms", "n"),  # milliseconds since boot
         ("wall_ms", "N"),  # wall estimate, UTC epoch
         ("clock", "c"),
@@ -97,6 +98,13 @@ KINDS = tuple(sorted(FIELDS))
 
 Statement = namedtuple("Statement", ("kind", "reader", "key", "values", "text", "mac"))
 Token = namedtuple("Token", ("key", "token"))
+#: What a card that signs said at this tap: its counter (24 bits) and its MAC, 8 bytes (NXP AN12196: SDMReadCtr, SDMMAC).
+Message = namedtuple("Message", ("counter", "mac"))
+#: Kinds of evidence, by their letter: a card's number; that and what the card signed; that, and the card's message is
+#: encrypted, so that nobody here can tell what it says; a card that identifies nobody.
+NUMBER, SIGNED, SEALED, NOBODY = "t", "s", "e", "x"
+COUNTER_MAX = 0xFFFFFF
+MESSAGE_MAC_BYTES = 8
 #: one journal in a hello or head: oldest seq kept, freed up to (-1: nothing, written `-`), highest seq. In a head
 #: `freed` tells a store that was restored from a backup that it has lost something.
 Held = namedtuple("Held", ("journal", "oldest", "freed", "head"))
@@ -159,14 +167,21 @@ def read(line: str) -> "Statement":
 
 
 def tokens(evidence: str) -> list:
-    """The tokens in a swipe's evidence, as `Token`s. Evidence: `t` and, joined by commas, key id, colon, 16 hex digits.
+    """The `Token`s in a swipe's evidence: one, two during a rotation, or none where the card identifies nobody.
 
-    Raises Malformed(`statement-field`) for any other kind of evidence.
+    Raises Malformed(`statement-field`) for a kind of evidence that is not known here.
     """
-    if evidence[:1] != "t":
+    kind, said = evidence[:1], evidence[1:]
+    if kind == NOBODY and not said:
+        return []
+    if kind == SIGNED:
+        said, bar, _ = said.partition(";")
+        if not bar:
+            raise Malformed("statement-field", "a signed card's evidence has its tokens, a semicolon and its message")
+    elif kind not in (NUMBER, SEALED) or not kind:
         raise Malformed("statement-field", "this kind of evidence is not known here")
     found = []
-    for part in evidence[1:].split(","):
+    for part in said.split(","):
         key, colon, token = part.partition(":")
         if not colon or not _is_hex(token, 2 * TOKEN_BYTES) or not 1 <= _number(key) <= 255:
             raise Malformed("statement-field", "a token is a key id, a colon and 16 hex digits")
@@ -176,9 +191,31 @@ def tokens(evidence: str) -> list:
     return found
 
 
-def evidence_of(found: list) -> str:
-    """The evidence field for one or two `Token`s."""
-    return "t" + ",".join([f"{t.key}:{t.token.hex()}" for t in found])
+def message(evidence: str) -> "Message | None":
+    """What the card signed, of a signed card's evidence; None for every other kind. Raises Malformed as `tokens` does."""
+    if evidence[:1] != SIGNED:
+        return None
+    said = evidence.partition(";")[2]
+    if not _is_hex(said, 6 + 2 * MESSAGE_MAC_BYTES):
+        raise Malformed("statement-field", "a card's message is 6 hex digits of its counter and 16 of its MAC")
+    return Message(int(said[:6], 16), bytes.fromhex(said[6:]))
+
+
+def evidence_of(found: list, said=None) -> str:
+    """The evidence field: `t` and one or two `Token`s, joined by commas, each key id, colon, 16 hex digits.
+
+    said: what the card said of itself beside its number, a `Message`: then `s`, the tokens, a semicolon, 6 hex digits of the
+    counter and 16 of the MAC; with a counter of None, where the card's message is encrypted: `e` and the tokens. No
+    tokens: the card identifies nobody, and all that stands there is `x`.
+    """
+    if not found:
+        return NOBODY
+    listed = ",".join([f"{t.key}:{t.token.hex()}" for t in found])
+    if said is None:
+        return NUMBER + listed
+    if said.counter is None:
+        return SEALED + listed
+    return f"{SIGNED}{listed};{said.counter:06x}{said.mac.hex()}"
 
 
 def _write(sort: str, value) -> str:
@@ -215,9 +252,18 @@ def _verdict(text: str) -> str:
     return text
 
 
+def _tokens(text: str) -> str:
+    if text[:1] != NUMBER:
+        raise Malformed("statement-field", "a card's tokens stand here")
+    return _evidence(text)
+
+
 def _evidence(text: str) -> str:
     tokens(text)
-    return _bounded(text)
+    message(text)
+    if "|" in text or len(text) > EVIDENCE_MAX:
+        raise Malformed("statement-field", "evidence is longer than any can be")
+    return text
 
 
 def _token_or_none(text: str):
@@ -286,7 +332,8 @@ _READ = {
     "h": _id,
     "c": _clock,
     "v": _verdict,
-    "e": _evidence,
+    "e": _tokens,
+    "E": _evidence,
     "T": _token_or_none,
     "w": _word,
     "W": _word_or_none,

@@ -6,7 +6,7 @@ from firmware.contract.errors import Malformed, Misuse
 
 ROOT = "muster/v1"
 UP = ("swipes", "hello", "head", "status", "health")  #: from the reader
-DOWN = ("roster", "receipt", "command")  #: to the reader
+DOWN = ("roster", "receipt", "command", "update")  #: to the reader
 NAME_MAX = 32
 _NAME = "abcdefghijklmnopqrstuvwxyz0123456789-"
 

@@ -10,7 +10,9 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from firmware.codecs import sun
 from firmware.contract import topics
+from firmware.pi import wireless
 from firmware.pi.chip import CardArrived, CardUnreadable, Chip, ChipLost, ChipReady, Event
 from firmware.pi.lamp import Lamp
 from firmware.pi.link import Broker, Link
@@ -18,6 +20,7 @@ from firmware.pi.systemd import Systemd
 from firmware.reader.errors import StorageFailed
 from firmware.reader.lights import FLASHES
 from firmware.reader.reader import Reader
+from firmware.reader.update import Updates
 from firmware.reader.uplink import OFFLINE
 
 LAMP_S = 0.02
@@ -62,10 +65,13 @@ class Board:
         on_light: Callable[[tuple[int, int, int], int], None] = lambda rgb, now_ms: None,
         systemd: Systemd | None = None,
         disk_well: Callable[[], bool] = lambda: False,
+        updates: Updates | None = None,
     ) -> None:
         settings = reader.settings
         self._disk_well = disk_well
         self._anew = asyncio.Event()
+        self._updates = updates
+        self._leave = asyncio.Event()
         self._reader = reader
         self._storage = storage
         self._shelf_alarms = shelf_alarms
@@ -75,6 +81,7 @@ class Board:
         self._on_light = on_light
         self._systemd = systemd or Systemd("")
         self._chip_path = chip_path
+        self._chip: Chip | None = None
         self._site, self._name = settings.site, settings.reader
         self._wake = asyncio.Event()
         self._link = Link(
@@ -84,6 +91,7 @@ class Board:
                 client_id=f"{settings.site}-{settings.reader}",
                 user=settings.broker.get("user"),
                 password=settings.broker.get("password"),
+                tls=settings.tls,
             ),
             will=(self._topic("status"), OFFLINE),
             subscriptions=[self._topic(kind) for kind in topics.DOWN],
@@ -108,7 +116,7 @@ class Board:
             with contextlib.suppress(RuntimeError):  # the loop has ended before the chip's thread
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        chip = Chip(self._chip_path, report)
+        chip = self._chip = Chip(self._chip_path, report)
         # Until the chip answers for the first time it is not able: a reader without a chip is red from the start.
         self._reader.chip(False, self._now_ms())
         chip.start()
@@ -116,8 +124,10 @@ class Board:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(job, name=name) for name, job in self._jobs(events).items()]
                 self._systemd.ready()
-                ends = [group.create_task(event.wait(), name="end") for event in (stop, self._anew)]
+                ends = [group.create_task(one.wait(), name="end") for one in (stop, self._anew, self._leave)]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if self._leave.is_set():
+                    stop.set()  # the process ends, and what starts it again chooses the release
                 tasks += ends
                 await self._link.leave()
                 for task in tasks:
@@ -140,11 +150,12 @@ class Board:
         while True:
             event = await events.get()
             if isinstance(event, CardArrived):
-                self._card(event.uid)
+                self._card(event.uid, event.said)
                 self._wake.set()
             elif isinstance(event, CardUnreadable):
                 self._unreadable()
                 self._show()
+                self._wake.set()
             elif isinstance(event, ChipLost):
                 self._reader.chip(False, self._now_ms())
                 self._log("chip-lost", why=event.why)
@@ -152,10 +163,10 @@ class Board:
                 self._reader.chip(True, self._now_ms())
                 self._log("chip-ready")
 
-    def _card(self, uid: bytes) -> None:
-        """A card came: the swipe is kept, and shown."""
+    def _card(self, uid: bytes, said: sun.Message | None = None) -> None:
+        """A card came: the swipe is kept, and shown. said: what a card that signs said."""
         began_ms = self._now_ms()
-        shown = self._reader.tap(uid, began_ms)
+        shown = self._reader.tap(uid, began_ms, said)
         if shown in FLASHES and self._now_ms() - began_ms > SLOW_MS:
             # An SD card may take longer to sync than a flash lasts: then it begins when the swipe is kept.
             self._reader.lights.flash(shown, self._now_ms())
@@ -163,8 +174,8 @@ class Board:
         self._lamp.beep(shown, self._now_ms())
 
     def _unreadable(self) -> None:
-        """A card came that identifies nobody."""
-        self._reader.unreadable(self._now_ms())
+        """A card came that identifies nobody: that it was there is kept, and shown."""
+        self._card(b"")
 
     def _look(self) -> None:
         """Look at the time."""
@@ -194,7 +205,12 @@ class Board:
         while True:
             self._look()
             for name in self._reader.commands:
-                self._log("command-unknown", name=name)
+                if name == "restart":
+                    # As after a start: journal, link and chip are opened anew.
+                    self._log("restart-commanded")
+                    self._anew.set()
+                else:
+                    self._log("command-unknown", name=name)
             self._reader.commands.clear()
             self._systemd.alive()
             await asyncio.sleep(TICK_S)
@@ -203,6 +219,7 @@ class Board:
         said = None
         while True:
             self._reader.idle()
+            self._update()
             if self._storage.failed:
                 # It may have failed between taps: the light must tell before the next card does.
                 self._reader.journal.trouble = "storage"
@@ -249,13 +266,35 @@ class Board:
             self._reader.unlinked(self._now_ms())
 
     def _received(self, topic: str, payload: bytes) -> None:
-        self._reader.received(topics.parse(topic).kind, payload, self._now_ms())
+        kind = topics.parse(topic).kind
+        if kind == "update":
+            if self._updates is not None:
+                self._updates.take(payload)
+            return
+        self._reader.received(kind, payload, self._now_ms())
         self._wake.set()
+
+    def _update(self) -> None:
+        """One step of an update, and the judgement of one on trial."""
+        updates, now_ms = self._updates, self._now_ms()
+        if updates is None:
+            return
+        well = self._reader.clock.read(now_ms).state == "sync" and not self._reader.broken()
+        if updates.turn(well, now_ms, self._log):
+            self._reader.health_due(now_ms)
+            self._wake.set()
+        if updates.restart:
+            self._leave.set()
 
     def _with_alarms(self, payload: bytes) -> bytes:
         health: dict[str, Any] = json.loads(payload)
         health["alarms"] = self._alarms()
         health["unhandled"] = self._link.unhandled
+        if self._updates is not None:
+            health["update"] = self._updates.figures()
+        health["link"] = {"connects": self._link.connects}
+        health["chip"] = {"faults": self._chip.failures if self._chip is not None else 0}
+        health["signal"] = wireless.signal()
         return json.dumps(health).encode()
 
     def _topic(self, kind: str) -> str:

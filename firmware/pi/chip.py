@@ -4,7 +4,8 @@ nfcpy blocks and may wait a second for an answer, so it runs beside the event lo
 but `report`. We loop on `sense` ourselves, because nfcpy's `connect` hides errors, and start the chip again after one.
 
 A card left lying is one arrival. After a card is found it is sent to sleep (HLTA) and the field is asked again, so a
-second card laid on top of it is seen as well.
+second card laid on top of it is seen as well. Of a card that speaks ISO 14443-4 the file is read before its arrival is
+told (codecs/tag4.py); where that fails it has arrived all the same.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from typing import Any
 
 from nfc.clf import ContactlessFrontend, RemoteTarget, pn532, transport
 
+from firmware.codecs import sun, tag4
 from firmware.codecs.pn532 import identifiable
 
 #: A card not found for so long has left: contact flickers at the edge of the field.
@@ -30,6 +32,11 @@ BACKOFF_LAST_S = 5.0
 #: Cards looked for in one pass: a wallet may hold several.
 CARDS_MAX = 4
 _IN_DESELECT = 0x44
+#: SEL_RES of a card that speaks ISO 14443-4, which one that signs does
+_SPEAKS_ISO_DEP = 0x20
+_CRC = 0x80
+#: A card's file is read within this time, or not at all; and one answer of it.
+TALK_S, _ANSWER_S = 0.4, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +45,8 @@ class CardArrived:
 
     #: 4, 7 or 10 bytes; never leaves the reader
     uid: bytes
+    #: what a card that signs said at this tap
+    said: sun.Message | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +141,7 @@ class Chip:
         target = frontend.sense(RemoteTarget("106A"))
         found = 0
         while target is not None:
-            self._seen(bytes(target.sdd_res or b""))
+            self._seen(bytes(target.sdd_res or b""), frontend.device, bytes(target.sel_res or b"\0")[0])
             found += 1
             if found == CARDS_MAX:
                 break
@@ -147,19 +156,37 @@ class Chip:
         if gone and not self._present:
             self._report(CardLeft())
 
-    def _seen(self, uid: bytes) -> None:
+    def _seen(self, uid: bytes, device: Any, sel_res: int) -> None:
         readable = identifiable(uid)
         # A random UID is another one at every look: all of them together are one card.
         name = uid if readable else b""
         new = name not in self._present
         self._present[name] = time.monotonic()
         if new:
-            self._report(CardArrived(uid=uid) if readable else CardUnreadable())
+            said = _said(device.chipset, uid) if readable and sel_res & _SPEAKS_ISO_DEP else None
+            self._report(CardArrived(uid=uid, said=said) if readable else CardUnreadable())
 
     def _forget(self) -> None:
         if self._present:
             self._present.clear()
             self._report(CardLeft())
+
+
+def _said(chipset: Any, uid: bytes) -> sun.Message | None:
+    """What this card signed, if it does. None, too, where it was taken away meanwhile."""
+    talk = tag4.Reading()
+    began_s = time.monotonic()
+    try:
+        # nfcpy lets the chip check no CRC once it has seen a type 2 tag.
+        chipset.write_register("CIU_RxMode", chipset.read_register("CIU_RxMode") | _CRC)
+        while talk.frame is not None and time.monotonic() - began_s < TALK_S:
+            talk.heard(bytes(chipset.in_communicate_thru(talk.frame, _ANSWER_S) or b""))
+        # Else it would not hear that it is to sleep, and hide a card that lies behind it.
+        chipset.in_communicate_thru(tag4.DESELECT, _ANSWER_S)
+    except Exception:  # noqa: BLE001  nfcpy's errors have no common class; a chip that is gone is found out by the next look
+        if talk.file is None:
+            return None
+    return sun.message_of(talk.file, uid) if talk.file else None
 
 
 def quiet() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
+from firmware.codecs import sun
 from firmware.pi.board import SLOW_MS, Board
 from firmware.pi.chip import Event as ChipEvent
 from firmware.pi.display import Display
@@ -109,7 +110,7 @@ class KioskBoard(Board):
         jobs["display"] = self._screens()
         return jobs
 
-    def _card(self, uid: bytes) -> None:
+    def _card(self, uid: bytes, said: sun.Message | None = None) -> None:
         began_ms = self._now_ms()
         self._kiosk.card(uid, began_ms)
         self._carry_out(began_ms)

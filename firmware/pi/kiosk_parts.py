@@ -25,7 +25,8 @@ from firmware.pi.position import Position
 from firmware.pi.sensor import Sensor
 from firmware.pi.shelf import RosterShelf
 from firmware.pi.systemd import Systemd
-from firmware.pi.wiring import FIRMWARE, Storage, Wiring, log
+from firmware.pi.version import FIRMWARE
+from firmware.pi.wiring import Storage, Wiring, log
 from firmware.reader import kiosk_settings
 from firmware.reader.errors import ReaderError
 from firmware.reader.fence import Fence, Where
@@ -137,6 +138,7 @@ def board(kiosk: Fitted, wiring: Wiring, storage: Storage) -> KioskBoard:
         on_light=wiring.on_light,
         systemd=Systemd(),
         disk_well=lambda: takes_writes(wiring.data),
+        updates=wiring.updates(),
     )
 
 

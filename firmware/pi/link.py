@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import random
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+
+from firmware.pi import trust
+from firmware.reader.settings import Tls
 
 #: Deadlines: for the TCP connect, and for each answer of the broker.
 CONNECT_S = 5.0
@@ -25,6 +29,8 @@ BACKOFF_FIRST_S = 1.0
 BACKOFF_LAST_S = 30.0
 #: A connection that lived so long was a good one: the next attempt comes soon again.
 STABLE_S = 30.0
+#: ... within this, anywhere in it: where the broker ended, every reader of the house lost a good one in the same moment.
+SPREAD_S = 10.0
 
 
 class LinkDown(Exception):
@@ -44,6 +50,8 @@ class Broker:
     client_id: str
     user: str | None = None
     password: str | None = None
+    #: None: plain, for loopback and tests
+    tls: Tls | None = None
 
 
 class Link:
@@ -53,7 +61,7 @@ class Link:
     on_message(topic, payload): on the loop, must be quick; acknowledged when it returned. on_down(code): once when the
     link goes down or cannot come up, and again only when the reason changes. The coroutine function `on_up` runs while
     the link is up and is cancelled when it goes down; a LinkDown out of it ends this connection. answer_s: the deadline
-    for CONNACK, SUBACK and PUBACK each.
+    for CONNACK, SUBACK and PUBACK each. stable_s: a connection that lived for longer was a good one.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class Link:
         on_message: Callable[[str, bytes], None],
         uniform: Callable[[float, float], float] = random.uniform,
         answer_s: float = ANSWER_S,
+        stable_s: float = STABLE_S,
     ) -> None:
         self._broker = broker
         self._will = will
@@ -76,6 +85,7 @@ class Link:
         self._on_message = on_message
         self._uniform = uniform
         self._answer_s = answer_s
+        self._stable_s = stable_s
         self._client: mqtt.Client | None = None
         self._waiting: dict[tuple[str, int], asyncio.Future[Any]] = {}
         self._down_code: str | None = None
@@ -83,6 +93,8 @@ class Link:
         self._gone = asyncio.Event()
         #: messages that `on_message` could not take: our own fault, to be looked into
         self.unhandled = 0
+        #: connections that came up since the start
+        self.connects = 0
 
     async def run(self) -> None:
         """Keep the link up for ever; ends by being cancelled."""
@@ -99,8 +111,11 @@ class Link:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise asyncio.CancelledError from None
-            if time.monotonic() - began_s > STABLE_S:
-                backoff_s = BACKOFF_FIRST_S
+            if time.monotonic() - began_s > self._stable_s:
+                # Who comes too early does not come again with all the others that did.
+                backoff_s = 4 * BACKOFF_FIRST_S
+                await asyncio.sleep(self._uniform(0, SPREAD_S))
+                continue
             await asyncio.sleep(self._uniform(backoff_s / 2, backoff_s))
             backoff_s = min(2 * backoff_s, BACKOFF_LAST_S)
 
@@ -126,7 +141,13 @@ class Link:
         # paho closes its socket by itself when a read or a write fails: the loop must let go of it before.
         client.on_socket_close = self._unwatch
         try:
+            if self._broker.tls is not None:
+                client.tls_set_context(trust.context(self._broker.tls))
             await asyncio.to_thread(client.connect, self._broker.host, self._broker.port, KEEPALIVE_S)
+        except ssl.SSLError as error:
+            raise LinkDown(
+                "link-tls", "no TLS with the broker: check its certificate, the authority and our own certificate"
+            ) from error
         except (OSError, ValueError) as error:
             raise LinkDown("link-unreachable", "the broker cannot be reached: check network, host and port") from error
         sock = client.socket()
@@ -163,6 +184,7 @@ class Link:
         if any(code.is_failure for code in codes):
             raise LinkDown("link-topics", "the broker refused the reader's own topics: check its access list")
         self._down_code = None
+        self.connects += 1
         await self._on_up()
         raise LinkDown("link-ended", "the link was ended")
 
@@ -200,8 +222,13 @@ class Link:
 
     def _readable(self) -> None:
         client = self._client
-        if client is not None and client.loop_read(64) != mqtt.MQTT_ERR_SUCCESS:
-            self._lost()
+        while client is not None and client is self._client:
+            if client.loop_read(64) != mqtt.MQTT_ERR_SUCCESS:
+                self._lost()
+                break
+            # What stands in a TLS record that was read is not in the socket any more: nobody would call again for it.
+            if not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
+                break
         self._pump()
 
     def _writable(self) -> None:

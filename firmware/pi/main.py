@@ -18,7 +18,7 @@ from pathlib import Path
 from gpiozero.exc import GPIOZeroError
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from firmware.pi import kiosk_parts
+from firmware.pi import kiosk_parts, release
 from firmware.pi.board import Board
 from firmware.pi.chip import quiet
 from firmware.pi.disk import takes_writes
@@ -26,7 +26,8 @@ from firmware.pi.journal import SqliteJournal
 from firmware.pi.lamp import PINS, Lamp
 from firmware.pi.shelf import RosterShelf
 from firmware.pi.systemd import Systemd
-from firmware.pi.wiring import FIRMWARE, NoJournal, Storage, Wiring, log, uptime
+from firmware.pi.version import FIRMWARE
+from firmware.pi.wiring import RELEASES, NoJournal, Storage, Wiring, log, uptime
 from firmware.reader import settings as reader_settings
 from firmware.reader.errors import SettingsError, StorageFailed
 from firmware.reader.reader import Reader
@@ -48,10 +49,14 @@ def main(argv: list[str]) -> int:
         each.add_argument("--pins", type=_pins, default=PINS, help="BCM numbers, red,green,blue (default: 17,27,22)")
         each.add_argument("--buzzer", type=int, help="BCM number of a buzzer (default: none)")
     kiosk_parts.add_arguments(kiosk)
+    choose = commands.add_parser("choose", help="before each start: let the release that is to run be the current one")
+    choose.add_argument("--data", type=Path, required=True, help="folder of the journal and the roster")
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as leave:
         return int(leave.code or 0)
+    if arguments.command == "choose":
+        return _choose(arguments.data)
     try:
         text = arguments.settings.read_text()
         settings = reader_settings.parse(text)
@@ -81,6 +86,17 @@ def main(argv: list[str]) -> int:
         asyncio.run(_run(wiring, _board if fitted is None else lambda *parts: kiosk_parts.board(fitted, *parts)))
     finally:
         lamp.close()
+    return OK
+
+
+def _choose(data: Path) -> int:
+    try:
+        version, on_trial = release.choose(data / RELEASES)
+    except OSError as error:
+        # What ran before runs again: a door is never given up because of an update.
+        print(f"muster pi: the releases are left as they are ({error})", file=sys.stderr)
+        return OK
+    log("release", version=version, on_trial=on_trial)
     return OK
 
 
@@ -125,6 +141,7 @@ def _board(wiring: Wiring, storage: Storage) -> Board:
         on_light=wiring.on_light,
         systemd=Systemd(),
         disk_well=lambda: takes_writes(wiring.data),
+        updates=wiring.updates(),
     )
 
 

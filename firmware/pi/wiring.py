@@ -13,10 +13,13 @@ from gpiozero.pins import Factory
 from firmware.contract.statement import Held
 from firmware.pi.journal import SqliteJournal
 from firmware.pi.lamp import Lamp
+from firmware.pi.release import synced
 from firmware.reader.errors import StorageFailed
 from firmware.reader.settings import Settings
+from firmware.reader.update import Updates
 
-FIRMWARE = "pi-0.1.0"
+#: in the data folder: what was taken as an update
+RELEASES = "releases"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,14 @@ class Wiring:
     factory: Factory | None
     now_ms: Callable[[], int]
     on_light: Callable[[tuple[int, int, int], int], None]
+
+    def updates(self) -> Updates | None:
+        """What takes updates, where the settings name a key that may sign them."""
+        if not self.settings.release:
+            return None
+        folder = self.data / RELEASES
+        folder.mkdir(parents=True, exist_ok=True)
+        return Updates(f"{folder}/", self.settings.release, "pi", synced(folder))
 
 
 class NoJournal:

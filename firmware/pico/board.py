@@ -23,8 +23,8 @@ I2C_HZ = 400_000
 LIGHT_HZ = 1000
 WATCHDOG_MS = 8000
 #: The 848 KB of flash behind the firmware: a littlefs for code, settings and roster, then the journal's ring.
-FILES_BYTES = 272 * 1024
-JOURNAL_BYTES = 576 * 1024
+FILES_BYTES = 344 * 1024
+JOURNAL_BYTES = 504 * 1024
 
 
 class Board:
@@ -97,6 +97,12 @@ class Board:
         if self._watchdog is not None:
             self._watchdog.feed()
 
+    def not_before(self, epoch_s: int) -> None:
+        """No clock of this board is earlier than this from now on. Only TLS looks at it, for certificates' dates."""
+        if int(time.time()) < epoch_s:
+            year, month, day, hour, minute, second, weekday, _ = time.gmtime(epoch_s)[:8]
+            machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+
     def reset(self) -> None:
         """Restart the board. Does not return."""
         machine.reset()
@@ -130,3 +136,11 @@ class Wifi:
         # Power saving makes answers wait up to 100 ms for the next beacon; a door reader is on mains.
         self._wlan.config(pm=0xA11140)
         self._wlan.connect(self._ssid, self._password)
+
+    def signal(self) -> "int | None":
+        """How strong the access point is heard, dBm; None where the radio does not say."""
+        try:
+            heard = self._wlan.status("rssi")
+        except (OSError, ValueError):
+            return None
+        return heard if heard < 0 else None

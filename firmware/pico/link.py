@@ -41,7 +41,8 @@ class Link:
     `wifi` has `connected() -> bool` and `start()`, and is skipped if None; `will` is (topic, payload), retained; `ticks_ms`
     is the board's millisecond counter, `random` gives floats from 0 to 1; `ssl` is a TLS context (of `tls.SSLContext`, which
     verifies by default; MicroPython only) and `tls_name` the name in the broker's certificate, `host` if None. `answer_ms` is
-    the deadline for TCP, CONNACK, SUBACK, PUBACK and PINGRESP each.
+    the deadline for TCP, CONNACK, SUBACK, PUBACK and PINGRESP each. A connection that lived for `stable_ms` was a good one:
+    after it the next attempt comes anywhere within `spread_ms`.
 
     `on_up()`: connected and subscribed. `on_down(code)`: once when the link goes down (or did not come up), and again only
     when the reason changes while it is down. `on_message(topic, payload)`: payload is a bytearray to keep; a QoS 1 message is
@@ -77,6 +78,7 @@ class Link:
         stable_ms: int = 30_000,
         backoff_ms: int = 1_000,
         backoff_max_ms: int = 30_000,
+        spread_ms: int = 10_000,
     ):
         self._wifi = wifi
         self._host = host
@@ -101,6 +103,7 @@ class Link:
         self._stable_ms = stable_ms
         self._backoff_ms = backoff_ms
         self._backoff_max_ms = backoff_max_ms
+        self._spread_ms = spread_ms
         self._on_up = on_up
         self._on_down = on_down
         self._on_message = on_message
@@ -198,10 +201,14 @@ class Link:
                 code = "link-fault"
                 self._wire.detail = repr(e)
             if self._told is None and self._wire.since(began) >= self._stable_ms:
-                failures = 0  # it was up, and for long
-            delay_ms = min(self._backoff_max_ms, self._backoff_ms << min(failures, 16))
-            delay_ms = delay_ms // 2 + int(self._random() * (delay_ms // 2))
-            failures += 1
+                # It was up, and for long: it may be the broker that ended, and every reader of the house lost it now.
+                # Who comes too early does not come again with all the others that did.
+                failures = 2
+                delay_ms = int(self._random() * self._spread_ms)
+            else:
+                delay_ms = min(self._backoff_max_ms, self._backoff_ms << min(failures, 16))
+                delay_ms = delay_ms // 2 + int(self._random() * (delay_ms // 2))
+                failures += 1
             if code != self._told:
                 self._told = code
                 self._log("link-down", code=code, detail=self._wire.detail, retry_ms=delay_ms)

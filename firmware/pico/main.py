@@ -14,15 +14,16 @@ from firmware.contract import topics
 from firmware.contract.errors import Malformed
 from firmware.pico import chip as chips
 from firmware.pico.link import Link, LinkDown
+from firmware.pico.no_storage import NoStorage
 from firmware.pico.ring import Ring
 from firmware.pico.shelf import Shelf
+from firmware.pico.version import BUILT_S, FIRMWARE
 from firmware.reader import settings as settings_file
 from firmware.reader.errors import ReaderError, StorageFailed
 from firmware.reader.lights import IDLE_BROKEN, Lights
 from firmware.reader.reader import Reader
 from firmware.reader.uplink import OFFLINE
 
-FIRMWARE = "muster-0.1.0"
 CHIP_EVERY_MS = 5
 LIGHT_EVERY_MS = 10
 PUMP_EVERY_MS = 10
@@ -35,40 +36,6 @@ STUCK_MS = 5000
 #: Bytes taken between two collections. MicroPython goes on to fresh memory until it must collect; what lives long would
 #: lie scattered between garbage, and a roster needs its bytes in one piece.
 COLLECT_AFTER = 12_288
-
-
-class NoStorage:
-    """In place of a journal whose flash cannot be read: nothing is taken, and the light says so."""
-
-    late_erases = 0
-    erases = 0
-    damaged = 0
-
-    def journals(self) -> list:
-        """None are known."""
-        return []
-
-    def append(self, journal: str, seq: int, text: str, mac: bytes) -> None:
-        """Never durable."""
-        raise StorageFailed("the journal's flash cannot be read: replace the reader")
-
-    def read(self, journal: str, first: int, limit: int) -> list:
-        """Nothing."""
-        return []
-
-    def free(self, journal: str, up_to: int) -> None:
-        """Nothing to free."""
-
-    def unfree(self, journal: str, first: int) -> None:
-        """Nothing to take back."""
-
-    def room(self) -> int:
-        """None."""
-        return 0
-
-    def idle(self) -> bool:
-        """Nothing to do."""
-        return False
 
 
 class Program:
@@ -101,6 +68,12 @@ class Program:
         self._chip = chips.Chip(board.i2c, ticks_diff=board.ticks_diff)
         # Until its chip has answered, a reader takes no cards, and does not look as if it did.
         self._reader.chip(False, board.uptime_ms())
+        self._floor = None
+        self._updates = None
+        if settings.release:
+            from firmware.reader.update import Updates  # where no key is known, none would be taken
+
+            self._updates = Updates(board.folder, settings.release)
         self._link = self._make_link()
         gc.collect()
         self.log(
@@ -132,8 +105,17 @@ class Program:
         settings = self._settings
         broker = settings.broker
         down = [topics.topic(settings.site, settings.reader, kind) for kind in topics.DOWN]
+        self._wifi = self._board.wifi(settings.wifi)
+        ssl = tls_name = None
+        if settings.tls is not None:
+            from firmware.pico import trust  # where it is not asked for, it takes no heap
+
+            self._floor = trust.Floor(self._board.folder, max(BUILT_S, settings.tls.floor_s))
+            self._board.not_before(self._floor.seconds)
+            ssl = trust.context(settings.tls.ca)
+            tls_name = settings.tls.name
         return Link(
-            wifi=self._board.wifi(settings.wifi),
+            wifi=self._wifi,
             host=broker["host"],
             port=broker["port"],
             client_id=settings.reader,
@@ -147,6 +129,8 @@ class Program:
             on_down=lambda code: self._reader.unlinked(self._board.uptime_ms()),
             on_message=self._message,
             log=self.log,
+            ssl=ssl,
+            tls_name=tls_name,
         )
 
     # --- tasks -------------------------------------------------------------------------------------------------
@@ -193,20 +177,18 @@ class Program:
             event = self._chip.poll(self._board.ticks_ms())
             if event is not None:
                 self._happened(event)
-            await asyncio.sleep_ms(CHIP_EVERY_MS)
+            # While a card's file is read somebody waits for the light.
+            await asyncio.sleep_ms(1 if self._chip.talking else CHIP_EVERY_MS)
 
     def _happened(self, event):
         """What the chip saw. From here to the light nothing is awaited."""
         board = self._board
         now_ms = board.uptime_ms()
-        if isinstance(event, chips.CardArrived):
+        if isinstance(event, (chips.CardArrived, chips.CardSigned)):
             began = board.ticks_ms()
             self._tapped_ms = began
-            if identifiable(event.uid):
-                shown = self._reader.tap(event.uid, now_ms)
-            else:
-                self._reader.unreadable(now_ms)
-                shown = "unreadable"
+            uid = event.uid if identifiable(event.uid) else b""
+            shown = self._reader.tap(uid, now_ms, event.said if isinstance(event, chips.CardSigned) else None)
             board.rgb(self._reader.light(now_ms))
             self.log("tap", shown=shown, took_ms=board.ticks_diff(board.ticks_ms(), began))
         elif isinstance(event, chips.CardUnreadable):
@@ -260,12 +242,14 @@ class Program:
             if board.ticks_diff(now, self._tapped_ms) >= QUIET_MS:
                 try:
                     # The roster first: it is soon done, and a board that starts anew would have none.
-                    if not self._shelf.step():
+                    if self._shelf.step():
+                        if not self._shelf.waits:
+                            self.log("roster-kept", faults=self._shelf.faults)
+                    elif not self._update():
                         self._reader.idle()
-                    elif not self._shelf.waits:
-                        self.log("roster-kept", faults=self._shelf.faults)
                 except StorageFailed:
                     self._broken()
+                self._raise_floor()
                 if board.ticks_diff(now, self._collected_ms) >= COLLECT_EVERY_MS:
                     self._collected_ms = now
                     self._measure()
@@ -281,7 +265,40 @@ class Program:
             self._count("topic")
             return
         self._heap_peak = max(self._heap_peak, gc.mem_alloc())
+        if kind == "update":
+            if self._updates is not None:
+                self._updates.take(payload)
+            return
         self._reader.received(kind, payload, self._board.uptime_ms())
+
+    def _update(self):
+        """One step of an update, and the judgement of one on trial. Whether it took a slow step. May restart the board."""
+        updates = self._updates
+        if updates is None:
+            return False
+        now_ms = self._board.uptime_ms()
+        well = self._link.connected and self._reader.clock.read(now_ms).state == "sync" and not self._reader.broken()
+        on_trial = updates.on_trial
+        worked = updates.turn(well, now_ms, self.log)
+        if on_trial and not updates.on_trial and not updates.restart:
+            from firmware.pico import slots
+
+            slots.tidy(self._board.folder)
+        if worked:
+            self._reader.health_due(now_ms)
+        if updates.restart:
+            self._board.reset()
+        return worked
+
+    def _raise_floor(self):
+        """What the store's clock says is kept, so that a board without a battery begins no earlier after a power cut."""
+        if self._floor is None:
+            return
+        now_ms = self._board.uptime_ms()
+        reading = self._reader.clock.read(now_ms)
+        if reading.state == "sync" and self._floor.learned(reading.wall_ms // 1000, now_ms):
+            self._board.not_before(self._floor.seconds)
+            self.log("floor-raised", faults=self._floor.faults)
 
     def _obey(self):
         while self._reader.commands:
@@ -322,8 +339,11 @@ class Program:
         }
         health["chip"] = {"faults": self._chip.faults, "last": self._chip.last_fault}
         health["link"] = self._link.health()
+        health["signal"] = self._wifi.signal() if self._wifi is not None else None
         health["faults"] = self._faults
         health["cause"] = self._board.reset_cause()
+        if self._updates is not None:
+            health["update"] = self._updates.figures()
         return json.dumps(health).encode()
 
 

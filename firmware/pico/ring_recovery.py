@@ -1,6 +1,6 @@
 """Opening the journal: what stands on the flash after a boot, read without writing anything.
 
-Every block's first page is read, and whole blocks only where journals change and the newest: a full journal of 5,900
+Every block's first page is read, and whole blocks only where journals change and the newest: a full journal of 5,100
 swipes opens in some milliseconds on a PC. The format is told in ring.py.
 """
 

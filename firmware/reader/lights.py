@@ -16,6 +16,11 @@ IDLE_OPEN = "open"  #: blue, steady: marking is open (PORT-2)
 IDLE_WAITING = "waiting"  #: blue, slow breathing: cards are taken and will be checked
 IDLE_BROKEN = "broken"  #: red, slow pulse: the reader needs a technician
 
+WHITE = (255, 255, 255)
+#: what a technician asks for from afar. Never a green alone: that is a swipe's (PORT-3). Slower than three flashes a second
+IDENTIFY = ((350, WHITE), (350, OFF)) * 15
+SELF_TEST = ((500, RED), (250, OFF), (500, BLUE), (250, OFF), (500, WHITE), (250, OFF))
+
 BREATH_MS = 4000
 GAP_MS = 30  #: dark before a flash that follows another at once, so that the second person sees a light of their own
 PULSE_MS = 2000
@@ -37,6 +42,8 @@ class Lights:
         self._flash = None
         self._since_ms = 0
         self._pulse_from_ms = 0
+        self._shown = None  # what was asked for, and since when
+        self._shown_ms = 0
 
     def idle(self, name: str) -> None:
         """What the lamp shows when nobody taps: one of the IDLE names."""
@@ -48,6 +55,11 @@ class Lights:
         gap_ms = GAP_MS if self._flash is not None else 0
         self._flash = FLASHES[shown]
         self._since_ms = now_ms + gap_ms
+
+    def show(self, pattern: tuple, now_ms: int) -> None:
+        """Play this over the idle light, once. A verdict goes before it."""
+        self._shown = pattern
+        self._shown_ms = now_ms
 
     def cancel(self, now_ms: int) -> None:
         """Show no verdict any more: a swipe was not kept, and a green left from the one before must not stand for it."""
@@ -69,6 +81,13 @@ class Lights:
                     return colour
                 at -= length_ms
             self._flash = None
+        if self._shown is not None:
+            at = now_ms - self._shown_ms
+            for length_ms, colour in self._shown:
+                if at < length_ms:
+                    return colour
+                at -= length_ms
+            self._shown = None
         if self._idle == IDLE_OPEN:
             return BLUE
         if self._idle == IDLE_WAITING:

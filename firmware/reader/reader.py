@@ -10,7 +10,7 @@ from firmware.contract import roster, statement, verdict
 from firmware.contract.errors import ContractError
 from firmware.reader import lights
 from firmware.reader.clock import EARLIEST_MS, LATEST_MS, Clock
-from firmware.reader.door import Door
+from firmware.reader.door import Door, Judged
 from firmware.reader.errors import ReaderError, StorageFailed, StorageFull
 from firmware.reader.journal import Journal
 from firmware.reader.uplink import HEALTH_EVERY_MS, Out, Uplink
@@ -46,6 +46,9 @@ class Reader:
         self._storage = storage
         self._shelf = shelf
         self._chip_able = True
+        self._chip_answered = False  # in this boot: what never answered was not lost
+        #: how often the chip was lost since boot, for the health report
+        self.chip_losses = 0
         self._unplaced = False  # swipes stand in the journal that a clock record would place better
         self._looked_ms = None
         self._health_at_ms = 0
@@ -54,20 +57,28 @@ class Reader:
         #: for the health report
         self.taps = {}
         self.commands = []
+        self._did = None  # the last command that was carried out, and what it found
         self._load_roster()
         self._look(0)
 
-    def tap(self, uid: bytes, now_ms: int) -> str:
+    def tap(self, uid: bytes, now_ms: int, said=None) -> str:
         """A card came into the field. Returns the verdict that the lamp shows now, or `storage`/`full` where the swipe
         could not be kept: then nothing is shown but the red pulse, and never green.
+
+        uid: empty where the card identifies nobody (a random UID). said: what a card that signs said, a
+        `statement.Message`; one whose counter is None is encrypted. Neither can be looked up or checked here: it is kept
+        that a card was there, and the double flash says so.
         """
-        tokens = [key.token(uid) for key in self.settings.card_keys]
+        tokens = [key.token(uid) for key in self.settings.card_keys] if uid else []
         reading = self.clock.read(now_ms)
-        judged = self.door.judge(tokens, reading, now_ms)
+        if tokens and (said is None or said.counter is not None):
+            judged = self.door.judge(tokens, reading, now_ms)
+        else:
+            judged = Judged(verdict.UNCHECKED, None)
         held = [statement.Token(k.id, t) for k, t in zip(self.settings.card_keys, tokens)]
         try:
             self.journal.swipe(
-                evidence=statement.evidence_of(held),
+                evidence=statement.evidence_of(held, said),
                 boot_ms=now_ms,
                 wall_ms=reading.wall_ms,
                 clock=reading.state,
@@ -89,7 +100,7 @@ class Reader:
         return judged.verdict
 
     def unreadable(self, now_ms: int) -> None:
-        """A card that identifies nobody (a random UID, or nonsense): nothing to record, so the light is that of "not
+        """Something in the field answers, and not as a card does: there is nothing to record, so the light is that of "not
         recorded" (PORT-4). The double flash would promise that it is stored."""
         self.lights.flash(verdict.NOT_LISTED, now_ms)
         self._count("unreadable")
@@ -98,6 +109,9 @@ class Reader:
         """The card chip was lost or found again."""
         if able != self._chip_able:
             self._chip_able = able
+            if not able and self._chip_answered:
+                self.chip_losses += 1
+            self._chip_answered = self._chip_answered or able
             self._look(now_ms)
             self.uplink.head_due(now_ms)
 
@@ -156,9 +170,39 @@ class Reader:
             if kind == "roster":
                 self._roster(payload, now_ms)
             else:
-                self.commands.extend(self.uplink.received(kind, payload, now_ms))
+                for name in self.uplink.received(kind, payload, now_ms):
+                    self._obey(name, now_ms)
         except ReaderError as error:  # storage failed while it freed
             self._count(error.code)
+
+    def _obey(self, name, now_ms):
+        """Carry out what every board can; what is the board's own waits in `commands`."""
+        did = {"counter": self.uplink.counter, "name": name}
+        if name == "identify":
+            self.lights.show(lights.IDENTIFY, now_ms)
+        elif name == "self-test":
+            self.lights.show(lights.SELF_TEST, now_ms)
+            did["found"] = self._tested(now_ms)
+        elif name == "sync":
+            self.uplink.offer_anew(now_ms)
+        else:
+            self.commands.append(name)
+            return
+        self._did = did
+        self._health_at_ms = now_ms
+
+    def _tested(self, now_ms):
+        """Each part in a word: ok, or what is wrong with it."""
+        reading = self.clock.read(now_ms)
+        listed = self.door.roster
+        late = listed is not None and reading.wall_ms is not None and reading.wall_ms > listed.valid_until_ms
+        return {
+            "chip": "ok" if self._chip_able else "lost",
+            "storage": self.journal.trouble or "ok",
+            "clock": "ok" if reading.state == "sync" else reading.state,
+            "list": "none" if listed is None else "late" if late else "ok",
+            "room": "ok" if self._storage.room() > 0 else "none",
+        }
 
     def _refused(self):
         # A receipt said twice, or under a hello before the last (the store answers its last three), is the line at work.
@@ -176,11 +220,18 @@ class Reader:
             "contradictions": self.clock.contradictions,
             "backlog": self.journal.backlog(),
             "room": self._storage.room(),
+            "chip_losses": self.chip_losses,
+            "storage_errors": self.taps.get("storage", 0),
+            "command": self._did,
             "able": self.uplink.able,
             "taps": self.taps,
             "refused": self.uplink.refused,
             "roster": self.uplink.roster_version_ms,
         }
+
+    def health_due(self, now_ms: int) -> None:
+        """Something stands in the health report that somebody waits for."""
+        self._health_at_ms = min(self._health_at_ms, now_ms)
 
     def broken(self) -> bool:
         """Whether it can keep nothing now."""

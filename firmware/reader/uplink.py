@@ -21,6 +21,7 @@ HEAD_EVERY_MS = 60_000
 HEALTH_EVERY_MS = 300_000
 STALE_MOST = 3  #: receipts in a row for another hello, after which one is said anew ...
 STALE_AFTER_MS = 60_000  #: ... if the last was not said just now
+COMMAND_MS = 600_000  #: a command is carried out within this time of being made
 JOURNALS_MAX = 64  #: listed in a hello or head; older ones follow as these are freed
 
 #: what stands on the reader's status topic; the broker says OFFLINE for it as its last will
@@ -69,7 +70,8 @@ class Uplink:
         self._former = None  # the nonce before, after a hello that was said anew on this connection
         self._said_ms = 0  # when a hello was last said
         self._stale = 0  # receipts in a row that named another hello
-        self._counter = -1
+        #: of the last command that was believed: when the store made it, epoch ms
+        self.counter = -1
         #: messages or lines from below that were refused, by code: for the health report
         self.refused = {}
         #: highest roster version held, for the hello
@@ -174,14 +176,36 @@ class Uplink:
             elif said.kind in ("receipt", "again"):
                 self._receipt(said, now_ms)
             elif said.kind == "command":
-                if said.values["counter"] > self._counter:
-                    self._counter = said.values["counter"]
+                refused = self._not_now(said.values["counter"], now_ms)
+                if refused is None:
+                    self.counter = said.values["counter"]
                     commands.append(said.values["name"])
                 else:
-                    self.refuse("command-repeated")
+                    self.refuse(refused)
             else:
                 self.refuse("kind")
         return commands
+
+    def _not_now(self, counter, now_ms):
+        """Why a command of the store's own is not carried out, or None. Its counter is the time at which it was made: one
+        that was kept back, or made before this boot, may be said again by whoever carries it, for ever.
+        """
+        if counter <= self.counter:
+            return "command-repeated"
+        reading = self._clock.read(now_ms)
+        if reading.wall_ms is None:
+            return "command-unclocked"
+        booted_ms = reading.wall_ms - now_ms + reading.uncertainty_ms
+        if counter <= booted_ms or counter < reading.wall_ms - reading.uncertainty_ms - COMMAND_MS:
+            return "command-old"
+        # One from the future would leave all that follow it refused.
+        return "command-ahead" if counter > reading.wall_ms + reading.uncertainty_ms + COMMAND_MS else None
+
+    def offer_anew(self, now_ms: int) -> None:
+        """Say everything again on this connection: hello, all that has no receipt, and where the journals stand."""
+        self.hello_anew()
+        self._start_pass()
+        self._head_at_ms = now_ms
 
     def refuse(self, code: str) -> None:
         """Count something from below that was not believed."""

@@ -41,6 +41,7 @@ _MEANS = {
     409: "Understood, and not done: it would break a rule.",
     413: "More at once than is taken.",
     422: "The request is not of the form that is described here.",
+    429: "More often than is taken: wait.",
     503: "The database cannot be written or reached now: try again.",
 }
 
@@ -48,6 +49,12 @@ _MEANS = {
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """How these errors stand in the OpenAPI document."""
     return {status: {"model": Problem, "description": _MEANS[status]} for status in statuses}
+
+
+def documented_beside_text(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same for an operation that answers with text: by `model` an error would be documented as text too."""
+    shape = {"application/json": {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    return {status: {"content": shape, "description": _MEANS[status]} for status in statuses}
 
 
 def shaped(status: int, code: str, text: str) -> JSONResponse:

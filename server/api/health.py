@@ -7,10 +7,11 @@ import threading
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from server.api.errors import documented, shaped
+from server.api.errors import documented, documented_beside_text, shaped
 from server.declared import public
 from server.deliveries import Answer
 from server.errors import StoreError
+from server.fleet import figures
 from server.store import alarms, due, institutions, mails, quarantines, swipes
 from server.store.engine import reading, writes
 
@@ -49,7 +50,7 @@ def healthz(request: Request) -> JSONResponse:
     return JSONResponse({"ok": True})
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", response_class=PlainTextResponse, responses=documented_beside_text(413, 503))
 @public("for machines that look after the server; no person is in it")
 def metrics(request: Request) -> PlainTextResponse:
     """Prometheus text format."""
@@ -70,6 +71,7 @@ def metrics(request: Request) -> PlainTextResponse:
     ]
     with reading(state.engine) as connection:
         oldest: list[int] = []
+        fleet: list[figures.Line] = []
         for found in institutions.every(connection):
             here = f'institution="{found.name}"'
             lines.append(("muster_due_persons", "gauge", f"{{{here}}}", due.waiting(connection, found.id)))
@@ -80,6 +82,7 @@ def metrics(request: Request) -> PlainTextResponse:
                 ("muster_quarantine", "gauge", f'{{{here},code="{code}"}}', count)
                 for code, count in quarantines.counts(connection, found.id).items()
             ]
+            fleet += figures.whole(connection, found.id, found.name, state.clock.now_ms())
             mailed = mails.counted(connection, found.id)
             lines += [
                 ("muster_mails", "gauge", f'{{{here},state="{name}"}}', mailed.by_state[name]) for name in mails.STATES
@@ -93,4 +96,4 @@ def metrics(request: Request) -> PlainTextResponse:
             text.append(f"# TYPE {name} {sort}")
             said.add(name)
         text.append(f"{name}{labels} {value}")
-    return PlainTextResponse("\n".join(text) + "\n", media_type="text/plain; version=0.0.4")
+    return PlainTextResponse("\n".join(text) + "\n" + figures.text(fleet), media_type="text/plain; version=0.0.4")

@@ -12,7 +12,8 @@ from typing import Any
 
 from server.policy import evenings, oddities
 from server.policy.profile import Profiles
-from server.store import cards, check_ins, residence_flags, residence_pins, residence_templates
+from server.policy.revoking import Revoked
+from server.store import cards, check_ins, residence_flags, residence_pins, residence_templates, withheld
 from server.store.engine import Connection
 from server.store.residence_rules import Calendar
 
@@ -37,6 +38,7 @@ def judge_due(connection: Connection, profiles: Profiles, institution_id: int, n
     tokens |= {one for row in events for one in (*_subject(row), *_by(row))}
     owners = cards.owners(connection, institution_id, tokens)
     at_houses = check_ins.houses_of_kiosks(connection, {row.reader_id for row in (*rows, *events)})
+    revoked = withheld.of_readers(connection, {row.reader_id for row in rows})
 
     def whose(tokens: Iterable[tuple[int, bytes]], when_ms: int) -> int | None:
         found = (cards.owner_at(owners.get(one, ()), when_ms) for one in tokens)
@@ -63,7 +65,7 @@ def judge_due(connection: Connection, profiles: Profiles, institution_id: int, n
         if person_id is None or row.at is None:
             judged = evenings.judge(
                 calendar.at(when_ms).rule,
-                [_one(row, person_id, at_houses.get(row.reader_id, ()), (), ())],
+                [_one(row, person_id, at_houses.get(row.reader_id, ()), (), (), revoked)],
                 calendar.zone,
             )
             _write(connection, [(row, one) for one in judged.values()])
@@ -132,19 +134,29 @@ def _judge_people(connection: Connection, calendar: Calendar, touched: set[tuple
         near = [row for row in rows if evenings.around(rules.rule, row.at, calendar.zone).day == day]
         duties = check_ins.duties_of(connection, {row.witness for row in near if row.witness is not None})
         at_houses = check_ins.houses_of_kiosks(connection, {row.reader_id for row in near})
+        revoked = withheld.of_readers(connection, {row.reader_id for row in near})
         lived = homes.get(person_id, ())
         given = [
-            _one(row, person_id, at_houses.get(row.reader_id, ()), lived, duties.get(row.witness, ())) for row in near
+            _one(row, person_id, at_houses.get(row.reader_id, ()), lived, duties.get(row.witness, ()), revoked)
+            for row in near
         ]
         judged = evenings.judge(rules.rule, given, calendar.zone)
         _write(connection, [(row, judged[one.key]) for row, one in zip(near, given, strict=True)])
 
 
-def _one(row: Any, person_id: int | None, houses: Spans, homes: Spans, duties: Spans) -> evenings.CheckIn:
+def _one(
+    row: Any,
+    person_id: int | None,
+    houses: Spans,
+    homes: Spans,
+    duties: Spans,
+    revoked: Mapping[int, Revoked],
+) -> evenings.CheckIn:
     """The check-in as it was at its time, or at whatever other moment within the doubt of it speaks for the person."""
     at_ms = row.at
     moments_ms = [row.received_ms] if at_ms is None else _within(at_ms, row.unsure, (houses, homes, duties))
     each = [_at(row, person_id, one, houses, homes, duties) for one in moments_ms]
+    held = revoked.get(row.reader_id)
     house_id, lives_in, witnessed = best = max(
         each, key=lambda one: (one[1] is not None and one[0] == one[1], row.method == evenings.FINGER or one[2])
     )
@@ -159,6 +171,7 @@ def _one(row: Any, person_id: int | None, houses: Spans, homes: Spans, duties: S
         lives_in=None if at_ms is None else lives_in,
         witnessed=at_ms is not None and witnessed,
         surely=best == each[0],
+        believed=held is None or held.counts(at_ms=at_ms, unsure_ms=row.unsure, received_ms=row.received_ms),
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from firmware.contract import statement
 from firmware.contract.mac import Key
-from server.store import alarms, cards, journals, readers
+from server.policy.revoking import Revoked
+from server.store import alarms, cards, journals, readers, withheld
 from server.store.engine import Connection
 from server.store.quarantines import Suspect
 
@@ -88,6 +89,13 @@ class Desk:
         self.owed: set[tuple[int, str]] = set()
         #: journals to be written back, by id
         self.changed: dict[int, journals.Journal] = {}
+
+    def revoked_of(self, reader_ids: Iterable[int]) -> dict[int, Revoked]:
+        """Those of these readers that are believed no more. Only a reader that has ended can be one of them."""
+        return withheld.of_readers(
+            self.connection,
+            [one for one in reader_ids if one not in self.by_id or self.by_id[one].ended_ms is not None],
+        )
 
     def known_of(self, reader_id: int, name: str) -> Any:
         """What is known of a reader, with what this request has noted: a column of `reader_state`; None: nothing."""

@@ -27,6 +27,7 @@ class Kiosks:
             return
         connection = self.desk.connection
         known = swipes.pairs_of(connection, {journal.id for _, _, journal in new} | repaired.keys())
+        revoked = self.desk.revoked_of({made.reader.id for _, made, _ in new})
         facts: list[dict[str, Any]] = []
         readings: list[dict[str, Any]] = []
         events: list[dict[str, Any]] = []
@@ -46,11 +47,12 @@ class Kiosks:
                         "placed_by": how,
                     }
                 )
-            else:
+            # Whoever has a stolen kiosk must not lock anybody's PIN, nor say what a sensor holds. Its record is kept.
+            elif made.reader.id not in revoked:
                 events.append(fact | _event(made.said) | {"at_ms": at_ms, "unsure_ms": unsure})
         check_ins.add(connection, facts, readings, events)
         # Whoever checks in at kiosks alone is known under the new card key by that, as others are by their swipes.
-        self.desk.learn(facts)
+        self.desk.learn([fact for fact in facts if fact["reader_id"] not in revoked])
         check_ins.place_again(connection, repaired, lambda fact: _placed(fact, known))
 
     def _common(self, row_id: int, made: Record, journal: journals.Journal) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from firmware.contract import statement
+from server.intake.card_messages import CardMessages
 from server.intake.desk import Desk, Record
 from server.intake.kiosks import KINDS, Kiosks
+from server.policy.revoking import Revoked
 from server.store import cards, due, journals, swipes, untimed
 
 
@@ -17,6 +19,7 @@ class Placing:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self._kiosks = Kiosks(desk)
+        self._messages = CardMessages(desk)
 
     def read(self, new: list[tuple[int, Record]], held: dict[tuple[int, str], journals.Journal]) -> None:
         """Open new journals, pair clocks, and place new swipes in time, at a room, with a person."""
@@ -52,12 +55,15 @@ class Placing:
         old = swipes.told_of(self.desk.connection, repaired)
         if not facts and not old:
             return
-        self.desk.learn(facts)
         told_readers = {fact["reader_id"] for fact in facts} | {row.reader_id for row in old}
+        revoked = self.desk.revoked_of(told_readers)
+        # Whoever has a stolen reader's key must not say which token is whose.
+        self.desk.learn([fact for fact in facts if fact["reader_id"] not in revoked])
         placer = _Placer(
             known,
             swipes.placements_of(self.desk.connection, told_readers),
             self._owners(facts, old),
+            revoked,
         )
         made_readings = []
         marks = []
@@ -76,6 +82,7 @@ class Placing:
         }
         before = untimed.of_readers(self.desk.connection, doubted, self.desk.now_ms)
         swipes.add(self.desk.connection, facts, made_readings)
+        self._messages.read(new, facts)
         changed = []
         for row in old:
             read = placer.read(row._mapping)
@@ -130,6 +137,8 @@ class Placing:
         assert made.said is not None
         values = made.said.values
         tokens = statement.tokens(values["evidence"])
+        # None where the card identifies nobody: it is known only that a card was there.
+        first = tokens[0] if tokens else None
         second = tokens[1] if len(tokens) > 1 else None
         return {
             "id": row_id,
@@ -137,8 +146,8 @@ class Placing:
             "reader_id": made.reader.id,
             "journal_id": journal.id,
             "seq": made.seq,
-            "key_id": tokens[0].key,
-            "token": tokens[0].token,
+            "key_id": first.key if first else None,
+            "token": first.token if first else None,
             "key2_id": second.key if second else None,
             "token2": second.token if second else None,
             "boot_ms": values["boot_ms"],
@@ -182,8 +191,10 @@ class _Placer:
         pairs: dict[int, list[swipes.Pair]],
         placements: dict[int, list[tuple[int, int | None, int]]],
         owners: dict[int, dict[tuple[int, bytes], Any]],
+        revoked: Mapping[int, Revoked],
     ) -> None:
         self._pairs, self._placements, self._owners = pairs, placements, owners
+        self._revoked = revoked
 
     def read(self, fact: Any) -> dict[str, Any]:
         """The row of `reading` for a swipe that is not derived yet."""
@@ -201,7 +212,7 @@ class _Placer:
             # Without a time: whose it was at arrival. It credits nothing; whose it may be is asked of store/untimed.py.
             when_ms = fact["received_ms"] if at_ms is None else at_ms
             person_id = person_id or cards.owner_at(owned.get(one, ()), when_ms)
-        if at_ms is not None:
+        if at_ms is not None and self._counts(fact, at_ms, unsure):
             room_id = cards.owner_at(self._placements.get(fact["reader_id"], ()), at_ms)
         verdict = "unplaced" if at_ms is None else None if person_id is not None else "unknown_card"
         return {
@@ -217,6 +228,11 @@ class _Placer:
             "credits": False,
             "differs": verdict is not None and fact["verdict"] == "green",
         }
+
+    def _counts(self, fact: Any, at_ms: int, unsure: int) -> bool:
+        """Without a room it credits nothing: nothing of a reader that is believed no more does."""
+        held = self._revoked.get(fact["reader_id"])
+        return held is None or held.counts(at_ms=at_ms, unsure_ms=unsure, received_ms=fact["received_ms"])
 
     def whose(self, fact: Any, person_id: int | None, at_ms: int | None, unsure: int) -> set[int]:
         """Whose it is, and whose it may be: the card changed hands within what its time is unsure."""

@@ -12,7 +12,7 @@ from server.pages import (
     attachment,
     campus_routes,
     care_routes,
-    doors,
+    fleet_routes,
     lecturer_routes,
     passkeys,
     provider,
@@ -20,6 +20,7 @@ from server.pages import (
     request_form,
     requests,
     residence_routes,
+    revoked,
     sign_in,
 )
 from server.pages.desk import Desk
@@ -32,7 +33,7 @@ for _part in (
     account,
     accounts,
     lecturer_routes,
-    doors,
+    fleet_routes,
     care_routes,
     campus_routes,
     request_form,
@@ -40,6 +41,7 @@ for _part in (
     request,
     attachment,
     residence_routes,
+    revoked,
 ):
     router.include_router(_part.router)
 

@@ -51,6 +51,7 @@ def desk(signed: Signed, found: str = "", said: str = "") -> Response:
         profiles=signed.scope.may("profiles.change"),
         imports=signed.scope.may("imports.run"),
         audit=signed.scope.may("audit.read"),
+        misuse=signed.scope.may("misuse.read"),
     )
 
 

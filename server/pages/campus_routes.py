@@ -14,10 +14,12 @@ from server.pages import (
     campus_people,
     campus_profiles,
     campus_sessions,
+    card_desk,
     compliance,
     course_dates,
     emergency,
     export,
+    misuse,
     schedules,
 )
 
@@ -27,6 +29,7 @@ for _part in (
     campus_people,
     campus_profiles,
     campus_cards,
+    card_desk,
     campus_enrolments,
     campus_sessions,
     campus_catalogue,
@@ -35,6 +38,7 @@ for _part in (
     compliance,
     export,
     schedules,
+    misuse,
     emergency,
     audit,
 ):

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from server.pages.attempts import Attempts
 from server.pages.begun import Begun
+from server.pages.fleet_memory import FleetMemory
 from server.pages.guard import who
 from server.pages.local import Local
 from server.pages.snapshots import Snapshots
@@ -30,6 +31,7 @@ class Desk:
     turns: Turns = field(default_factory=Turns)
     begun: Begun = field(default_factory=Begun)
     snapshots: Snapshots = field(default_factory=Snapshots)
+    fleet: FleetMemory = field(default_factory=FleetMemory)
     #: the institution's own too
     profiles: Profiles
 

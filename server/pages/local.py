@@ -21,6 +21,8 @@ class Local:
     def __init__(self, *, time_zone: str, now_ms: int) -> None:
         self._zone = ZoneInfo(time_zone)
         self.now_ms = now_ms
+        #: minute -> its words: a page says few moments many times
+        self._said: dict[int, str] = {}
 
     @property
     def zone(self) -> ZoneInfo:
@@ -70,6 +72,12 @@ class Local:
 
     def moment(self, at_ms: int) -> str:
         """`10:42`, with its date unless that is today."""
+        minute = at_ms // 60_000
+        if (said := self._said.get(minute)) is None:
+            said = self._said[minute] = self._moment(at_ms)
+        return said
+
+    def _moment(self, at_ms: int) -> str:
         at = self._at(at_ms)
         if at.date() == self.today():
             return at.strftime("%H:%M")

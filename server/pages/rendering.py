@@ -61,7 +61,7 @@ MENU: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("Requests", "/requests", (), ("request.read",)),
     ("Unmarked", "/compliance", (), ("compliance.read",)),
     ("Residence", "/residence", (), ("residence.read",)),
-    ("Registry", "/registry", (), ("campus.read",)),
+    ("Registry", "/registry", ("/misuse",), ("campus.read",)),
     ("Emergency", "/emergency", (), ("emergency.read",)),
     ("Doors", "/doors", (), ("doors.read",)),
     ("Accounts", "/accounts", (), ("accounts.change",)),

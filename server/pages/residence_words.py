@@ -65,6 +65,7 @@ _UNCOUNTED = {
     evenings.WITNESS_ONLY: "on the witness's word",
     evenings.OUTSIDE: "outside the kiosk's place",
     evenings.NO_FIX: "with no place known",
+    evenings.REVOKED: "at a kiosk that is believed no more",
     UNKNOWN_THERE: "a card that the kiosk did not know",
     FINGER_REFUSED: "the finger was refused",
     PIN_REFUSED: "the PIN was refused",

@@ -31,6 +31,8 @@ IN, OUT, FIXED, NONE = PLACES = ("in", "out", "fixed", "none")
 # why a check-in does not count
 UNPLACED, UNKNOWN_CARD, NOT_RESIDENT, OTHER_HOUSE = "unplaced", "unknown-card", "not-resident", "other-house"
 NO_WITNESS, ALTERNATIVE, BEFORE, AFTER, REPEAT = "no-witness", "alternative", "before", "after", "repeat"
+#: the kiosk was stolen, lost or opened: nothing that came from it since counts (server/policy/revoking.py)
+REVOKED = "revoked"
 # why it does not, or why it was flagged though it does
 OUTSIDE, NO_FIX, WITNESS_ONLY, UNSURE = "outside", "no-fix", "witness-only", "unsure"
 
@@ -116,6 +118,8 @@ class CheckIn:
     witnessed: bool = False
     #: all this holds at the very time that it has; else only within the doubt of that time
     surely: bool = True
+    #: not so: it came from a kiosk that is believed no more
+    believed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +151,8 @@ def judge(rule: ResidenceRule, given: Iterable[CheckIn], zone: ZoneInfo) -> dict
 
 def _worth(rule: ResidenceRule, one: CheckIn, near: Evening) -> tuple[bool, str]:
     assert one.at_ms is not None
+    if not one.believed:
+        return False, REVOKED
     if one.person_id is None:
         return False, UNKNOWN_CARD
     if one.lives_in is None:

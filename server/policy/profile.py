@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from server.policy import programme_rule, residence_rule, sections
+from server.policy import misuse_rule, programme_rule, residence_rule, sections
 from server.policy.moments import WEEKDAYS, Span
 from server.policy.parameters import Parameter, Table
 
@@ -84,6 +84,8 @@ class Profile:
     programme: programme_rule.Programme | None = field(default=None, repr=False)
     #: None: this profile says nothing of a residence
     residence: residence_rule.ResidenceRule | None = field(default=None, repr=False)
+    #: None: this profile says nothing of misuse of cards (PORT-9)
+    misuse: misuse_rule.MisuseRule | None = field(default=None, repr=False)
     #: every parameter with its unit and where it comes from
     parameters: tuple[Parameter, ...] = field(default=(), repr=False)
 
@@ -154,6 +156,7 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
     cancel, course, bursary = top.table("cancel"), top.table("course"), top.table("bursary_tier")
     listed, submitted = top.table("list_tier"), top.table("late_tier")
     programme, days, residence = top.table("programme"), top.table("calendar"), top.table("residence")
+    misuse = top.table("misuse")
     made = Profile(
         name=name,
         title=title,
@@ -203,6 +206,7 @@ def build(file: str, table: Mapping[str, object], *, name: str, from_ms: int | N
         shifts=MappingProxyType({one: programme_rule.read_shift(one, inner) for one, inner in top.tables("shifts")}),
         programme=programme_rule.read_programme(programme, known) if "pays" in programme else None,
         residence=residence_rule.read(residence) if "opens" in residence else None,
+        misuse=misuse_rule.read(misuse) if "far_within" in misuse else None,
         parameters=tuple(found),
     )
     top.done()

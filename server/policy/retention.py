@@ -57,6 +57,11 @@ MAY: Mapping[str, May] = {
         empties=frozenset(("note_id", "answer_note_id")), after=frozenset(("decided_ms",)), days_least=30
     ),
     "residence_flag": May(empties=frozenset(("note_id",)), after=frozenset(("closed_ms",)), days_least=30),
+    # Sooner, the look at everybody would raise again what a person has closed.
+    "misuse_flag": May(
+        empties=frozenset(("note_id",)), removes=True, after=frozenset(("closed_ms", "last_ms")), days_least=90
+    ),
+    "misuse_tap": May(removes=True, after=frozenset(("at_ms",)), days_least=90),
     "quarantine": May(empties=frozenset(("content",)), after=frozenset(("last_ms",)), days_least=TOKENS_LEAST),
     OUTBOX: May(removes=True, after=frozenset(("sent_ms",)), days_least=7),
 }

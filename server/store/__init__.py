@@ -1,6 +1,26 @@
 """The store: the only place in the server where SQL stands."""
 
 # Every table belongs to one metadata, whichever of these modules is asked for first.
-from server.store import schema, schema_residence, schema_rights, schema_work
+from server.store import (
+    schema,
+    schema_cards,
+    schema_fleet,
+    schema_misuse,
+    schema_residence,
+    schema_rights,
+    schema_slots,
+    schema_trust,
+    schema_work,
+)
 
-__all__ = ["schema", "schema_residence", "schema_rights", "schema_work"]
+__all__ = [
+    "schema",
+    "schema_cards",
+    "schema_fleet",
+    "schema_misuse",
+    "schema_residence",
+    "schema_rights",
+    "schema_slots",
+    "schema_trust",
+    "schema_work",
+]

@@ -11,6 +11,8 @@ from server.store.schema import alarm
 
 #: there are two boards of one reader
 CLONE = "journal-clone"
+#: a reader that is believed no more delivers
+REVOKED = "revoked-delivers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,15 @@ def raise_(
             set_={"count": alarm.c.count + 1, "last_ms": now_ms, "text": text, "closed_ms": None},
         )
     )
+
+
+def last(connection: Connection, institution_id: int, code: str, subject: str) -> tuple[bool, int] | None:
+    """Whether such an alarm is open, and when it was closed, or last raised; None: there never was one."""
+    query = select(alarm.c.closed_ms, alarm.c.last_ms).where(
+        alarm.c.institution_id == institution_id, alarm.c.code == code, alarm.c.subject == subject
+    )
+    row = connection.execute(query).first()
+    return None if row is None else (row.closed_ms is None, row.closed_ms or row.last_ms)
 
 
 def open_alarms(connection: Connection, institution_id: int) -> list[Alarm]:

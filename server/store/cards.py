@@ -137,6 +137,22 @@ def of_person(connection: Connection, person_id: int, at_ms: int) -> list[int]:
     )
 
 
+def make(connection: Connection, institution_id: int, tokens: Sequence[tuple[int, bytes]], at_ms: int) -> int:
+    """The card with these tokens; where it is not known it is made, and nobody has it. Returns its id."""
+    return _card(connection, institution_id, tokens, at_ms)
+
+
+def known(connection: Connection, institution_id: int, tokens: Sequence[tuple[int, bytes]]) -> int | None:
+    """The id of the card with one of these tokens; None: it is not known."""
+    if not tokens:
+        return None
+    query = select(card_token.c.card_id).where(
+        card_token.c.institution_id == institution_id,
+        or_(*(and_(card_token.c.key_id == key, card_token.c.token == token) for key, token in tokens)),
+    )
+    return connection.execute(query.limit(1)).scalar()
+
+
 def replace(
     connection: Connection, institution_id: int, person_id: int, tokens: Sequence[tuple[int, bytes]], at_ms: int
 ) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select, update
 
-from server.store import institutions, readers
+from server.store import institutions, readers, revocations
 from server.store.schema import (
     account,
     api_token,
@@ -26,6 +26,7 @@ from server.store.schema import (
     room,
     site,
 )
+from server.store.schema_trust import authority, broker_agent, broker_credential, reader_revocation
 from server.store.upsert import new_id
 
 
@@ -40,6 +41,11 @@ class Carried:
     card_keys: list[dict[str, Any]] = field(default_factory=list)
     accounts: list[dict[str, Any]] = field(default_factory=list)
     tokens: list[dict[str, Any]] = field(default_factory=list)
+    authorities: list[dict[str, Any]] = field(default_factory=list)
+    #: those that held, with the reader's or the gateway's name
+    credentials: list[dict[str, Any]] = field(default_factory=list)
+    agents: list[dict[str, Any]] = field(default_factory=list)
+    revocations: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -52,6 +58,8 @@ class Changes:
     gateways: list[str] = field(default_factory=list)
     card_keys: int = 0
     closed: list[str] = field(default_factory=list)
+    #: readers that are believed no more since
+    revoked: list[str] = field(default_factory=list)
     #: accounts that the backup does not know: they must be made again
     unknown_accounts: list[str] = field(default_factory=list)
 
@@ -83,6 +91,23 @@ def read(connection: Connection) -> Carried:
         card_keys=_named(connection, select(card_key), card_key),
         accounts=_named(connection, select(account), account),
         tokens=_named(connection, select(api_token), api_token),
+        authorities=_named(connection, select(authority), authority),
+        credentials=_named(
+            connection,
+            select(broker_credential, reader.c.name.label("reader"), gateway.c.name.label("gateway"))
+            .outerjoin(reader, reader.c.id == broker_credential.c.reader_id)
+            .outerjoin(gateway, gateway.c.id == broker_credential.c.gateway_id)
+            .where(broker_credential.c.to_ms.is_(None)),
+            broker_credential,
+        ),
+        agents=_named(connection, select(broker_agent), broker_agent),
+        revocations=_named(
+            connection,
+            select(reader_revocation, reader.c.name.label("reader")).join(
+                reader, reader.c.id == reader_revocation.c.reader_id
+            ),
+            reader_revocation,
+        ),
     )
 
 
@@ -111,6 +136,8 @@ class _Taking:
         self._gateways()
         self._card_keys()
         self._closed()
+        self._broker()
+        self._revocations()
         return self.changes
 
     def _insert(self, table: Table, row: dict[str, Any], **values: Any) -> int:
@@ -195,6 +222,35 @@ class _Taking:
                     .values(token_hash=row["token_hash"], revoked_ms=row["revoked_ms"])
                 )
                 self.changes.closed.append(f"gateway {row['name']}")
+
+    def _broker(self) -> None:
+        """Who may speak at the broker is what the old store said last: a password that had ended must not hold again."""
+        there = set(self.connection.execute(select(authority.c.institution_id)).scalars())
+        for row in self._known(self.old.authorities):
+            if self.here[row["institution"]] not in there:
+                self._insert(authority, row)
+        self.connection.execute(
+            update(broker_credential).where(broker_credential.c.to_ms.is_(None)).values(to_ms=self.now_ms)
+        )
+        ids = self._ids()
+        gateways = {row.name: row.id for row in self.connection.execute(select(gateway.c.name, gateway.c.id))}
+        for row in self._known(self.old.credentials):
+            whose = {"reader_id": ids.get(row["reader"]), "gateway_id": gateways.get(row["gateway"])}
+            self._insert(broker_credential, row, **whose)
+        names = set(self.connection.execute(select(broker_agent.c.name)).scalars())
+        for row in self._known(self.old.agents):
+            if row["name"] in names:
+                mine = update(broker_agent).where(broker_agent.c.name == row["name"])
+                self.connection.execute(mine.values(token_hash=row["token_hash"]))
+            else:
+                self._insert(broker_agent, row)
+
+    def _revocations(self) -> None:
+        ids = self._ids()
+        for row in self._known(self.old.revocations):
+            here = self.here[row["institution"]]
+            if revocations.carry(self.connection, here, ids[row["reader"]], row, self.now_ms):
+                self.changes.revoked.append(row["reader"])
 
     def _card_keys(self) -> None:
         there = {(row.institution_id, row.key_id): row for row in self.connection.execute(select(card_key))}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, bindparam, or_, select
 
+from server.policy import health, room_places
+from server.policy.health import Health
+from server.policy.room_places import Place
 from server.scope import Scope
-from server.store import alarms, journals, quarantines, readers
+from server.store import alarms, journals, outages, quarantines, readers
+from server.store.prepared import Prepared
 from server.store.schema import reader_state, room, session, session_room
 from server.store.schema_residence import house, kiosk
 
@@ -18,10 +22,13 @@ from server.store.schema_residence import house, kiosk
 class Door:
     """One reader and the door it serves."""
 
+    reader_id: int
     reader: str
     site: str
     #: None: it serves no door
     room_code: str | None
+    #: building and floor, as far as they are known
+    place: Place
     #: name of the house whose kiosk it is; None: it is none
     house: str | None
     #: blue, off, breathing, pulse: as the reader shows it, by its last head and the timetable
@@ -30,6 +37,9 @@ class Door:
     status: str | None
     seen_ms: int | None
     head_ms: int | None
+    #: what its clock said at its newest head, and how wrong that may be
+    head_wall_ms: int | None
+    uncertainty_ms: int | None
     clock: str | None
     able: str | None
     #: records that are said to exist and are not held yet
@@ -44,18 +54,32 @@ class Door:
     #: open alarms: (code, text)
     alarms: tuple[tuple[str, str], ...]
     #: what the reader says that it refused from below, by code: for the eye only, its health report is not signed
-    refused: dict[str, int]
+    refused: Mapping[str, int]
+    #: what it says of its own parts, and when that came
+    health: Health
+    health_ms: int | None
+    #: kind -> since when, of the outages that go on
+    down: Mapping[str, int]
 
 
 def doors(connection: Connection, scope: Scope, now_ms: int) -> list[Door]:
     """Every reader of the institution, by name. Raises NotAllowed."""
     scope.need_doors()
-    here = scope.institution_id
-    rows = readers.listed(connection, here, now_ms)
-    states: dict[int, Any] = {
-        row.reader_id: row
-        for row in connection.execute(select(reader_state).where(reader_state.c.institution_id == here))
-    }
+    return every(connection, scope.institution_id, now_ms)
+
+
+_STATES = Prepared(
+    select(*(reader_state.c[name] for name in (
+        "reader_id", "status", "seen_ms", "head_ms", "head_wall_ms", "uncertainty_ms", "clock", "able",
+        "known_until_ms", "firmware", "roster_ms", "health", "health_ms",
+    ))).where(reader_state.c.institution_id == bindparam("here"))
+)  # fmt: skip
+
+
+def every(connection: Connection, here: int, now_ms: int, *, only: str | None = None) -> list[Door]:
+    """Every reader of this institution, by name: for work that is nobody's. only: one reader's name."""
+    rows = [row for row in readers.listed(connection, here, now_ms) if only in (None, row.name)]
+    states: dict[int, Any] = {row.reader_id: row for row in _STATES.all(connection, {"here": here})}
     backlogs = journals.backlogs(connection, here)
     suspects = quarantines.counts_by_reader(connection, here)
     ails: dict[int | None, list[tuple[str, str]]] = {}
@@ -91,20 +115,26 @@ def doors(connection: Connection, scope: Scope, now_ms: int) -> list[Door]:
             )
         )
     }
+    down = outages.going_on(connection, here)
     found = []
     for row in rows:
         state = states.get(row.id)
         title = open_now.get(row.room_code) if row.room_code else None
+        said = health.read(state.health if state else None)
         found.append(
             Door(
+                reader_id=row.id,
                 reader=row.name,
                 site=row.site,
                 room_code=row.room_code,
+                place=room_places.guess(row.room_code, row.site),
                 house=houses.get(row.id),
                 light=_light(state, title),
                 status=state.status if state else None,
                 seen_ms=state.seen_ms if state else None,
                 head_ms=state.head_ms if state else None,
+                head_wall_ms=state.head_wall_ms if state else None,
+                uncertainty_ms=state.uncertainty_ms if state else None,
                 clock=state.clock if state else None,
                 able=state.able if state else None,
                 backlog=backlogs.get(row.id, 0),
@@ -114,24 +144,13 @@ def doors(connection: Connection, scope: Scope, now_ms: int) -> list[Door]:
                 roster_ms=state.roster_ms if state else None,
                 quarantined=suspects.get(row.name, 0),
                 alarms=tuple(ails.get(row.id, ())),
-                refused=_refused(state.health if state else None),
+                refused=said.refused,
+                health=said,
+                health_ms=state.health_ms if state else None,
+                down=down.get(row.id, {}),
             )
         )
     return found
-
-
-def _refused(health: str | None) -> dict[str, int]:
-    """The counts in a health report; whatever is not one is left out, because nobody signed it."""
-    try:
-        told = json.loads(health or "{}").get("refused")
-    except (ValueError, AttributeError):
-        return {}
-    if not isinstance(told, dict):
-        return {}
-    # A receipt said twice, or for the hello before this one, is how the line works and no trouble.
-    quiet = ("receipt-repeated", "nonce", "time-not-asked")
-    found = {code[:48]: n for code, n in told.items() if isinstance(n, int) and n > 0 and code not in quiet}
-    return dict(sorted(found.items())[:8])
 
 
 def _light(state: Any, title: str | None) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from server.policy.profile import Profiles
 from server.scope import Scope
-from server.store import campus_people
+from server.store import campus_people, withheld
 from server.store.schema import (
     card_assignment,
     mark,
@@ -145,6 +145,7 @@ def _by_card(connection: Connection, here: int, since_ms: int, now_ms: int) -> d
             reading.c.person_id.is_not(None),
             reading.c.at_ms >= since_ms,
             reading.c.at_ms <= now_ms,
+            withheld.is_believed(),
         )
         .group_by(reading.c.person_id)
         .subquery()
@@ -283,6 +284,7 @@ def _strangers(connection: Connection, here: int, since_ms: int, now_ms: int) ->
             reading.c.person_id.is_(None),
             reading.c.at_ms >= since_ms,
             reading.c.at_ms <= now_ms,
+            withheld.is_believed(),
         )
         .group_by(site.c.name, room.c.code, reader.c.name)
     )

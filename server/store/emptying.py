@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from firmware.contract.statement import FIELDS
 from server.store.schema import record, swipe
+from server.store.schema_cards import swipe_message
 from server.store.schema_residence import check_in, kiosk_event
 
 #: fields before a statement's own: version, kind, reader, key id
@@ -40,6 +41,9 @@ def empty(connection: Connection, table: Table, ids: Iterable[int], columns: Ite
     for start in range(0, len(wanted), CHUNK):
         some = wanted[start : start + CHUNK]
         connection.execute(update(table).where(table.c.id.in_(some)).values(dict.fromkeys(names)))
+        if table is swipe and fields:
+            # What its card said stands in the same field, and says which card it was.
+            connection.execute(delete(swipe_message).where(swipe_message.c.swipe_id.in_(some)))
         for row in connection.execute(select(record.c.id, record.c.text).where(record.c.id.in_(some))).all():
             without = without_fields(row.text, fields)
             if without != row.text:

@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
+from server.policy import two_boards
 from server.store import journals, upsert
 from server.store.prepared import Prepared
 from server.store.schema import head, hello, reader_state
+from server.store.schema_trust import reader_revocation
 
 
 def add_hello(connection: Connection, institution_id: int, reader_id: int, nonce: str, text: str, now_ms: int) -> bool:
@@ -119,6 +121,8 @@ _KNOWN = Prepared(
     update(reader_state)
     .where(
         reader_state.c.reader_id == bindparam("one"),
+        # What is believed no more says nothing of its door either: nobody may be absent by its word.
+        reader_state.c.reader_id.not_in(select(reader_revocation.c.reader_id)),
         or_(
             reader_state.c.known_until_ms.is_(None),
             reader_state.c.known_until_ms < bindparam("until"),
@@ -190,6 +194,8 @@ def is_covered(journals: str, up_to: dict[str, int]) -> bool:
 #: a head that says what keeps its reader from taking swipes makes the time since the head before it an outage. They come
 #: each minute: what ended longer than this before it is not looked at again
 REACH_MS = 24 * 3_600_000
+#: the last moment that a column of either database holds: a clock may state it, and what is near it lies beyond
+LAST_MS = (1 << 63) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +209,15 @@ class Stated:
     unsure_ms: int = 0
     #: every journal and its head, `id:head` joined by commas
     journals: str = ""
+
+
+def near(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[two_boards.Said]:
+    """When the reader's timed heads in [from, to] were stated, and how long after its start."""
+    values = {"reader": reader_id, "from_ms": min(from_ms, LAST_MS), "to_ms": min(to_ms, LAST_MS)}
+    return [
+        two_boards.Said(wall_ms=row.wall_ms, boot_ms=row.boot_ms, unsure_ms=row.unsure_ms)
+        for row in _STATED[1].all(connection, values)
+    ]
 
 
 _UNSURE = func.coalesce(head.c.uncertainty_ms, 0)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from server.store.inventory import ID, NOBODY, TIME, VALUE, Kept
+from server.store.inventory_cards import CARDS_
 from server.store.inventory_groups import GROUPS
+from server.store.inventory_misuse import MISUSE_
 from server.store.inventory_people import PEOPLE
 from server.store.inventory_registers import REGISTERS_
 from server.store.inventory_residence import RESIDENCE_
 
 #: table's name -> its line
-EVERY: Mapping[str, Kept] = {one.table.name: one for one in (*PEOPLE, *REGISTERS_, *RESIDENCE_)}
+EVERY: Mapping[str, Kept] = {one.table.name: one for one in (*PEOPLE, *REGISTERS_, *RESIDENCE_, *MISUSE_, *CARDS_)}
 
 
 def of_group(group: str) -> list[Kept]:

@@ -9,7 +9,7 @@ from server.store.inventory import Group
 WHO, SIGN_IN, CARDS, LINE, REGISTERS, REQUESTS, ABSENCES, MESSAGES, CAMPUS, PROOF, RUNNING = (
     "who", "sign-in", "cards", "line", "registers", "requests", "absences", "messages", "campus", "proof", "running",
 )  # fmt: skip
-RESIDENCE, FINGER = "residence", "finger"
+RESIDENCE, FINGER, MISUSE = "residence", "finger", "misuse"
 
 #: said wherever the institution has not written its own
 TO_SAY = "your institution names it: ask the registry"
@@ -74,6 +74,15 @@ GROUPS: Mapping[str, Group] = {
         basis=TO_SAY,
         seen_by="You; administrators, without any secret.",
         keep="Logins by the retention rules logins and sign-in-flows; the account is closed when you are erased.",
+    ),
+    MISUSE: Group(
+        title="Whether a card is misused",
+        why="So that nobody is marked by somebody else's hand. It says only that taps look odd: a person asks you before "
+        "anything follows from it, and no mark changes by it.",
+        basis=TO_SAY,
+        seen_by="The registry within its part of the institution, auditors and administrators; not lecturers.",
+        keep="What staff found by the rule misuse-notes, the taps it rested on by the rule misuse-evidence, and then all of it "
+        "by the rule misuse-suspicions.",
     ),
     RESIDENCE: Group(
         title="The residence",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import or_
 
-from server.store import schema, schema_rights
+from server.store import schema, schema_fleet, schema_rights, schema_slots, schema_trust
 from server.store.inventory import (
     BYTES,
     EVERYBODY,
@@ -24,7 +24,7 @@ from server.store.inventory import (
 from server.store.inventory_groups import CARDS, LINE, PROOF, RUNNING, SIGN_IN, WHO
 from server.store.schema_residence import check_in, kiosk_event
 
-_S, _R = schema, schema_rights
+_S, _R, _F, _T = schema, schema_rights, schema_fleet, schema_trust
 _PERSON = ("person_id",)
 _SHOWN = {"full_name": NAME, "given_name": NAME, "family_name": NAME, "sort_name": NAME}
 
@@ -106,6 +106,12 @@ PEOPLE = (
         (_S.gateway, "Gateways.", {"token_hash": SECRET}),
         (_S.reader, "Readers.", {}),
         (_S.reader_key, "Readers' keys, sealed.", {"secret": SECRET}),
+        (_T.authority, "The certificate authority by which readers know the broker; its key sealed.",
+         {"certificate": BYTES, "key": SECRET}),
+        (_T.broker_credential, "Who may speak at the broker: passwords as hashes.", {"hash": SECRET}),
+        (_T.broker_agent, "What stands beside the broker.", {"token_hash": SECRET}),
+        (schema_slots.slot, "Doors that wait for a board, which becomes their reader.", {"token_hash": SECRET}),
+        (_T.reader_revocation, "Readers that were stolen, lost or opened.", {}),
         (_S.placement, "At which door a reader is.", {}),
         (_S.reader_state, "How a reader is.", {"health": WORD}),
         (_S.journal, "How far a reader's records are held.", {}),
@@ -114,6 +120,11 @@ PEOPLE = (
         (_S.hello, "That a reader connected.", {"text": WIRE}),
         (_S.head, "Up to where a reader had records.", {"journals": WIRE}),
         (_S.alarm, "What a technician should look at.", {"text": WORD}),
+        (_F.reader_outage, "When a reader, or the whole line, was out.", {}),
+        (_F.reader_command, "What a technician asked a reader to do.", {"found": WORD}),
+        (_F.fleet_watch, "When the store looked at its readers last.", {}),
+        (_F.fleet_alert, "When a reader was down by a rule.", {"text": WORD}),
+        (_F.fleet_notice, "What went out about readers that were down.", {"subject": WORD, "body": WORD}),
     )),
 )  # fmt: skip
 

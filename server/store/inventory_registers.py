@@ -19,6 +19,7 @@ from server.store.inventory import (
     of,
 )  # fmt: skip
 from server.store.inventory_groups import ABSENCES, CAMPUS, MESSAGES, PROOF, REGISTERS, REQUESTS, RUNNING
+from server.store.schema_misuse import misuse_flag
 from server.store.schema_residence import evening_act, residence_flag, residence_leave
 
 _S, _R, _W = schema, schema_rights, schema_work
@@ -34,6 +35,9 @@ def cited(me: Me):  # noqa: ANN201  a condition of SQLAlchemy's
         (residence_leave, "answer_note_id"), (residence_flag, "note_id"),
     )  # fmt: skip
     ways = [_S.note.c.id.in_(select(table.c[name]).where(table.c.person_id == me.person)) for table, name in direct]
+    # Of a pair it is about somebody else too.
+    odd = and_(misuse_flag.c.person_id == me.person, misuse_flag.c.other_person_id.is_(None))
+    ways.append(_S.note.c.id.in_(select(misuse_flag.c.note_id).where(odd)))
     asked = _W.change_request.c
     ways += [
         _S.note.c.id.in_(select(column).where(asked.id.in_(me.sole_requests)))

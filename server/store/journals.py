@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, bindparam, func, select, tuple_, update
 
 from server.store import upsert
 from server.store.prepared import Prepared
@@ -329,6 +329,29 @@ _SIBLINGS = Prepared(
         journal.c.before_journal == bindparam("before"),
         journal.c.id != bindparam("but"),
     )
+)
+
+
+def outgrown(connection: Connection, journal_ids: Iterable[int]) -> list[Any]:
+    """Rows (reader_id, journal) of those of these journals that went on after another one of the reader's had followed
+    them: a journal is closed before the next one opens, so there are two copies of it."""
+    wanted = sorted(journal_ids)
+    return _OUTGROWN.all(connection, {"ids": wanted}) if wanted else []
+
+
+_after = journal.alias("after")
+_OUTGROWN = Prepared(
+    select(journal.c.reader_id, journal.c.journal)
+    .join(
+        _after,
+        and_(
+            _after.c.reader_id == journal.c.reader_id,
+            _after.c.before_journal == journal.c.journal,
+            _after.c.before_seq < journal.c.head,
+        ),
+    )
+    .where(journal.c.id.in_(bindparam("ids", expanding=True)))
+    .distinct()
 )
 
 

@@ -34,6 +34,7 @@ from server.store.schema import (
     person_name,
     swipe,
 )
+from server.store.schema_cards import card_signer, swipe_message
 from server.store.schema_residence import (
     check_in,
     check_in_reading,
@@ -62,6 +63,8 @@ WORDS = {
     "sign_in_flow": "sign-ins under way",
     "pin": "PINs",
 }
+#: rows that go with their card, unless somebody else has it now, or with their taps' tokens: before the rest, not by `way`
+WITH_THE_CARD = (card_token, card_signer, swipe_message)
 #: what an erased person is called on registers
 CALLED = "erased {}"
 
@@ -280,10 +283,12 @@ class _Erasing:
         )
         mine = card_token.c.card_id.in_(self.me.cards) & card_token.c.card_id.not_in(others)
         self._count("cards' tokens", self._do(delete(card_token).where(mine)))
+        signs = card_signer.c.card_id.in_(self.me.cards) & card_signer.c.card_id.not_in(others)
+        self._count("cards' own keys", self._do(delete(card_signer).where(signs)))
 
     def _rows(self) -> None:
         for kept in EVERY.values():
-            if kept.way is None or kept.table is card_token:
+            if kept.way is None or kept.table in WITH_THE_CARD:
                 continue
             if kept.goes:
                 self._count(WORDS[kept.table.name], self._do(delete(kept.table).where(kept.way(self.me))))

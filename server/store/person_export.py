@@ -132,6 +132,9 @@ class _Export:
                 found[name] = None
             elif name in hands:
                 found[name] = self._who(name, value)
+            elif name in kept.own and name == "person_id" and value != self.me.person:
+                # Found by another of its columns: of a pair, the other one.
+                found[name] = ANOTHER
             elif what in WITHHELD:
                 found[name] = WITHHELD[what]
             elif what in (BYTES, TOKEN):

@@ -41,6 +41,11 @@ class KeyRing:
         self._vault = vault
         self._keys: dict[int, Key] = {}
 
+    @property
+    def vault(self) -> Vault:
+        """What opens them."""
+        return self._vault
+
     def key(self, row_id: int, reader_name: str, key_id: int, sealed: bytes) -> Key:
         """The key in a row of `reader_key`."""
         found = self._keys.get(row_id)
@@ -152,19 +157,32 @@ def add(
     )
     reader_id = new_id(made)
     key_id, secret = key or (1, os.urandom(32))
-    connection.execute(
-        reader_key.insert().values(
-            institution_id=institution_id,
-            reader_id=reader_id,
-            key_id=key_id,
-            secret=vault.seal(secret, _about(name, key_id)),
-            from_ms=now_ms,
-        )
-    )
+    add_key(connection, vault, institution_id, reader_id, name, (key_id, secret), now_ms)
     connection.execute(reader_state.insert().values(reader_id=reader_id, institution_id=institution_id))
     if room_id is not None:
         place(connection, institution_id, reader_id, room_id, from_ms, now_ms)
     return key_id, secret
+
+
+def add_key(
+    connection: Connection,
+    vault: Vault,
+    institution_id: int,
+    reader_id: int,
+    name: str,
+    key: tuple[int, bytes],
+    now_ms: int,
+) -> None:
+    """Give a reader one more key: its id and secret."""
+    connection.execute(
+        reader_key.insert().values(
+            institution_id=institution_id,
+            reader_id=reader_id,
+            key_id=key[0],
+            secret=vault.seal(key[1], _about(name, key[0])),
+            from_ms=now_ms,
+        )
+    )
 
 
 def move(
@@ -175,6 +193,8 @@ def move(
     found = by_name(connection, [name]).get(name)
     if found is None or found.institution_id != institution_id:
         raise NotFound("reader", f"there is no reader {name}: `muster reader list` names them")
+    if found.ended_ms is not None:
+        raise Refused("reader-ended", f"{name} is believed no more: make a new reader for the door, with new keys")
     room_id = _room(connection, institution_id, room_code) if room_code is not None else None
     if room_id is not None:
         _need_no_house(connection, found, from_ms)
@@ -258,6 +278,23 @@ _AGAIN = Prepared(
         )
     )
 )
+
+
+def at_door(connection: Connection, reader_id: int, now_ms: int) -> Any | None:
+    """The row (id, site, room_id, room_code) of a reader and the door that it serves now; None: it serves none."""
+    query = (
+        select(reader.c.id, site.c.name.label("site"), placement.c.room_id, room.c.code.label("room_code"))
+        .join(site, site.c.id == reader.c.site_id)
+        .join(placement, placement.c.reader_id == reader.c.id)
+        .join(room, room.c.id == placement.c.room_id)
+        .where(
+            reader.c.id == reader_id,
+            placement.c.from_ms <= now_ms,
+            or_(placement.c.to_ms.is_(None), placement.c.to_ms > now_ms),
+        )
+        .order_by(placement.c.id.desc())
+    )
+    return connection.execute(query).first()
 
 
 def ensure_site(connection: Connection, institution_id: int, name: str) -> int:

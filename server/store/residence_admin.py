@@ -251,7 +251,7 @@ def place_kiosk(
     """
     _open_house(connection, scope, house_id)
     ours = select(reader.c.id).where(reader.c.id == reader_id, reader.c.institution_id == scope.institution_id)
-    if connection.execute(ours).scalar() is None:
+    if connection.execute(ours.where(reader.c.ended_ms.is_(None))).scalar() is None:
         raise NotFound("reader", "there is no such reader")
     need_no_door(connection, reader_id, from_ms)
     given = (latitude, longitude, radius_m)

@@ -57,13 +57,14 @@ class Calendar:
 
     def at(self, at_ms: int) -> Rules:
         """The rules that hold at a time."""
-        return Rules(rule=evenings.rule_of(self._profiles, self._assigned_at(at_ms), at_ms), zone=self.zone)
+        return Rules(rule=evenings.rule_of(self._profiles, self.assigned(at_ms), at_ms), zone=self.zone)
 
     def profile(self, at_ms: int) -> str:
         """The profile whose rules these are."""
-        return evenings.source_of(self._profiles, self._assigned_at(at_ms), at_ms)
+        return evenings.source_of(self._profiles, self.assigned(at_ms), at_ms)
 
-    def _assigned_at(self, at_ms: int) -> str:
+    def assigned(self, at_ms: int) -> str:
+        """The profile that the whole institution is assigned at a time."""
         name = profiles_.DEFAULT
         for one in self._assigned:
             if one.from_ms <= at_ms and (one.to_ms is None or one.to_ms > at_ms):

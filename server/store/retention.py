@@ -14,19 +14,21 @@ from server.errors import BadSetting
 from server.policy.retention import Rule, before_ms
 from server.store import emptying, notes
 from server.store.schema import import_run, login, metadata, note, quarantine, swipe
+from server.store.schema_misuse import misuse_flag, misuse_tap
 from server.store.schema_residence import check_in, duty_note, evening_act, kiosk_event, residence_flag, residence_leave
 from server.store.schema_rights import sign_in_flow
 from server.store.schema_work import import_schedule, mail, message
 
 FACTS = (swipe, check_in, kiosk_event)
 #: rows of these prove nothing: only they are ever removed
-REMOVABLE = (login, sign_in_flow)
+REMOVABLE = (login, sign_in_flow, misuse_tap, misuse_flag)
 #: their texts go, and the rows stay
 NOTES = {
     duty_note: ("note_id",),
     evening_act: ("note_id",),
     residence_leave: ("note_id", "answer_note_id"),
     residence_flag: ("note_id",),
+    misuse_flag: ("note_id",),
 }
 #: column -> what it becomes
 EMPTY: dict[Any, dict[str, str | bytes]] = {
@@ -53,6 +55,8 @@ def bite(connection: Connection, rule: Rule, now_ms: int, most: int) -> int:
         return 0
     some = key.in_(ids)
     if rule.removes:
+        if table is misuse_flag:
+            _without_words(connection, ids, now_ms)
         connection.execute(delete(table).where(some))
     elif table in FACTS:
         emptying.empty(connection, table, ids, rule.empties)
@@ -66,6 +70,14 @@ def bite(connection: Connection, rule: Rule, now_ms: int, most: int) -> int:
             update(table).where(some).values(values | ({"erased_ms": now_ms} if table is message else {}))
         )
     return len(ids)
+
+
+def _without_words(connection: Connection, flag_ids: list[int], now_ms: int) -> None:
+    """A suspicion goes wholly: what it rested on, and what was said of it."""
+    query = select(misuse_flag.c.institution_id, misuse_flag.c.note_id).where(misuse_flag.c.id.in_(flag_ids))
+    for row in connection.execute(query.where(misuse_flag.c.note_id.is_not(None))).all():
+        notes.erase(connection, row.institution_id, [row.note_id], now_ms)
+    connection.execute(delete(misuse_tap).where(misuse_tap.c.flag_id.in_(flag_ids)))
 
 
 def _table(rule: Rule) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
+from server.store import withheld
 from server.store.prepared import Prepared
 from server.store.schema import clock_pair, placement, reading, swipe
 
@@ -188,6 +189,7 @@ def place_again(connection: Connection, reader_id: int, from_ms: int) -> None:
         if ends is not None:
             where.append(reading.c.at_ms < ends)
         connection.execute(update(reading).where(*where).values(room_id=room_id))
+    withheld.take_rooms(connection, reader_id)
 
 
 _JUDGE = Prepared(

@@ -38,6 +38,8 @@ class WLAN:
         return self._joined
 
     def status(self, what=None):
+        if what == "rssi":
+            return -55 if self._joined else 0
         return 3 if self._joined else 0
 
     def ifconfig(self):

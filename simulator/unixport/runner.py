@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHARED = ("firmware", "firmware/contract", "firmware/codecs", "firmware/reader", "firmware/pico")
-SHIMS = ("machine", "network", "nor", "rp2", "start")
+SHIMS = ("machine", "network", "nor", "prompt", "rp2", "start")
 #: about what a Pico W has, on a 64-bit machine; 205K is the goal
 HEAPSIZE = "300K"
 # Status 0 is `machine.reset()`: the board starts again. Anything else is a power cut or a start that cannot succeed.

@@ -12,28 +12,45 @@ gc.threshold(1024)
 
 import os  # noqa: E402
 
+import machine  # noqa: E402
 import rp2  # noqa: E402
 import vfs  # noqa: E402
 
-from firmware.pico.board import FILES_BYTES, Board  # noqa: E402
+from firmware.pico.board import FILES_BYTES  # noqa: E402
+
+FOLDER = "/muster/"
+
+
+def _mount():
+    """As _boot.py does on a board."""
+    flash = rp2.Flash(start=0, len=FILES_BYTES)
+    try:
+        files = vfs.VfsLfs2(flash, progsize=256)
+    except OSError:
+        vfs.VfsLfs2.mkfs(flash, progsize=256)
+        files = vfs.VfsLfs2(flash, progsize=256)
+    vfs.mount(files, "/muster")
+
+
+_mount()
+if [name for name in os.listdir(FOLDER) if name.startswith("slot")]:
+    # Only where there are some: on a board this is frozen into its MicroPython, and takes no heap.
+    from firmware.pico import slots
+
+    slots.start(FOLDER, machine, True)
+
+from firmware.pico.board import Board  # noqa: E402
 from firmware.pico.main import run  # noqa: E402
 
 
 class UnixBoard(Board):
     """The board of the unix port: everything is `Board`'s, but where its files and its clock come from."""
 
-    folder = "/muster/"
+    folder = FOLDER
 
     def __init__(self):
         super().__init__()
         self._scale = int(os.getenv("MUSTER_UPTIME_SCALE") or "1")
-        flash = rp2.Flash(start=0, len=FILES_BYTES)
-        try:
-            files = vfs.VfsLfs2(flash, progsize=256)
-        except OSError:
-            vfs.VfsLfs2.mkfs(flash, progsize=256)
-            files = vfs.VfsLfs2(flash, progsize=256)
-        vfs.mount(files, "/muster")
 
     def uptime_ms(self):
         return super().uptime_ms() * self._scale

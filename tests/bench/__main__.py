@@ -55,6 +55,9 @@ PARTS: dict[str, Part] = {
     "backlog": Part("tests.bench.backlog:sqlite", 700, "120,000 swipes drain while live ones go on, SQLite"),
     "backlog-postgresql": Part("tests.bench.backlog:postgresql", 700, "the same, PostgreSQL"),
     "fleet": Part("tests.bench.fleet:measure", 400, "memory and start of each process with 1 and with 600 readers"),
+    "fleet-page": Part("tests.bench.fleet_page:measure", 240, "the page of doors with 600 readers, while heads arrive"),
+    "provision": Part("tests.bench.provision:measure", 240, "a blank board becomes a reader by script, unix port"),
+    "reconnect": Part("tests.bench.reconnect:measure", 400, "600 readers after the broker was killed and started"),
     "tests": Part(
         "tests.bench.suite:measure", 1500, "`make test-only`: at most 15 minutes; only where it is named", False
     ),

@@ -29,7 +29,7 @@ TAP_TO_LIGHT_MS, PROGRAMS, ERASES = 60.0, 4, 0
 BLUE_S = 10.0
 HEAP_K, GOAL_K = 300, 205
 #: firmware/pico/board.py, which only a board can import: the flash behind the firmware, files first, then the ring
-FILES_BYTES, JOURNAL_BYTES = 272 * 1024, 576 * 1024
+FILES_BYTES, JOURNAL_BYTES = 344 * 1024, 504 * 1024
 #: swipes that fill the ring and go on into its second round
 ROUND = 8000
 #: between two heaps that are tried

@@ -8,7 +8,7 @@ import time
 
 import machine
 
-from firmware.pico.chip import CardArrived, Chip
+from firmware.pico.chip import CardArrived, CardSigned, Chip
 
 
 async def main():
@@ -22,12 +22,13 @@ async def main():
         event = chip.poll(time.ticks_ms())
         worst = max(worst, time.ticks_diff(time.ticks_us(), before))
         if event is not None:
-            green.duty_u16(40000 if isinstance(event, CardArrived) else 0)
-            detail = event.uid.hex() if isinstance(event, CardArrived) else getattr(event, "code", "")
+            here = isinstance(event, (CardArrived, CardSigned))
+            green.duty_u16(40000 if here else 0)
+            detail = event.uid.hex() if here else getattr(event, "code", "")
             print(type(event).__name__, detail, chip.faults, chip.last_fault or "-", worst, beats)
             worst = 0
         beats += 1
-        await asyncio.sleep_ms(max(1, min(10, chip.wait_ms)))
+        await asyncio.sleep_ms(1 if chip.talking else max(1, min(10, chip.wait_ms)))
 
 
 asyncio.run(main())

@@ -256,21 +256,6 @@ def test_an_item_that_the_answer_does_not_name_is_sent_again_later_and_not_in_a_
     play(scenario)
 
 
-def test_what_was_put_off_by_a_clock_decades_ahead_is_delivered_once_it_is_set_right(play, lines):
-    async def scenario(world):
-        years_ms = 30 * 365 * 24 * 3_600_000
-        world.clock.set_ahead(years_ms)
-        world.store.answer = lambda items: Answer(done=frozenset())
-        world.link.send(lines.topic(), lines.message(lines.swipe()))
-        await world.passes(60)
-        world.store.answer = lambda items: Answer(done=frozenset(i["id"] for i in items))
-        world.clock.set_ahead(-years_ms)
-        await world.passes(62)
-        assert (await world.spool.depth()).pending == 0, "it waits for thirty years"
-
-    play(scenario)
-
-
 def test_receipts_go_down_in_one_message_for_each_reader(play, lines):
     async def scenario(world):
         say = [

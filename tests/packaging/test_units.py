@@ -29,7 +29,7 @@ def units(repo):
 def installed(units, tmp_path):
     """The units as a machine has them where the program is there and a template has an instance."""
     for unit in units:
-        text = unit.read_text().replace("/opt/muster/venv/bin/muster", "/bin/true")
+        text = re.sub(r"/opt/muster/venv/bin/(?:muster|python)\b", "/bin/true", unit.read_text())
         (tmp_path / unit.name.replace("@.", "@g1.")).write_text(text)
     return sorted(tmp_path.iterdir())
 
@@ -62,11 +62,14 @@ def test_every_service_is_hardened(analyze, installed):
 
 def test_what_the_units_start_are_commands_of_muster(units):
     started = [
-        line.split()[1:] for unit in units for line in unit.read_text().splitlines() if line.startswith("ExecStart=")
+        (unit.name, line.partition("/bin/muster ")[2].split())
+        for unit in units
+        for line in unit.read_text().splitlines()
+        if line.startswith(("ExecStart=", "ExecStartPre="))
     ]
-    assert len(started) == 5
-    for words in started:
-        assert words[0] in muster.COMMANDS, words
+    assert {name for name, _ in started} == {unit.name for unit in units if unit.suffix == ".service"}
+    for name, words in started:
+        assert words and words[0] in muster.COMMANDS, f"{name}: {words}"
 
 
 def test_services_that_serve_are_started_again_and_the_reader_is_watched(units):

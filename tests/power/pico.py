@@ -8,19 +8,21 @@ played on the real interpreter, on the same emulated flash.
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from firmware.contract.mac import Key
 from firmware.pico.ring import Ring
 from firmware.reader.errors import ReaderError, StorageFull
 from simulator.unixport.nor import CUTS, Nor
+from tests.firmware.pico import release_packs
 from tests.firmware.pico.scripts import ring_cuts
 from tests.power.attack import Plan, Row
 
 SCRIPTS = Path(ring_cuts.__file__).resolve().parent
 REPO = SCRIPTS.parents[3]
 #: bytes of flash that firmware/pico/board.py gives to the journal; it imports `machine`, and is looked at by a test
-JOURNAL_BYTES = 576 * 1024
+JOURNAL_BYTES = 504 * 1024
 CAPACITY_AT_LEAST = 5000
 KEY = Key(1, b"k" * 32)
 
@@ -141,6 +143,17 @@ def on_micropython(plan: Plan, kind: str, script: str, *arguments: str) -> Row:
     return row
 
 
+def update(plan: Plan, life: str) -> Row:
+    """An update arrives, is tried and confirmed, or reverts: cut at every operation, and again in what is done after."""
+    kind = f"Pico update, {life}: power cut at every program and erase, and again at operations after; the old or the new boots"
+    with tempfile.TemporaryDirectory(prefix="muster-packs-") as folder:
+        for counter, version in ((1, "old"), (2, "new")):
+            Path(folder, f"{version}.pack").write_bytes(release_packs.signed(counter, version=version))
+        Path(folder, "n").write_text(f"{release_packs.key().n:x}")
+        step = "1" if plan.most else "5"
+        return on_micropython(plan, kind, "slot_cuts.py", folder, life, ",".join(CUTS), step)
+
+
 def rows(plan: Plan) -> list:
     """Every kind, each to be called."""
     hows = ",".join(CUTS)
@@ -174,5 +187,7 @@ def rows(plan: Plan) -> list:
             "deep",
             "1",
         ),
+        lambda: update(plan, "confirm"),
+        lambda: update(plan, "revert"),
         lambda: full(plan)[0],
     ]

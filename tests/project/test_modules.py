@@ -44,7 +44,14 @@ SQL_TEXT = re.compile(
 )
 
 #: What each component may import besides the standard library and ours: its extra in pyproject.toml.
-EXTRA_OF = {"server": "server", "gateway": "gateway", "simulator": "simulator", "firmware/pi": "pi"}
+EXTRA_OF = {
+    "server": "server",
+    "gateway": "gateway",
+    "simulator": "simulator",
+    "firmware/pi": "pi",
+    "firmware/provision": "provision",
+    "firmware/release": "release",
+}
 #: Import names that are not their package's name.
 PACKAGE_OF = {
     "argon2": "argon2-cffi",

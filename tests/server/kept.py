@@ -66,6 +66,9 @@ def keep(url: str, key: tuple, engine: Engine, remembered: Any) -> None:
     assert path is not None
     with reading(engine) as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    # Whoever closes a file loses all locks of its process on it (POSIX): another process would take this one's open
+    # connections for gone, and remove the WAL under them.
+    engine.dispose()
     _kept[key] = path.read_bytes(), remembered
     while len(_kept) > MOST:
         _kept.popitem(last=False)

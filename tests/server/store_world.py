@@ -254,9 +254,12 @@ class Board:
         session=None,
         key=None,
         boot_ms: int | None = None,
+        said: statement.Message | None = None,
     ) -> str:
-        """boot_ms: where the boot's clock and the time of day do not run alike."""
-        tokens = statement.evidence_of([statement.Token(k, t) for k, t in cards.token_for(uid, self.card_keys)])
+        """boot_ms: where the boot's clock and the time of day do not run alike. uid: empty where it identifies nobody.
+        said: what a card that signs said."""
+        found = [statement.Token(k, t) for k, t in cards.token_for(uid, self.card_keys)] if uid else []
+        tokens = statement.evidence_of(found, said)
         return self.say(
             "swipe",
             key,

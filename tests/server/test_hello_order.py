@@ -2,7 +2,9 @@
 
 from server import deliveries
 from server.intake.answering import Answering
-from server.store import schema
+from server.store import revocations, schema
+from server.store.engine import reading, writing
+from tests.server.staff_world import staff
 from tests.server.store_world import HOUR, MIN, NINE, UIDS, World, told, wrap
 
 DAY = 24 * HOUR
@@ -156,6 +158,27 @@ def test_the_greatest_numbers_that_an_authentic_statement_can_carry_break_nothin
     assert told(answer, "receipt")[0]["up_to"] == 6
     world.now_ms += DAY
     world.settle()
+
+
+def test_a_stolen_reader_that_said_the_greatest_numbers_is_revoked_and_released_like_any_other(world):
+    world.now_ms = NINE + 30 * MIN
+    session, board, scope = world.session(NINE), world.reader(), staff(world, "technician")
+    token = board.swipe(UIDS[0], NINE, session=session).split("|")[6]
+    board.lines.pop()
+    board.seq -= 1
+    huge = [
+        board.seal("swipe", journal=board.journal, seq=seq, evidence=token, boot_ms=0, wall_ms=wall_ms, clock=clock,
+                   uncertainty_ms=unsure_ms, verdict="green", session=session, roster=None)
+        for seq, wall_ms, clock, unsure_ms in ((1, NINE, "hold", HUGE), (2, HUGE, "sync", HUGE), (3, HUGE, "sync", 0))
+    ]  # fmt: skip
+    world.deliver(board.hello(), board.lines[0], *huge)
+    for work, more in ((revocations.revoke, {"since_ms": NINE, "why": "stolen"}), (revocations.release, {})):
+        with writing(world.engine) as connection:
+            work(connection, scope, "a-1", now_ms=world.now_ms, **more)
+        world.derive()
+        with reading(world.engine) as connection:
+            assert [one.withheld for one in revocations.listed(connection, scope)] == [3]
+    assert world.credits() == set()
 
 
 def test_an_authentic_record_whose_number_is_no_ascii_digit_is_quarantined_and_blocks_nobody(world):

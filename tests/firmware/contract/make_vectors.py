@@ -150,6 +150,25 @@ def statements() -> list[dict]:
             f"1|swipe|a-101|1|{JOURNAL}|7|t2:ffffffffffffffff,1:0000000000000000|125000|-|none|-|check|-|-",
         ),
         (
+            "a swipe of a card that signs, during a rotation, with the longest key ids",
+            "swipe",
+            {**SWIPE, "evidence": "s200:ffffffffffffffff,199:0000000000000000;00003d94eed9ee65337086"},
+            f"1|swipe|a-101|1|{JOURNAL}|7|s200:ffffffffffffffff,199:0000000000000000;00003d94eed9ee65337086|125000"
+            "|1790000000000|sync|12|green|4711|1790000000000",
+        ),
+        (
+            "a swipe of a card whose message is encrypted",
+            "swipe",
+            {**SWIPE, "evidence": "e1:0a1b2c3d4e5f6071", "verdict": "check", "session": None},
+            f"1|swipe|a-101|1|{JOURNAL}|7|e1:0a1b2c3d4e5f6071|125000|1790000000000|sync|12|check|-|1790000000000",
+        ),
+        (
+            "a swipe of a card that identifies nobody",
+            "swipe",
+            {**SWIPE, "evidence": "x", "verdict": "check", "session": None},
+            f"1|swipe|a-101|1|{JOURNAL}|7|x|125000|1790000000000|sync|12|check|-|1790000000000",
+        ),
+        (
             "a check-in by finger",
             "checkin",
             CHECKIN,
@@ -292,6 +311,9 @@ def unsayable() -> list[dict]:
         ("a journal id in capitals", {**SWIPE, "journal": JOURNAL.upper()}, "a-101", 1),
         ("a short journal id", {**SWIPE, "journal": "9f"}, "a-101", 1),
         ("evidence of no kind known", {**SWIPE, "evidence": "f00"}, "a-101", 1),
+        ("a signed card without its message", {**SWIPE, "evidence": "s1:0a1b2c3d4e5f6071"}, "a-101", 1),
+        ("a card's message that is too short", {**SWIPE, "evidence": "s1:0a1b2c3d4e5f6071;00003d94eed9"}, "a-101", 1),
+        ("nobody, and then somebody", {**SWIPE, "evidence": "x1:0a1b2c3d4e5f6071"}, "a-101", 1),
         ("a reader without a name", SWIPE, "", 1),
         ("a reader's name with a bar", SWIPE, "a|b", 1),
         ("key id 0", SWIPE, "a-101", 0),

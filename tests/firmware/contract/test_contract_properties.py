@@ -21,6 +21,9 @@ hex16 = st.text("0123456789abcdef", min_size=16, max_size=16)
 number = st.integers(0, statement.NUMBER_MAX)
 word = st.text([chr(c) for c in range(32, 127) if chr(c) != "|"], min_size=1, max_size=64)
 name = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=32)
+message = st.builds(
+    statement.Message, st.none() | st.integers(0, statement.COUNTER_MAX), st.binary(min_size=8, max_size=8)
+)
 token = st.builds(statement.Token, st.integers(1, 255), st.binary(min_size=8, max_size=8))
 small = st.integers(0, 10**6)
 held = st.builds(statement.Held, hex16, small, st.integers(-1, 10**6), small)
@@ -33,6 +36,7 @@ SORTS = {
     "c": st.sampled_from(statement.CLOCK_STATES),
     "v": st.sampled_from(statement.VERDICTS),
     "e": st.lists(token, min_size=1, max_size=2).map(statement.evidence_of),
+    "E": st.tuples(st.lists(token, max_size=2), st.none() | message).map(lambda one: statement.evidence_of(*one)),
     "w": word,
     "W": st.none() | word.filter(lambda text: text != "-"),
     "T": st.none() | token.map(lambda one: statement.evidence_of([one])[1:]),

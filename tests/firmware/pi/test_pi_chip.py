@@ -5,7 +5,9 @@ import time
 
 import pytest
 
+from firmware.codecs.sun import Message
 from firmware.pi.chip import GONE_S, CardArrived, CardLeft, CardUnreadable, Chip, ChipLost, ChipReady, quiet
+from simulator.ntag424 import Ntag424
 from simulator.pn532 import Pn532
 from simulator.pn532_card import Card
 from simulator.pn532_faults import FAULTS
@@ -138,3 +140,23 @@ async def test_a_port_that_is_not_there_is_a_lost_chip(tmp_path):
     chip.start()
     assert isinstance(await asyncio.wait_for(events.get(), 40), ChipLost)
     assert await asyncio.to_thread(chip.stop)
+
+
+async def test_a_card_that_signs_comes_with_what_it_said(bench):
+    card = Ntag424(uid=bytes.fromhex("041e3c8a2d6b80"), key=bytes(16), counter=5)
+    bench.pn532.card_in(card)
+    said = Message(6, bytes.fromhex("4b00064004b0b3d3"))
+    assert await bench.next() == CardArrived(uid=card.uid, said=said)
+    await bench.nothing(3 * GONE_S)
+    bench.pn532.card_out()
+    assert await bench.next() == CardLeft()
+    assert card.counter == 6
+
+
+async def test_of_two_cards_one_of_which_signs_both_arrive(bench):
+    card = Ntag424(uid=bytes.fromhex("041e3c8a2d6b80"), key=bytes(16), counter=5)
+    bench.pn532.card_in(card)
+    bench.pn532.card_in(Card(uid=HIGH))
+    seen = [await bench.next(), await bench.next()]
+    assert {one.uid for one in seen} == {card.uid, HIGH}
+    assert {one.said for one in seen} == {None, Message(6, bytes.fromhex("4b00064004b0b3d3"))}

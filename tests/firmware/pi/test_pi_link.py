@@ -23,7 +23,8 @@ class End:
         self.messages = []
         self.ups = 0
         self.up = asyncio.Event()
-        answer_s = more.pop("answer_s", 10.0)
+        answer_s, stable_s = more.pop("answer_s", 10.0), more.pop("stable_s", 30.0)
+        uniform = more.pop("uniform", lambda low, high: low / 10)
         broker = link_module.Broker(host="127.0.0.1", port=port, client_id=more.pop("client_id", "a"), **more)
         self.link = link_module.Link(
             broker=broker,
@@ -32,8 +33,9 @@ class End:
             on_up=self._on_up,
             on_down=self._on_down,
             on_message=lambda topic, payload: self.messages.append((topic, payload)),
-            uniform=lambda low, high: low / 10,
+            uniform=uniform,
             answer_s=answer_s,
+            stable_s=stable_s,
         )
 
     async def _on_up(self) -> None:
@@ -72,6 +74,24 @@ async def test_what_is_published_arrives_whole_and_in_its_order(mosquitto):
         await out.link.publish("to/a", big)
         await end.until(lambda: len(end.messages) == 2)
         assert end.messages == [("to/a", b"one"), ("to/a", big)]
+
+
+@pytest.mark.parametrize(("stable_s", "waits"), [(0.0, (0, link.SPREAD_S)), (30.0, (0.5, 1.0))])
+async def test_after_a_good_connection_the_next_attempt_comes_anywhere_within_the_spread(
+    start_mosquitto, stable_s, waits
+):
+    asked = []
+
+    def uniform(low, high):
+        asked.append((low, high))
+        return 0.05
+
+    broker = start_mosquitto()
+    async with End(broker.port, stable_s=stable_s, uniform=uniform) as end:
+        await end.up.wait()
+        await asyncio.to_thread(broker.kill)
+        await end.until(lambda: asked)
+    assert asked[0] == waits
 
 
 async def test_publishing_waits_for_the_puback():

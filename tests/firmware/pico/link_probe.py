@@ -68,6 +68,15 @@ class Probe:
         self.quiet = config.pop("quiet", False)
         wifi = config.pop("wifi", None)
         ssl = None
+        if "tls" in config:
+            from firmware.pico import trust
+            from firmware.reader import settings
+
+            # A settings file's path: the unix port takes no argument of more than 255 bytes.
+            with open(config.pop("tls")) as f:
+                trusted = settings.parse(f.read()).tls
+            ssl = trust.context(trusted.ca)
+            config["tls_name"] = trusted.name
         if "ca" in config:
             import tls
 

@@ -4,7 +4,7 @@ from firmware.pico.ring import Ring
 from simulator.unixport.nor import BLOCK, Nor
 from tests.firmware.pico.scripts import ring_cuts as cuts
 
-PICO_BLOCKS = 144  # 576 KB
+PICO_BLOCKS = 126  # 504 KB
 
 
 def blank(blocks: int) -> Nor:

@@ -137,10 +137,10 @@ def test_the_tests_above_notice_a_broken_driver(saboteur):
     """Three small broken variants; each must be caught by what the tests above look at."""
 
     class Broken(Chip):
-        def _found(self, uid, now_ms):
+        def _found(self, target, now_ms):
             if saboteur == "forgets who is here":
-                self._present = self._present[-1:] if self._present and self._present[-1][0] == uid else []
-            super()._found(uid, now_ms)
+                self._present = self._present[-1:] if self._present and self._present[-1][0] == target.uid else []
+            super()._found(target, now_ms)
 
         def _failed(self, code, now_ms):
             if saboteur != "waits without a deadline" or code != "chip.no_answer":

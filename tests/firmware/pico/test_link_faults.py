@@ -134,6 +134,17 @@ def test_a_server_that_is_no_broker_is_told_and_left_alone_for_a_while(server, p
     assert link.worst_stall_ms < STALL_MS
 
 
+@pytest.mark.parametrize("stable_ms", [0, 30_000])
+def test_after_a_good_connection_the_next_attempt_comes_anywhere_within_the_spread(start_mosquitto, probe, stable_ms):
+    broker = start_mosquitto()
+    link = probe(port=broker.port, stable_ms=stable_ms, spread_ms=3_600_000, backoff_ms=100)
+    link.wait("up")
+    broker.kill()
+    told = link.wait("log", what="link-down")
+    # A tenth of a second and its jitter, or anywhere within an hour: a thirty-sixth of one is far from either.
+    assert (told["fields"]["retry_ms"] > 100) is (stable_ms == 0)
+
+
 @pytest.mark.parametrize("backoff_max_ms", [30_000, 10], ids=["", "saboteur-without-backoff"])
 def test_a_broker_that_throws_us_out_at_once_is_not_hammered(server, probe, backoff_max_ms):
     def answer(sock):

@@ -12,6 +12,7 @@ from tests.firmware.reader.reader_world import (
     ALICE,
     BLUE,
     BOB,
+    CARD_KEY,
     CAROL,
     GREEN,
     HOUR_MS,
@@ -214,7 +215,34 @@ def test_more_people_than_it_remembers_are_all_green(make):
     assert len(world.reader.door._answers) <= 64
 
 
-def test_a_card_that_identifies_nobody_is_red_and_not_kept(make):
+def test_a_card_that_identifies_nobody_is_kept_as_one_with_the_double_flash(make):
+    world = at_a_door(make)
+    assert world.tap(b"") == "check"
+    assert world.lamp == BLUE
+    assert [(s["evidence"], s["verdict"], s["session"]) for s in world.swipes()] == [("x", "check", None)]
+    world.run(5000)
+    assert world.tap(ALICE) == "green"
+
+
+def test_a_card_that_signs_is_looked_up_by_its_number_and_what_it_said_is_kept_with_it(make):
+    world = at_a_door(make)
+    world.reader.tap(ALICE, world.ms, statement.Message(0x00003D, bytes.fromhex("94eed9ee65337086")))
+    (kept,) = world.swipes()
+    token = CARD_KEY.token(ALICE)
+    assert (kept["evidence"], kept["verdict"]) == (f"s{CARD_KEY.id}:{token.hex()};00003d94eed9ee65337086", "green")
+    assert statement.tokens(kept["evidence"]) == [statement.Token(CARD_KEY.id, token)]
+    assert statement.message(kept["evidence"]) == (61, bytes.fromhex("94eed9ee65337086"))
+
+
+def test_a_card_whose_message_is_encrypted_gets_the_double_flash_and_its_number_is_kept(make):
+    world = at_a_door(make)
+    assert world.reader.tap(ALICE, world.ms, statement.Message(None, None)) == "check"
+    (kept,) = world.swipes()
+    assert kept["evidence"] == f"e{CARD_KEY.id}:{CARD_KEY.token(ALICE).hex()}"
+    assert world.reader.taps == {"check": 1}
+
+
+def test_what_answers_and_is_no_card_is_red_and_not_kept(make):
     world = at_a_door(make)
     world.reader.unreadable(world.ms)
     assert world.lamp == RED  # the double flash would say that it is stored

@@ -291,8 +291,10 @@ def test_a_hello_said_again_keeps_the_time_of_its_first_asking(make):
 
 def test_the_same_command_is_carried_out_once(make):
     world = at_a_door(make)
-    line = world.store.line("command", counter=5, name="restart", argument="-")
-    older = world.store.line("command", counter=4, name="restart", argument="-")
+    world.run(10_000)
+    made_ms = world.wall_ms
+    line = world.store.line("command", counter=made_ms, name="restart", argument="-")
+    older = world.store.line("command", counter=made_ms - 1, name="restart", argument="-")
     world.down(line, line, older, kind="command")
     assert world.reader.commands == ["restart"]
     assert refused(world) == {"command-repeated": 2}

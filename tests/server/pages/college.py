@@ -10,6 +10,7 @@ from firmware.contract import statement
 from server import names, residence_texts
 from server.derive import check_ins as judging
 from server.pages import sought
+from server.policy.misuse import Case
 from server.policy.oddities import ONE_CARD, Odd
 from server.scope import STUDENT
 from server.store import (
@@ -19,6 +20,8 @@ from server.store import (
     alarms,
     cards,
     logins,
+    misuse_flags,
+    misuse_taps,
     notes,
     reported_absences,
     residence_acts,
@@ -304,6 +307,10 @@ class College(Corrected):
                       person_id=self.students[3], at_ms=evening + HOUR, last_ms=evening + 2 * HOUR, count=4,
                       detail={"kiosk": "north-hall"})  # fmt: skip
             residence_flags.raise_all(c, world.institution_id, [odd])
+            taps = misuse_taps.of_people(c, self.students[:2], 0, now_ms)
+            case = Case(kind="pair", subject="college", person_id=self.students[0], other_person_id=self.students[1],
+                        apart=2, count=9, taps=tuple(taps))  # fmt: skip
+            misuse_flags.raise_all(c, world.institution_id, [case], now_ms)
 
     def thing(self, noun: str) -> int | None:
         """The one of this noun that the pictures show; None: tests/server/walk/objects.py makes one."""

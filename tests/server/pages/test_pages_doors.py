@@ -86,7 +86,8 @@ def test_open_doors_are_answered_with_nothing_until_something_changes(school, si
     assert visitor.get(f"/doors/live?v={version}", htmx=True).status_code == 204
     school.deliver(*board.lines, board.hello(), board.head(school.now_ms))
     answer = visitor.get(f"/doors/live?v={version}", htmx=True)
-    assert answer.status_code == 200 and 'id="doors" hx-swap-oob="true"' in answer.text
+    assert answer.status_code == 200 and 'id="door-a-101" role="rowgroup" hx-swap-oob="true"' in answer.text
+    assert 'id="doors-top" hx-swap-oob="true"' in answer.text
     assert visitor.get(f"/doors/live?v={version_of(answer.text)}", htmx=True).status_code == 204
 
 

@@ -225,7 +225,8 @@ def test_a_mark_set_by_hand_is_appended_with_who_and_why(school, signed):
     text = shown(visitor, session)
     assert "L late, 12 min by hand" in line_of(text, person)
     panel = visitor.get(f"/sessions/{session}/people/{person}", htmx=True).text
-    steps = [" ".join(re.sub(r"<[^>]+>", " ", step).split()) for step in re.findall(r"<li>.*?</li>", panel, re.S)]
+    happened = panel.partition("<h3>What happened</h3>")[2]
+    steps = [" ".join(re.sub(r"<[^>]+>", " ", step).split()) for step in re.findall(r"<li>.*?</li>", happened, re.S)]
     assert steps[0] == "10:20 · L – late, 12 min set by Ada · “train stood still”"
     assert steps[1].startswith("10:20 · P – present, on time card tapped at 10:20:00 · rule lough.present")
     assert [row.code for row in school.world.all(schema.mark)] == ["P", "L"]

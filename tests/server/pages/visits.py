@@ -20,6 +20,8 @@ NOT_PAGES = {
     "/sessions/{session}/live": "a piece of the register, for htmx",
     "/sessions/{session}/class/live": "a piece of the class view, for htmx",
     "/doors/live": "a piece of the page of doors, for htmx",
+    "/doors/map/live": "a piece of the map of doors, for htmx",
+    "/registry/card-desk/live": "a piece of the page of the card desk, for htmx",
     "/sessions/{session}/export/file": "a file; as a page to print it is below",
     "/export/file": "a file; as a page to print it is below",
     "/registry/audit/file": "a file; as a page to print it is below",
@@ -128,6 +130,7 @@ def _more(college: College) -> Iterator[Visit]:
         ("residence, somebody who was missing", f"/residence/residents/{college.students[8]}", "ros"),
         ("residence, consent in Hindi", f"/residence/residents/{two}/enrol?language=hi", "ros"),
         ("residence, flags that are closed", "/residence/flags?closed=yes", "ros"),
+        ("misuse of cards, judged", "/misuse?closed=yes", "rita"),
         ("account without a person", "/account", "admin"),
         ("accounts, none found", college.found("admin", "/accounts", "nobody"), "admin"),
     ):

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from tests.server.policy.evening_sums import EVENINGS
 from tests.server.policy.given import Given
+from tests.server.policy.misuse_sums import MISUSE
 from tests.server.policy.questions import QUESTIONS
 from tests.server.policy.sums import SUMS
 
 FOLDER = Path(__file__).parent / "cases"
-SUBJECTS = QUESTIONS | SUMS | EVENINGS
+SUBJECTS = QUESTIONS | SUMS | EVENINGS | MISUSE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,12 +31,14 @@ _FIXED: dict[str, dict[str, Any]] = {
     "swipe": {"clock": "sync"},
     "institution": {"time_zone": "Europe/London"},
     "session": {"profile": "port"},
+    # Of a pair it is about both.
+    "misuse_flag": {"other_person_id": None},
 }
 
 
 def canary(table: str, whose: str) -> str:
     """The word that stands in everything of a table's row that can hold it."""
-    return f"zq{whose}{list(EVERY).index(table):02d}"
+    return f"zq{whose}{list(EVERY).index(table):03d}"
 
 
 class Personal:

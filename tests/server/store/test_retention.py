@@ -75,10 +75,11 @@ def test_each_rule_takes_what_it_says_and_a_dry_run_takes_nothing(two, outbox):
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {
         "check_in", "swipe", "kiosk_event", "login", "sign_in_flow", "mail", "message", "import_run", "note",
-        "quarantine", "import_schedule",
+        "quarantine", "import_schedule", "misuse_flag", "misuse_tap", "swipe_message",
     }  # fmt: skip
     assert all(many == 0 for _, many in work.counts(NOW)), "nothing is found twice"
-    assert after["login"] == after["sign_in_flow"] == []
+    assert after["swipe_message"] == [], "what a card said stands in the same field as its token"
+    assert after["login"] == after["sign_in_flow"] == after["misuse_flag"] == after["misuse_tap"] == []
     assert {row.cell for row in after["check_in"]} == {None} and {row.token for row in after["swipe"]} == {None}
     for name in ("swipe", "check_in", "kiosk_event"):
         kept = set(emptying.MAY_EMPTY[schema.metadata.tables[name]])
@@ -92,6 +93,7 @@ def test_each_rule_takes_what_it_says_and_a_dry_run_takes_nothing(two, outbox):
         row.note_id for name in ("duty_note", "evening_act", "residence_leave", "residence_flag") for row in after[name]
     }
     wanted |= {row.answer_note_id for row in after["residence_leave"]}
+    wanted |= {row.note_id for row in before["misuse_flag"]}
     assert {row.id for row in erased} == wanted - {None} and {row.text for row in erased} == {""}
     assert [row.digest for row in before["quarantine"]] == [row.digest for row in after["quarantine"]]
 

@@ -11,7 +11,16 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server.store import attachments, logins, schema, schema_residence, schema_rights, schema_work
+from server.store import (
+    attachments,
+    logins,
+    schema,
+    schema_misuse,
+    schema_residence,
+    schema_rights,
+    schema_slots,
+    schema_work,
+)
 from server.store.engine import reading, writing
 
 #: noun -> (walk, visitor) -> (the first, the other)
@@ -107,6 +116,12 @@ def group(walk, visitor):
 @of("room")
 def room(walk, visitor):
     return both(walk.world.rooms[0])
+
+
+@of("reader")
+def reader(walk, visitor):
+    # Readers belong to the whole institution, and an address names them by their name.
+    return both(walk.world.all(schema.reader)[0].name)
 
 
 @of("term")
@@ -408,6 +423,37 @@ def flag(walk, visitor):
             last_ms=walk.school.now_ms,
         )
         for one in walk.houses
+    ]
+    return made[0], made[1]
+
+
+@of("slot")
+def slot(walk, visitor):
+    made = walk.made(
+        schema_slots.slot,
+        reader_name=f"s-{walk.number()}",
+        site_name="main",
+        room_id=walk.world.rooms[0],
+        token_hash=str(walk.number()).encode(),
+        made_ms=walk.school.now_ms,
+        expires_ms=walk.school.now_ms + 1,
+    )
+    return both(made)
+
+
+@of("misuse")
+def misuse(walk, visitor):
+    made = [
+        walk.made(
+            schema_misuse.misuse_flag,
+            kind="lost-card",
+            subject=f"person:{one}:{walk.number()}",
+            person_id=one,
+            at_ms=walk.school.now_ms,
+            last_ms=walk.school.now_ms,
+            raised_ms=walk.school.now_ms,
+        )
+        for one in walk.students
     ]
     return made[0], made[1]
 

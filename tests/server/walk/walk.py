@@ -40,7 +40,7 @@ from server.scope import (
     TECHNICIAN,
     Scope,
 )
-from server.store import accounts, logins, schema, schema_residence, schema_rights, tokens
+from server.store import accounts, logins, schema, schema_residence, schema_rights, schema_trust, tokens
 from server.store.engine import Engine, reading, writing
 from tests.server.pages.school import School
 from tests.server.walk.objects import MAKERS, noun_of
@@ -50,7 +50,10 @@ NOT_OURS = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/stati
 #: what a program must send so that its rights, and not its grammar, are judged
 BODIES = {"PUT /api/v1/sessions/{session_id}/marks/{person_id}": {"code": "A"}}
 #: what a form must name, or the answer is that there is no such thing: by the place of the address's own object
-FIELDS = {"POST /sessions/{session}/add": lambda walk, n: {"person": walk.students[n]}}
+FIELDS = {
+    "POST /sessions/{session}/add": lambda walk, n: {"person": walk.students[n]},
+    "POST /doors/revoked/release": lambda walk, _n: {"reader": walk.revoked()},
+}
 YES, NO, EITHER = "allowed", "refused", "either"
 
 
@@ -129,7 +132,7 @@ def wanted(route: Route, who: Who, *, first: bool, owned: bool) -> str:
         return YES
     if said.who == "signed-in":
         return YES if first or not owned else NO
-    if said.who == "gateway":
+    if said.who in ("gateway", "slot"):
         return NO
     reach = reach_of(who, said)
     if reach in (NONE, ALL):
@@ -286,7 +289,15 @@ class Walk:
     def made(self, table, **values) -> int:
         """A row of this institution; where there is one with these unique values already, that one."""
         same = [row for row in self.world.all(table) if all(getattr(row, name) == values[name] for name in values)]
-        return same[0].id if same else self.world.insert(table, **values)
+        key = next(iter(table.primary_key.columns)).name
+        return getattr(same[0], key) if same else self.world.insert(table, **values)
+
+    def revoked(self) -> str:
+        """The name of a reader that was revoked, of which nothing is released yet."""
+        row = max(self.world.all(schema.reader), key=lambda one: one.id)
+        now_ms = self.school.now_ms
+        self.made(schema_trust.reader_revocation, reader_id=row.id, since_ms=now_ms, called_ms=now_ms, why="stolen")
+        return row.name
 
     def scope(self, name: str) -> Scope:
         return Scope(institution_id=self.world.institution_id, account_id=self.accounts[name], person_id=None)

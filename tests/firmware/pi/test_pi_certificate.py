@@ -1,0 +1,118 @@
+"""The Pi's own certificate: asked for under the reader's key, looked at, renewed at half of its life."""
+
+import json
+import ssl
+import urllib.error
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from firmware.contract import renewal
+from firmware.contract.mac import Key
+from firmware.pi import certificate
+from firmware.reader.settings import Settings, Tls
+
+NOW = datetime.now(UTC)
+KEY = Key(3, b"r" * 32)
+
+
+class Authority:
+    """A store's, that signs what it is asked, for `days`."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")])
+        self.der = self.sign(self.name, self.key.public_key(), 3650, ca=True).public_bytes(serialization.Encoding.DER)
+        self.asked: list[tuple[str, str]] = []
+
+    def sign(self, subject, key, days, *, ca=False):
+        made = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key)
+        made = made.serial_number(x509.random_serial_number()).not_valid_before(NOW - timedelta(days=400))
+        made = made.not_valid_after(NOW + timedelta(days=days))
+        return made.add_extension(x509.BasicConstraints(ca=ca, path_length=None), True).sign(self.key, hashes.SHA256())
+
+    def answer(self, *, days=30, key=None):
+        def ask(address: str, body: bytes, token: str) -> str:
+            request = json.loads(body)["request"].encode()
+            said = renewal.read(token)
+            assert (said.reader, said.key) == ("p-1", 3)
+            assert KEY.made(renewal.text("p-1", 3, request), said.mac)
+            self.asked.append((address, token))
+            asked = x509.load_pem_x509_csr(request)
+            made = self.sign(asked.subject, key or asked.public_key(), days)
+            return json.dumps({"certificate": made.public_bytes(serialization.Encoding.PEM).decode()})
+
+        return ask
+
+
+@pytest.fixture
+def authority():
+    return Authority()
+
+
+@pytest.fixture(params=["one file", "two files"])
+def settings(request, authority, tmp_path):
+    pair = tmp_path / "pair.pem"
+    paths = (str(pair), str(pair)) if request.param == "one file" else (str(tmp_path / "c"), str(tmp_path / "k"))
+    tls = Tls((authority.der,), "broker", 0, *paths)
+    return Settings("main", "p-1", KEY, [KEY], {}, None, tls)
+
+
+def test_what_it_got_is_a_pair_that_tls_takes(settings, authority):
+    until = certificate.renew(settings, "https://store/", authority.answer(), NOW)
+    assert abs(until - NOW - timedelta(days=30)) < timedelta(seconds=2)
+    assert authority.asked[0][0] == "https://store/api/reader/v1/certificate"
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(settings.tls.certificate, settings.tls.key)
+    assert certificate.is_fresh(settings.tls, NOW)
+
+
+def test_it_is_renewed_when_half_of_it_is_over_and_then_with_another_key(settings, authority):
+    certificate.renew(settings, "https://store", authority.answer(), NOW)
+    assert certificate.is_fresh(settings.tls, NOW + timedelta(days=14, hours=23))
+    assert not certificate.is_fresh(settings.tls, NOW + timedelta(days=15, hours=1))
+    before = Path(settings.tls.key).read_bytes()
+    certificate.renew(settings, "https://store", authority.answer(), NOW)
+    assert Path(settings.tls.key).read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    "what", ["another authority", "another key", "over", "no certificate", "no json", "refused", "away"]
+)
+def test_what_is_wrong_leaves_what_was_there(settings, authority, what):
+    certificate.renew(settings, "https://store", authority.answer(), NOW)
+    before = Path(settings.tls.certificate).read_bytes()
+
+    def raises(error):
+        def ask(*_):
+            raise error
+
+        return ask
+
+    asks = {
+        "another authority": Authority().answer(),
+        "another key": authority.answer(key=ec.generate_private_key(ec.SECP256R1()).public_key()),
+        "over": authority.answer(days=-1),
+        "no certificate": lambda *_: json.dumps({"certificate": "x"}),
+        "no json": lambda *_: "<html>",
+        "refused": raises(urllib.error.HTTPError("x", 403, "no", Message(), None)),
+        "away": raises(OSError("no route")),
+    }
+    with pytest.raises(certificate.RenewalError):
+        certificate.renew(settings, "https://store", asks[what], NOW)
+    assert Path(settings.tls.certificate).read_bytes() == before
+
+
+def test_a_pair_that_does_not_fit_is_not_fresh(settings, authority, tmp_path):
+    assert not certificate.is_fresh(settings.tls, NOW)
+    certificate.renew(settings, "https://store", authority.answer(), NOW)
+    other = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "other").write_bytes(other)
+    assert not certificate.is_fresh(settings.tls._replace(key=str(tmp_path / "other")), NOW)

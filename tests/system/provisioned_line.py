@@ -1,0 +1,146 @@
+"""A whole line made by the documented commands, TLS and access list included, and a blank board at the end of a cable."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator.cable import Cable
+from simulator.processes import ROOT, Part, free_port, muster, run, wait_http, wait_port
+from simulator.unixport import runner
+from tests.server.store_world import MIN, World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """One run of `muster provision`."""
+
+    status: int
+    said: str
+    seconds: float
+
+
+class Wired:
+    """A cable as a door of the simulator has its board: power on and off."""
+
+    def __init__(self, cable: Cable) -> None:
+        self.cable = cable
+
+    def start(self) -> None:
+        """Plug it in."""
+        if not self.cable.plugged:
+            self.cable.plug()
+
+    def kill(self) -> None:
+        """Pull it out."""
+        self.cable.unplug()
+
+    stop = kill
+
+
+class Line:
+    """Broker, gateway, store and the agent beside the broker, as docs/trust.md says. `with Line(folder) as line`."""
+
+    def __init__(self, folder: Path, *, students: int = 3) -> None:
+        self.folder = folder
+        database = f"sqlite:///{folder / 'muster.db'}"
+        self.world = World(database, students=students, now_ms=int(time.time() * 1000) - 3_600_000)
+        #: of all students, in room R0, since five minutes
+        self.session = self.world.session(int(time.time() * 1000) - 5 * MIN)
+        (folder / "server.key").write_text((b"k" * 32).hex())
+        (folder / "server.key").chmod(0o600)
+        # What reads it later opens it anew, beside the processes that write it.
+        self.world.engine.dispose()
+        self._port, self._store_port = free_port(), free_port()
+        self.store = f"http://127.0.0.1:{self._store_port}"
+        self.env = {
+            "MUSTER_DATABASE_URL": database,
+            "MUSTER_DATA_DIR": str(folder / "data"),
+            "MUSTER_SERVER_KEY_FILE": str(folder / "server.key"),
+            "MUSTER_READER_BROKER": f"mqtts://127.0.0.1:{self._port}",
+            "MUSTER_PORT": str(self._store_port),
+        }
+        self._parts: list[Part] = []
+
+    def __enter__(self) -> Line:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in reversed(self._parts):
+            one.stop()
+        self.world.close()
+
+    def cable(self, **more: str) -> Cable:
+        """A blank board, not plugged in yet. more: of its environment."""
+        text = (ROOT / "firmware" / "pico" / "board.py").read_text()
+        found = re.search(r"^FILES_BYTES = ([0-9 *]+)$", text, re.MULTILINE)
+        assert found is not None, "firmware/pico/board.py says how large the files' part is"
+        return Cable(
+            built=runner.build(self.folder / "built"),
+            flash=self.folder / "flash.img",
+            port=self.folder / "ttyACM0",
+            files_bytes=int(eval(found[1])),
+            environment=more,
+        )
+
+    def token(self, *words: str) -> str:
+        """`muster reader new`, and the token that it prints."""
+        said = run(["reader", "new", *words, "--no-qr"], env=self.env)
+        found = re.search(r"^token: (\S+)$", said, re.MULTILINE)
+        assert found is not None, said
+        return found[1]
+
+    def provision(self, cable: Cable, token: str, *words: str) -> Done:
+        """`muster provision`, as a script gives it."""
+        began = time.monotonic()
+        command = muster(
+            "provision", "--port", str(cable.port), "--store", self.store, "--no-wifi", *(["--token", token] if token else []),
+            "--unattended", "--label", str(self.folder / "label.svg"), *words,
+        )  # fmt: skip
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, **self.env}, cwd=ROOT, check=False, timeout=300
+        )
+        return Done(status=done.returncode, said=done.stdout + done.stderr, seconds=time.monotonic() - began)
+
+    def _start(self) -> None:
+        env, folder = self.env, self.folder
+        run(["ca", "init"], env=env)
+        token = folder / "g1.token"
+        token.write_text(run(["gateway", "add", "g1"], env=env))
+        of_gateway = run(["broker", "password", "--gateway", "g1"], env=env).strip()
+        broker = folder / "broker"
+        run(
+            ["broker", "config", str(broker), "--host", "127.0.0.1", "--bind", "127.0.0.1", "--port", str(self._port),
+             "--mutual-port", str(free_port())],
+            env=env,
+        )  # fmt: skip
+        main = folder / "mosquitto.conf"
+        main.write_text(f"user root\npid_file {folder}/pid\nlog_dest none\n" + (broker / "muster.conf").read_text())
+        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        wait_port(self._port, self._add("broker", [program, "-c", str(main)]))
+        wait_http(f"{self.store}/healthz", self._add("store", muster("server", "run"), env=env))
+        self._add(
+            "agent", muster("broker", "keep", str(broker), "--store", self.store, "--pid-file", str(folder / "pid"))
+        )
+        self._add(
+            "gateway",
+            muster("gateway", "run", "--store", self.store, "--token-file", str(token), "--spool",
+                   str(folder / "spool.db"), "--ca-file", str(broker / "ca.crt")),
+            env={"MUSTER_GATEWAY_BROKER": f"mqtts://{of_gateway}@127.0.0.1:{self._port}"},
+        )  # fmt: skip
+
+    def _add(self, name: str, command: list[str], env: dict[str, str] | None = None) -> Part:
+        part = Part(name, command, log=self.folder / f"{name}.log", env=env)
+        self._parts.append(part)
+        part.start()
+        return part

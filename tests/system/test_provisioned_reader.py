@@ -1,0 +1,63 @@
+"""From a blank board to a mark: provisioned by the documented commands, over TLS and the access list, a card in the
+register. The board is the real MicroPython, the broker a real Mosquitto."""
+
+import asyncio
+from xml.etree import ElementTree
+
+import pytest
+
+from simulator.doors import BoardDoor
+from simulator.pn532_card import Card
+from tests.server.store_world import UIDS
+from tests.system.provisioned_line import Line, Wired
+
+
+@pytest.mark.rule("PORT-1", "PORT-3")
+@pytest.mark.timeout(240)
+@pytest.mark.long(60)
+@pytest.mark.needs("mosquitto", "micropython")
+async def test_a_blank_board_is_provisioned_and_a_card_is_in_the_register(tmp_path):
+    with Line(tmp_path) as line:
+        world = line.world
+        cables = []
+
+        def board(pty):
+            cables.append(Wired(line.cable(MUSTER_BOARD_PTY=pty)))
+            return cables[-1]
+
+        door = BoardDoor("R0", "r0", board)
+        try:
+            await door.power_on()
+            # A card lies on it for the self-test: whose, nobody hears.
+            shown = door.chip.card_in(Card(uid=b"\x04\xff\xee\xdd"))
+            token = await asyncio.to_thread(line.token, "--room", "R0")
+            done = await asyncio.to_thread(line.provision, cables[0].cable, token)
+            door.chip.card_out(shown)
+            print(f"provisioned in {done.seconds:.1f} s\n{done.said}")
+            assert done.status == 0, done.said
+            for step in (
+                "a card was read",
+                "the broker took it",
+                "told it the time",
+                "has its class list",
+                "r0 is ready",
+            ):
+                assert step in done.said, step
+            assert "04ffeedd" not in done.said.lower() and token not in done.said
+            assert ElementTree.parse(tmp_path / "label.svg").getroot().tag.endswith("svg")
+            # It has just started: until its chip answers it shows that it takes no card.
+            for _ in range(100):
+                if b'"chip-ready"' in cables[0].cable.said.rpartition(b'"boot"')[2]:
+                    break
+                await asyncio.sleep(0.1)
+            light, _ = await door.present(UIDS[0], 60.0)
+            assert light == "green", cables[0].cable.said[-800:]
+            for _ in range(600):
+                if world.credits():
+                    break
+                await asyncio.sleep(0.1)
+            assert {(one, person) for one, person, _, _ in world.credits()} == {(line.session, world.students[0])}
+            again = await asyncio.to_thread(line.provision, cables[0].cable, token, "--no-test")
+            assert again.status == 0 and "is r0 already" in again.said, "the same words again change nothing"
+        finally:
+            await door.close()
