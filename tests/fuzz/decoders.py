@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -57,13 +59,7 @@ def one(name: str, seconds: int, seed: int, folder: Path) -> Found:
     command += [f"-seed={seed}", f"-rss_limit_mb={MEMORY_MIB}", f"-timeout={SLOWEST_S}", "-max_len=4096"]
     command += ["-print_final_stats=1", "-verbosity=1", f"-artifact_prefix={crashes}"]
     began = time.monotonic()
-    try:
-        done = subprocess.run(
-            command, cwd=REPO, capture_output=True, text=True, errors="replace", timeout=seconds + GRACE_S
-        )
-        told, status = done.stdout + done.stderr, done.returncode
-    except subprocess.TimeoutExpired:
-        told, status = "", -1
+    told, status = run(command, seconds + GRACE_S)
     left = sorted(folder.glob(f"{crashes.name}*"))
     runs = number_after(r"stat::number_of_executed_units:\s*(\d+)", told)
     problem = ""
@@ -80,6 +76,24 @@ def one(name: str, seconds: int, seed: int, folder: Path) -> Found:
         problem=problem,
         example=left[0] if left else None,
     )
+
+
+def run(command: list[str], limit_s: float) -> tuple[str, int]:
+    """What it printed, and its exit status; ended after limit_s, with -1.
+
+    A shell stands between: a process keeps, as its own, the peak of memory of whoever started it, and a test's worker may
+    have had more than a decoder is allowed.
+    """
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", '"$@"; exit $?', "sh", *command], cwd=REPO, text=True, errors="replace",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    try:
+        return process.communicate(timeout=limit_s)[0], process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return "", -1
 
 
 def number_after(pattern: str, text: str) -> int:
