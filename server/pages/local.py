@@ -52,6 +52,14 @@ class Local:
         at_ms = int(wanted.timestamp() * 1000)
         return at_ms if self._at(at_ms).time() == clock else None
 
+    def typed(self, day: date | None, clock: str) -> int | None:
+        """Epoch ms of a form's day and time; None: one of them is missing or none, or the clocks' change leaves it out."""
+        try:
+            at = time.fromisoformat(clock)
+        except ValueError:
+            return None
+        return None if day is None or at.tzinfo is not None else self.ms(day, at)
+
     def iso(self, at_ms: int) -> tuple[str, str]:
         """Day and time as form fields have them: `2026-11-22`, `10:42`."""
         at = self._at(at_ms)

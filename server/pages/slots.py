@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import time
 from typing import Annotated, Any
 
 import segno
@@ -114,12 +113,7 @@ def move(signed: Signed, fields: Form) -> Response:
 
 def _since(fields: dict[str, str], local: Local) -> int:
     """The moment in a form. Raises StoreError(`move-time`)."""
-    day = parse_day(fields.get("day", ""))
-    try:
-        clock = time.fromisoformat(fields.get("time", ""))
-    except ValueError:
-        clock = None
-    at_ms = None if day is None or clock is None or clock.tzinfo is not None else local.ms(day, clock)
+    at_ms = local.typed(parse_day(fields.get("day", "")), fields.get("time", ""))
     if at_ms is None:
         raise StoreError("move-time", "say from when on: a day, and a time such as 09:30")
     return at_ms
