@@ -14,7 +14,7 @@ from server.errors import NotSignedIn, Unwritable
 from server.store import agents, credentials
 from server.store.engine import reading, writing
 
-router = APIRouter(prefix="/api/broker/v1", tags=["broker"], responses=errors.documented(401, 422, 503))
+router = APIRouter(prefix="/api/broker/v1", tags=["broker"], responses=errors.documented(400, 401, 413, 422, 503))
 
 
 def agent(request: Request) -> Any:

@@ -17,7 +17,9 @@ from server.errors import NotSignedIn, TooOften
 from server.store import authorities, slots
 from server.store.engine import writing
 
-router = APIRouter(prefix="/api/provision/v1", tags=["provision"], responses=errors.documented(401, 409, 422, 503))
+router = APIRouter(
+    prefix="/api/provision/v1", tags=["provision"], responses=errors.documented(400, 401, 409, 413, 422, 429, 503)
+)
 
 WINDOW_MS = 60_000
 #: claims in the window, of one address and of all: a technician makes one in two minutes, and a campus twenty

@@ -29,6 +29,8 @@ LONGEST = 7 * _DAY
 LONGEST_UID = 255
 _FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 #: what makes an event unusable when it cannot be read
+#: what an event says once (RFC 5545, 3.6.1) and is read below as one value
+_ONCE = ("UID", "DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "STATUS", "SEQUENCE")
 _NEEDED = frozenset("UID DTSTART DTEND DURATION RRULE RDATE EXDATE EXRULE RECURRENCE-ID STATUS".split())
 #: where a block's own line, and its DURATION in seconds, travel through the libraries
 _LINE, _LASTS = "X-MUSTER-LINE", "X-MUSTER-LASTS"
@@ -151,13 +153,14 @@ class _Reader:
         for name, said in event.errors:
             if name is None or name.upper() in _NEEDED:
                 raise _Bad("ics-property", f"has a property that cannot be read: {quoted(str(said))}")
+        for name in _ONCE:
+            if isinstance(event.get(name), list):
+                raise _Bad("ics-property", f"has more than one {name}, which may stand once (RFC 5545, 3.6.1)")
         uid = str(event.get("UID", ""))
         if not uid:
             raise _Bad("ics-no-uid", "has no UID: without one it cannot be known again")
-        if len(uid) > LONGEST_UID or isinstance(event.get("UID"), list):
-            raise _Bad("ics-uid", f"has one UID of at most {LONGEST_UID} characters")
-        if isinstance(event.get("DTSTART"), list) or isinstance(event.get("DTEND"), list):
-            raise _Bad("ics-no-start", "has more than one DTSTART or DTEND")
+        if len(uid) > LONGEST_UID:
+            raise _Bad("ics-uid", f"has a UID longer than {LONGEST_UID} characters")
         if "DTSTART" not in event:
             if str(event.get("STATUS", "")).upper() == "CANCELLED" and "RECURRENCE-ID" in event:
                 event["DTSTART"] = event["RECURRENCE-ID"]

@@ -174,6 +174,12 @@ NINE = ("DTSTART:20261005T090000Z", "DTEND:20261005T100000Z")
         pytest.param(one_event("UID:a", NINE[0], "DTEND:20261005T090000Z"), (4, "ics-length"), id="no length"),
         pytest.param(one_event("UID:a", NINE[0], "DTEND:20261005T080000Z"), (4, "ics-length"), id="ends before it begins"),
         pytest.param(one_event("UID:a", "DTSTART:tomorrow"), (4, "ics-property"), id="a start that is none"),
+        *(
+            pytest.param(one_event("UID:a", *NINE, twice, twice), (4, "ics-property"), id=f"two of {twice.partition(':')[0]}")
+            for twice in (
+                "UID:a", NINE[0], NINE[1], "DURATION:PT1H", "RECURRENCE-ID:20261005T090000", "STATUS:CONFIRMED", "SEQUENCE:1"
+            )
+        ),
         pytest.param(one_event("UID:a", *NINE, "RRULE:FREQ=SOMETIMES"), (4, "ics-property"), id="a rule that is none"),
         pytest.param(one_event("UID:a", *NINE, "RRULE:FREQ=SECONDLY"), (4, "ics-rule"), id="a rule for a clock"),
         pytest.param(
