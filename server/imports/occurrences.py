@@ -170,6 +170,8 @@ class _Reader:
             value = event.get(name)
             if value is None:
                 continue
+            if not isinstance(value.dt, datetime.date):
+                raise _Bad("ics-property", f"has a {name} that is neither a day nor a day and a time")
             if "TZID" in value.params and isinstance(value.dt, datetime.datetime) and value.dt.tzinfo is None:
                 raise _Bad("ics-zone", f"is in a time zone that is not known: {quoted(str(value.params['TZID']))}")
         if not isinstance(event["DTSTART"].dt, datetime.datetime):
@@ -185,6 +187,8 @@ class _Reader:
                 raise _Bad("ics-rule", "recurs several times a day by one rule: write an event for each")
         event[_LINE] = str(block.line)
         if "DURATION" in event:
+            if not isinstance(event["DURATION"].dt, datetime.timedelta):
+                raise _Bad("ics-property", "has a DURATION that is none")
             event[_LASTS] = str(event["DURATION"].dt.total_seconds())
         return uid
 

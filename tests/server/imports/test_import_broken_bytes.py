@@ -73,6 +73,7 @@ def amiss(office, work) -> list[str]:
     data=b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a\nSEQUENCE:x\nDTSTART:20261005T090000Z\nDURATION:PT1H\nEND:VEVENT\nEND:VCALENDAR\n"
 )
 @example(data=ICS.replace(b"DTSTART", b"DTSTART;VALUE=PERIOD", 1))
+@example(data=ICS.replace(b"RECURRENCE-ID;TZID=Europe/London:20261012T", b"RECURRENCE-ID:", 1))
 @example(data=ICS.replace(b"RECURRENCE-ID", b"RECURRENCE-ID:20261013T090000\r\nRECURRENCE-ID", 1))
 @example(data=ICS.replace(b"SUMMARY", b"SUMMARY:x\r\nSUMMARY", 1))
 @example(data=ICS.replace(b"UID:b", b"UID:b\r\nX-MUSTER-LINE:no", 1))

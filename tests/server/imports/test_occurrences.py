@@ -180,6 +180,14 @@ NINE = ("DTSTART:20261005T090000Z", "DTEND:20261005T100000Z")
                 "UID:a", NINE[0], NINE[1], "DURATION:PT1H", "RECURRENCE-ID:20261005T090000", "STATUS:CONFIRMED", "SEQUENCE:1"
             )
         ),
+        *(
+            pytest.param(one_event("UID:a", *lines), (4, "ics-property"), id=lines[-1].partition(":")[0])
+            for lines in (
+                (NINE[1], "DTSTART;VALUE=TIME:090000"), (NINE[0], "DTEND;VALUE=TIME:100000"),
+                (NINE[1], "DTSTART;VALUE=PERIOD:20261005T090000Z/PT1H"), (*NINE, "RECURRENCE-ID;VALUE=TIME:090000"),
+                (NINE[0], "DURATION;VALUE=TIME:010000"), (NINE[0], "DURATION;VALUE=DATE:20261005"),
+            )
+        ),
         pytest.param(one_event("UID:a", *NINE, "RRULE:FREQ=SOMETIMES"), (4, "ics-property"), id="a rule that is none"),
         pytest.param(one_event("UID:a", *NINE, "RRULE:FREQ=SECONDLY"), (4, "ics-rule"), id="a rule for a clock"),
         pytest.param(
