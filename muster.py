@@ -59,6 +59,8 @@ COMMANDS: dict[str, Command] = {
         "firmware.provision.command:main", "provision", "Make a reader of a board that is plugged in, and test it"
     ),
     "pi": Command("firmware.pi.main:main", "pi", "The reader on a Raspberry Pi"),
+    "release trust": Command("server.release_command:trust", "server", "Take releases that a key signed"),
+    "release distrust": Command("server.release_command:distrust", "server", "Take no more releases of a key"),
     "release": Command("firmware.release.command:main", "release", "Make, sign and check a release of the firmware"),
 }
 

@@ -22,6 +22,8 @@ METRICS = {
     "pruned_total": ("counter", "Forwarded rows forgotten after their time", ""),
     "down_total": ("counter", "Receipts and commands published to readers, by kind", "kind"),
     "down_dropped_total": ("counter", "Receipts and commands that could not be published, by why", "why"),
+    "pieces_total": ("counter", "Pieces of releases published to readers", ""),
+    "pieces_dropped_total": ("counter", "Times pieces of a release could not be sent, by why; the store names them again", "why"),
     "rosters_published_total": ("counter", "Rosters published to readers", ""),
     "rosters_refused_total": ("counter", "Rosters not published or not held, by code", "code"),
     "rosters_overwritten_total": ("counter", "Retained rosters that the store did not offer, published over", ""),

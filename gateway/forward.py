@@ -17,6 +17,7 @@ from gateway.downlink import Downlink
 from gateway.errors import SpoolError, StoreAway, StoreBroke, StoreRefused, StoreTooLarge
 from gateway.events import Condition, Events, Seldom
 from gateway.fair import Turns
+from gateway.releases import Releases
 from gateway.spool import PUT_OFF_MOST_MS, Row, Spool
 from gateway.store import Answer, Store
 
@@ -48,6 +49,7 @@ class Forwarder:
         spool: Spool,
         store: Store,
         downlink: Downlink,
+        releases: Releases,
         clock: Clock,
         backoff: Backoff,
         condition: Condition,
@@ -58,6 +60,7 @@ class Forwarder:
         self._spool = spool
         self._store = store
         self._downlink = downlink
+        self._releases = releases
         self._clock = clock
         self._backoff = backoff
         self._condition = condition
@@ -285,6 +288,7 @@ class Forwarder:
     async def _settle(self, rows: list[Row], answer: Answer) -> None:
         # Down first: a time answer does not wait for a commit here, and the store's is made already.
         self._downlink.say(answer.down)
+        self._releases.offer(answer.offers)
         now_ms = self._clock.wall_ms()
         taken = [row for row in rows if row.id.hex() in answer.done]
         for row in taken:

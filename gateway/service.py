@@ -17,6 +17,7 @@ from gateway.intake import Intake
 from gateway.judge import Judge
 from gateway.link import Link, MqttLink
 from gateway.live import Live
+from gateway.releases import Releases
 from gateway.rosters import Rosters
 from gateway.settings import Settings
 from gateway.spool import Depth, Spool
@@ -60,11 +61,13 @@ class Gateway:
         }
         judge = Judge()
         self._rosters_backoff = Backoff(rng)
+        self._releases = Releases(link, store, counts, self._seldom)
         self._rosters = Rosters(link=link, judge=judge, clock=clock, counts=counts, seldom=self._seldom)
         self.forwarder = Forwarder(
             spool=spool,
             store=store,
             downlink=Downlink(link, counts, self._seldom),
+            releases=self._releases,
             clock=clock,
             backoff=Backoff(rng),
             condition=self._conditions["store"],
@@ -93,6 +96,7 @@ class Gateway:
             "forward": self.forwarder.run,
             "rosters-ask": lambda: self._rosters.ask(self._store, self._rosters_backoff, asking),
             "rosters-publish": self._rosters.publish,
+            "releases": self._releases.run,
             "rosters-report": lambda: self._rosters.report(self._intake.suspect),
             "keep": self._keep,
         }

@@ -14,6 +14,7 @@ from gateway.errors import StoreAway, StoreBroke, StoreRefused, StoreTooLarge
 
 DELIVERIES = "/api/gateway/v1/deliveries"
 ROSTERS = "/api/gateway/v1/rosters"
+RELEASES = "/api/gateway/v1/releases/"
 #: a status that says something about the whole store or this gateway, not about an item: wait and try again
 AWAY = {
     401: ("store-token", "the store does not know this gateway's token: make one with `muster gateway add`"),
@@ -60,6 +61,18 @@ class Restored:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Pieces:
+    """What a reader is to be sent of a signed release: so many bytes of its pack, from `at` on."""
+
+    site: str
+    reader: str
+    #: 16 hex digits: which release
+    tag: str
+    at: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """The store's answer to a delivery, made after its commit."""
 
@@ -68,6 +81,8 @@ class Answer:
     down: tuple[Down, ...] = ()
     replay: tuple[Replay, ...] = ()
     restored: Restored | None = None
+    #: of releases, for readers
+    offers: tuple[Pieces, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +103,10 @@ class Store(Protocol):
 
     async def rosters(self, after: str | None) -> tuple[str, list[Offer]]:
         """The rosters that changed since the cursor (all, without one), and the next cursor. Raises StoreAway."""
+        ...
+
+    async def release(self, tag: str) -> bytes:
+        """A signed release, whole. Raises StoreAway, StoreBroke or StoreRefused."""
         ...
 
 
@@ -129,6 +148,16 @@ class HttpStore:
                 restored=None
                 if (back := body.get("restored")) is None
                 else Restored(at_ms=int(back["at_ms"]), age_s=int(back["age_s"])),
+                offers=tuple(
+                    Pieces(
+                        site=str(p["site"]),
+                        reader=str(p["reader"]),
+                        tag=str(p["tag"]),
+                        at=int(p["at"]),
+                        bytes=int(p["bytes"]),
+                    )
+                    for p in body.get("offers", ())
+                ),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreAway("store-answer", "the store's answer is not one of docs/wire.md: check --store") from error
@@ -149,7 +178,17 @@ class HttpStore:
         except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
             raise StoreAway("store-answer", "the store's answer is not one of docs/wire.md: check --store") from error
 
+    async def release(self, tag: str) -> bytes:
+        """See `Store.release`."""
+        return (await self._response("GET", RELEASES + tag)).content
+
     async def _ask(self, method: str, path: str, **more: Any) -> Any:
+        try:
+            return (await self._response(method, path, **more)).json()
+        except ValueError as error:
+            raise StoreAway("store-answer", "the store's answer is not JSON: check --store") from error
+
+    async def _response(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
             token = self._token()
         except (OSError, ValueError) as error:
@@ -167,10 +206,7 @@ class HttpStore:
         except httpx.HTTPError as error:
             raise StoreAway("store-unreachable", f"the store cannot be reached ({type(error).__name__})") from error
         if response.status_code == 200:
-            try:
-                return response.json()
-            except ValueError as error:
-                raise StoreAway("store-answer", "the store's answer is not JSON: check --store") from error
+            return response
         raise refusal(response.status_code)
 
 

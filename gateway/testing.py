@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway.errors import StoreRefused
 from gateway.link import Message
 from gateway.spool import Connection, Spool
 from gateway.store import Answer, Offer
@@ -192,6 +193,8 @@ class MemoryStore:
             done=frozenset(i["id"] for i in items)
         )
         self.offers: list[Offer] = []
+        #: tag -> pack
+        self.packs: dict[str, bytes] = {}
         self._at_once = 0
 
     async def deliver(self, items: Sequence[dict[str, Any]]) -> Answer:
@@ -216,3 +219,9 @@ class MemoryStore:
             self.fault([])
         start = int(after or 0)
         return str(len(self.offers)), self.offers[start:]
+
+    async def release(self, tag: str) -> bytes:
+        """See `Store`."""
+        if tag not in self.packs:
+            raise StoreRefused("store-refused-404", "there is no such release")
+        return self.packs[tag]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -23,6 +24,10 @@ from server.store.credentials import Held
 log = logging.getLogger("muster.broker")
 EVERY_S = 1.0
 TIMEOUT_S = 5.0
+
+
+#: what stands in a line of Mosquitto's files
+_FIELD = re.compile(r"[!-9;-~]{1,256}")
 
 
 class Agent:
@@ -50,20 +55,19 @@ class Agent:
                 "the store does not know this agent's token: run `muster broker config` for this folder again",
             )
         if answer.status_code == 200:
-            self._write(answer)
+            try:
+                held, digest = _read(answer)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                return self._wait("store-refuses", f"{type(error).__name__}: what answers is no store of Muster")
+            self._write(held, digest)
         elif answer.status_code != 204:
             return self._wait("store-refuses", str(answer.status_code))
         return self._tell() if self._owed else self._well()
 
-    def _write(self, answer: httpx.Response) -> None:
-        told = answer.json()
-        held = [
-            Held(user=one["user"], hash=one["hash"], mutual=one["mutual"], is_gateway=one["gateway"])
-            for one in told["credentials"]
-        ]
+    def _write(self, held: list[Held], digest: str) -> None:
         living = broker_files.living(held)
         changed = [name for name in broker_files.LIVING if broker_files.put(self._folder, name, living[name])]
-        self._known = told["digest"]
+        self._known = digest
         # At the start too: what was written before this agent ended may never have been read.
         self._owed = True
         log.info("event=credentials users=%d changed=%s", len(held), ",".join(changed) or "none")
@@ -90,6 +94,20 @@ class Agent:
             log.info("event=well after=%s", self._trouble)
         self._trouble = ""
         return False
+
+
+def _read(answer: httpx.Response) -> tuple[list[Held], str]:
+    """What a store answered; its digest. Raises ValueError, KeyError, TypeError and the like: it is no store's answer."""
+    told = answer.json()
+    held = [
+        Held(user=one["user"], hash=one["hash"], mutual=bool(one["mutual"]), is_gateway=bool(one["gateway"]))
+        for one in told["credentials"]
+    ]
+    for one in held:
+        # Each is a line of a file: whatever else stood in it would be another line.
+        if not _FIELD.fullmatch(one.user) or not _FIELD.fullmatch(one.hash):
+            raise ValueError("credentials")
+    return held, str(told["digest"])
 
 
 def keep(folder: Path, store: str, token: str, pid_file: Path, ca_file: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""The commands `muster ca` (init, show, issue) and `muster broker` (config, password, keep): docs/trust.md."""
+"""The commands `muster ca` (init, show, issue; the rest: authority_command.py) and `muster broker` (config, password, keep): docs/trust.md."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import argparse
 import contextlib
 import logging
 import os
-import pwd
 from collections.abc import Sequence
 from pathlib import Path
 
-from server import broker_agent, broker_files, certificates
+from server import authority_command, broker_agent, broker_files, certificates
 from server.broker_files import CA, CERTIFICATE, CONF, KEY, TOKEN, Listeners
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import agents, authorities, credentials, readers
+from server.store import agents, authorities, campus, credentials, endings, gateways, readers, turning
 from server.store.engine import writing
 
 PID_FILE = Path("/run/mosquitto/mosquitto.pid")
 
 
 def ca(argv: Sequence[str]) -> int:
-    """`muster ca init|show|issue`."""
+    """`muster ca init|show|issue|next|turn|end|forget`."""
     parser = argparse.ArgumentParser(prog="muster ca", description="The institution's own certificate authority.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("init", help="make it, once: its key stays in the store, sealed under the server key")
@@ -32,6 +31,7 @@ def ca(argv: Sequence[str]) -> int:
     one.add_argument("out", type=Path, help="folder; it gets ca.crt, broker.crt and broker.key")
     _add_hosts(one)
     one.set_defaults(work=_issue)
+    authority_command.add_to(commands)
     arguments = parser.parse_args(argv)
     return run(arguments.work, arguments)
 
@@ -41,13 +41,15 @@ def broker(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="muster broker", description="Mosquitto's configuration and accounts.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = commands.add_parser("config", help="write Mosquitto's configuration, certificate, accounts and access list")
-    one.add_argument("folder", type=Path, help="where Mosquitto finds them later, such as /etc/mosquitto/muster")
+    one.add_argument("folder", type=Path, help="made; its files are then carried to where Mosquitto finds them")
+    one.add_argument(
+        "--at", type=Path, metavar="FOLDER", help="where that is, such as /etc/mosquitto/muster (the folder)"
+    )
     _add_hosts(one)
     one.add_argument("--bind", default="", help="address to listen at (all)")
     one.add_argument("--port", type=int, default=8883, help="TLS and password: Pico W, gateways (8883)")
     one.add_argument("--mutual-port", type=int, default=8884, help="with a client's certificate: Raspberry Pi (8884)")
     one.add_argument("--name", default="broker", help="what the store calls the agent beside this broker")
-    one.add_argument("--owner", help="user who gets the files, where the command runs as root: mosquitto")
     one.set_defaults(work=_config)
     one = commands.add_parser("password", help="a new password at the broker for a gateway or reader; printed once")
     who = one.add_mutually_exclusive_group(required=True)
@@ -76,6 +78,7 @@ def _init(_arguments: argparse.Namespace) -> int:
     with writing(store.engine) as connection:
         here = store.institution(connection)
         made = authorities.make(connection, store.vault, here.id, here.name, store.clock.now_ms())
+        campus.write_down(connection, store.console(connection), "ca.make", "authority", store.clock.now_ms())
     print(f"The certificate authority is made. SHA-256: {certificates.fingerprint(made.certificate)}")
     return DONE
 
@@ -83,25 +86,36 @@ def _init(_arguments: argparse.Namespace) -> int:
 def _show(_arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     with writing(store.engine) as connection:
-        held = authorities.signing(connection, store.vault, store.institution(connection).id)
+        here = store.institution(connection)
+        held = authorities.signing(connection, store.vault, here.id)
+        ends = endings.every(connection, here.id)
+        beside = authority_command.beside(connection, here.id)
     print(certificates.pem(held.certificate).decode(), end="")
     print(f"SHA-256: {certificates.fingerprint(held.certificate)}")
+    print("".join(f"{line}\n" for line in beside), end="")
+    print("\n".join(authority_command.ends_of(ends, store.clock.now_ms())))
     return DONE
 
 
 def _issue(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
+    now_ms = store.clock.now_ms()
     with writing(store.engine) as connection:
-        held = authorities.signing(connection, store.vault, store.institution(connection).id)
-    issued = certificates.issue_broker(held, arguments.host, store.clock.now_ms())
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    _put_certificate(arguments.out, held, issued, None)
-    print(f"{arguments.out}: {CA}, {CERTIFICATE}, {KEY}")
+        here = store.institution(connection)
+        held = authorities.signing(connection, store.vault, here.id)
+        trusted = turning.trusted(connection, here.id)
+        issued = certificates.issue_broker(held, arguments.host, now_ms)
+        ends_ms = endings.note(connection, here.id, arguments.host[0], issued.certificate, now_ms)
+        scope, hosts = store.console(connection), " ".join(arguments.host)
+        campus.write_down(connection, scope, "ca.issue", "authority", now_ms, hosts=hosts)
+        # Before the commit: of a certificate that stands in no file no end is waited for.
+        broker_files.make_folder(arguments.out)
+        _put_certificate(arguments.out, trusted, issued)
+    print(f"{arguments.out}: {CA}, {CERTIFICATE}, {KEY}. It ends {authority_command.day(ends_ms)}")
     return DONE
 
 
 def _config(arguments: argparse.Namespace) -> int:
-    owner = _owner(arguments.owner)
     for port in (arguments.port, arguments.mutual_port):
         if not 1 <= port <= 65535:
             raise StoreError("port", "a port is a number from 1 to 65535")
@@ -111,39 +125,34 @@ def _config(arguments: argparse.Namespace) -> int:
     with writing(store.engine) as connection:
         here = store.institution(connection)
         held = authorities.signing(connection, store.vault, here.id)
+        trusted = turning.trusted(connection, here.id)
         issued = certificates.issue_broker(held, arguments.host, now_ms)
+        ends_ms = endings.note(connection, here.id, arguments.name, issued.certificate, now_ms)
         token = agents.make(connection, here.id, arguments.name, now_ms)
+        scope = store.console(connection)
+        campus.write_down(connection, scope, "broker.config", "broker", now_ms, name=arguments.name)
         who = credentials.held(connection, here.id)
         # Before the commit: a token that stands in no file is of no use to anybody.
-        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        broker_files.make_folder(folder)
         where = Listeners(port=arguments.port, mutual_port=arguments.mutual_port, bind=arguments.bind)
-        broker_files.put(folder, CONF, broker_files.conf(folder, where), secret=False, owner=owner)
-        _put_certificate(folder, held, issued, owner)
+        at = (arguments.at or folder).absolute()
+        broker_files.put(folder, CONF, broker_files.conf(at, where), secret=False)
+        _put_certificate(folder, trusted, issued)
         for name, text in broker_files.living(who).items():
-            broker_files.put(folder, name, text, owner=owner)
-        broker_files.put(folder, TOKEN, token + "\n", owner=owner)
+            broker_files.put(folder, name, text)
+        broker_files.put(folder, TOKEN, token + "\n")
     print(
-        f"{folder / CONF}: {len(who)} accounts. Restart Mosquitto with it, and `muster broker keep {folder}` beside it."
+        f"{folder / CONF}: {len(who)} accounts. Restart Mosquitto with it, and `muster broker keep {at}` beside it. "
+        f"Its certificate ends {authority_command.day(ends_ms)}"
     )
     return DONE
 
 
-def _put_certificate(
-    folder: Path, held: certificates.Authority, issued: certificates.Issued, owner: tuple[int, int] | None
-) -> None:
-    broker_files.put(folder, CA, certificates.pem(held.certificate), secret=False, owner=owner)
-    broker_files.put(folder, CERTIFICATE, issued.certificate, secret=False, owner=owner)
-    broker_files.put(folder, KEY, issued.key, owner=owner)
-
-
-def _owner(name: str | None) -> tuple[int, int] | None:
-    if name is None:
-        return None
-    try:
-        found = pwd.getpwnam(name)
-    except KeyError as error:
-        raise StoreError("owner", f"there is no user {name} on this machine: leave out --owner") from error
-    return found.pw_uid, found.pw_gid
+def _put_certificate(folder: Path, trusted: Sequence[bytes], issued: certificates.Issued) -> None:
+    # Two while one authority follows another: Raspberry Pis show certificates of either.
+    broker_files.put(folder, CA, b"".join(map(certificates.pem, trusted)), secret=False)
+    broker_files.put(folder, CERTIFICATE, issued.certificate, secret=False)
+    broker_files.put(folder, KEY, issued.key)
 
 
 def _password(arguments: argparse.Namespace) -> int:
@@ -153,11 +162,14 @@ def _password(arguments: argparse.Namespace) -> int:
         here = store.institution(connection)
         if arguments.gateway is not None:
             made = credentials.make_for_gateway(connection, here.id, arguments.gateway, now_ms)
+            subject = f"gateway:{gateways.id_of(connection, here.id, arguments.gateway)}"
         else:
             found = readers.by_name(connection, [arguments.reader]).get(arguments.reader)
             if found is None:
                 raise StoreError("reader", f"there is no reader {arguments.reader}: `muster reader list` names them")
             made = credentials.make(connection, here.id, found.id, now_ms, mutual=arguments.mutual)
+            subject = f"reader:{found.id}"
+        campus.write_down(connection, store.console(connection), "broker.password", subject, now_ms)
     print(f"{made.user}:{made.password}")
     return DONE
 

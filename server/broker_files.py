@@ -96,26 +96,35 @@ def digest(held: Iterable[Held]) -> str:
     return made.hexdigest()
 
 
-def put(
-    folder: Path, name: str, text: str | bytes, *, secret: bool = True, owner: tuple[int, int] | None = None
-) -> bool:
+def make_folder(folder: Path) -> None:
+    """The folder, if it is not there. Others may look into it: what is secret is so by itself, and a gateway reads the
+    authority's certificate there. Raises StoreError(`file`)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+    except OSError as error:
+        raise StoreError(
+            "file", f"{folder} cannot be made: {error.strerror}. Name a folder where this user may write, and --at"
+        ) from error
+
+
+def put(folder: Path, name: str, text: str | bytes, *, secret: bool = True) -> bool:
     """Write a file whole or not at all: Mosquitto never reads half of one. False: it said the same already.
 
-    owner: user and group, where it is to be another's; else it stays whose the one before it was. Raises StoreError(`file`).
+    It stays whose the one before it was. Raises StoreError(`file`).
     """
     path, said = folder / name, text.encode() if isinstance(text, str) else text
     try:
         before = path.stat() if path.exists() else None
-        if before is not None and path.read_bytes() == said and owner is None:
+        if before is not None and path.read_bytes() == said:
             return False
-        if owner is None and before is not None and os.geteuid() == 0:
-            owner = before.st_uid, before.st_gid
         beside = folder / f".{name}.new"
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if secret else 0o644)
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), 0o600 if secret else 0o644)  # whatever the umask is
             file.write(said)
-            if owner is not None:
-                os.fchown(file.fileno(), *owner)
+            if before is not None and os.geteuid() == 0:
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
             file.flush()
             os.fsync(file.fileno())
         beside.rename(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from server import card_signature
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import accounts, campus, cards, signed_cards
+from server.store import campus, cards, signed_cards
 from server.store.engine import writing
 from server.store.signed_cards import Signer
 
@@ -51,7 +51,7 @@ def _sign(arguments: argparse.Namespace) -> int:
             card_id = cards.make(connection, institution_id, cards.token_for(uid, keys), now_ms)
             signer = Signer(uid=uid, key=key or card_signature.diversified(secret, uid))
             signed_cards.register(connection, store.vault, institution_id, card_id, signer, now_ms)
-        scope = accounts.at_the_console(institution_id)
+        scope = store.console(connection)
         campus.write_down(connection, scope, "card.sign", "card", now_ms, cards=len(listed))
     print(f"{len(listed)} cards sign from now on. Remove the file: it holds their numbers, which Muster keeps sealed.")
     return DONE
@@ -65,7 +65,7 @@ def _secret(arguments: argparse.Namespace) -> int:
     now_ms = store.clock.now_ms()
     with writing(store.engine) as connection:
         institution_id = store.institution(connection).id
-        scope = accounts.at_the_console(institution_id)
+        scope = store.console(connection)
         if arguments.take:
             signed_cards.put_secret(connection, store.vault, institution_id, bytes.fromhex(taken), now_ms)
             print(f"The secret is sealed in the store. Remove {arguments.take}, or lock it away.")

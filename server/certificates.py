@@ -49,11 +49,15 @@ class Issued:
     key: bytes = field(repr=False)
 
 
-def make_authority(name: str, now_ms: int) -> Authority:
-    """A new authority with its key. name: the institution's, for people who read certificates."""
+def make_authority(name: str, now_ms: int, *, since_ms: int | None = None) -> Authority:
+    """A new authority with its key. name: the institution's, for people who read certificates. since_ms: when the one
+    before it began: the next holds from then on, so that a reader that knows only an old floor takes it as well."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _called(f"Muster {name}"[:64])
     begins = _moment(now_ms) - BEFORE
+    until = begins + timedelta(days=AUTHORITY_DAYS)
+    if since_ms is not None:
+        begins = min(begins, _moment(since_ms))
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -61,7 +65,7 @@ def make_authority(name: str, now_ms: int) -> Authority:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
-        .not_valid_after(begins + timedelta(days=AUTHORITY_DAYS))
+        .not_valid_after(until)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -129,6 +133,11 @@ def span_ms(certificate: bytes) -> tuple[int, int]:
     """From when until when a certificate (DER) holds, UTC ms."""
     read = x509.load_der_x509_certificate(certificate)
     return int(read.not_valid_before_utc.timestamp() * 1000), int(read.not_valid_after_utc.timestamp() * 1000)
+
+
+def ends_ms(certificate: bytes) -> int:
+    """Until when a certificate (PEM) holds, UTC ms."""
+    return int(x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp() * 1000)
 
 
 def _issue(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import pwd
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from server import clock as clocks
 from server import settings as settings_
 from server.errors import StoreError
+from server.scope import Scope
 from server.settings import Settings
-from server.store import cards, institutions, migrations, readers
+from server.store import accounts, cards, institutions, migrations, readers
 from server.store.engine import Connection, DBAPIError, Engine, open_engine, reading, unwritable
 from server.vault import Vault
 
@@ -52,6 +55,22 @@ class Store:
         """The institution that commands act on."""
         made = self.settings
         return institutions.ensure(connection, made.institution, made.time_zone, self.clock.now_ms())
+
+    def console(self, connection: Connection) -> Scope:
+        """Whoever runs this command, as the audit names them: no account, and the operating system's user."""
+        return replace(accounts.at_the_console(self.institution(connection).id), console=who_runs())
+
+
+def who_runs() -> str:
+    """The user who runs the command; where they came by sudo, the one who said sudo. Whoever runs it can say another."""
+    name = os.environ.get("SUDO_USER", "")
+    if not name:
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            # A container may run as a number that has no name.
+            name = f"user {os.getuid()}"
+    return name[:64]
 
 
 def run(work: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:

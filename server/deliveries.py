@@ -18,6 +18,7 @@ from server.intake.answering import Answering, Said
 from server.intake.commanding import Commanding
 from server.intake.desk import Answer, Desk, Item, Record
 from server.intake.judge import Judge
+from server.intake.offering import Offering
 from server.intake.placing import Placing
 from server.intake.two_boards import TwoBoards
 from server.store import alarms, emptying, heads, journals, quarantines, readers, withheld
@@ -50,6 +51,7 @@ class Delivery:
         self.judge, self.placing, self.answering = Judge(desk), Placing(desk), Answering(desk)
         self.boards = TwoBoards(desk)
         self.commanding = Commanding(desk)
+        self.offering = Offering(desk)
 
     def take(self, items: Sequence[Item]) -> Answer:
         """Do it all."""
@@ -79,7 +81,7 @@ class Delivery:
         self.answering.note_heads(stated, held)
         journals.save(self.desk.connection, self.desk.changed.values())
         self.boards.look(self._grown(new, held), stated)
-        for reader_id in self.desk.seen:
+        for reader_id in self.desk.heard:
             self.desk.see(reader_id)
         readers.note(
             self.desk.connection, {one.id: one.institution_id for one in self.desk.by_id.values()}, self.desk.notes
@@ -88,6 +90,7 @@ class Delivery:
         self.answering.gone(heads.settle(self.desk.connection, moved, held, self.desk.now_ms))
         self.answering.receipts(greeted, held)
         self.commanding.say()
+        self.offering.say(items)
         quarantines.keep(
             self.desk.connection, self.desk.institution_id, self.desk.suspects, self.desk.gateway_id, self.desk.now_ms
         )
@@ -157,6 +160,7 @@ class Delivery:
         ]
         ids = self.insert(rows)
         again += [(identity, made) for identity, made in first.items() if identity not in ids]
+        self.desk.heard |= {made.reader.id for identity, made in first.items() if identity in ids}
         stored = journals.texts(self.desk.connection, [identity for identity, _ in again])
         for identity, made in again:
             # Its reader has no receipt for it, or would not have offered it again: the last one may be lost.

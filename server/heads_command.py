@@ -12,6 +12,8 @@ from server.commands import DONE, open_store, run
 from server.errors import StoreError
 from server.policy import head_keeping
 from server.settings import HEADS_DAYS_LEAST
+from server.store import campus
+from server.store.engine import writing
 from server.thinning import DAY_MS, Thinning
 
 
@@ -38,6 +40,12 @@ def _heads(arguments: argparse.Namespace) -> int:
         raise StoreError("usage", f"--days is at least {HEADS_DAYS_LEAST}: registers are still judged by newer ones")
     now_ms = store.clock.now_ms()
     done = Thinning(store.engine, days, dry=arguments.dry_run).all(now_ms).heads
+    if not arguments.dry_run:
+        with writing(store.engine) as connection:
+            gone = done[head_keeping.GOES]
+            campus.write_down(
+                connection, store.console(connection), "heads.thin", "heads", now_ms, days=days, gone=gone
+            )
     before = datetime.fromtimestamp((now_ms - days * DAY_MS) / 1000, UTC)
     verb = "would go" if arguments.dry_run else "went"
     print(

@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from server.errors import StoreError
-from server.store import accounts, readers, residence_admin, residence_pins
+from server.scope import Scope
+from server.store import readers, residence_admin, residence_pins
 from server.store.engine import Connection
 from server.vault import Vault
 
@@ -14,7 +15,7 @@ from server.vault import Vault
 def place_and_tell(
     connection: Connection,
     vault: Vault,
-    institution_id: int,
+    scope: Scope,
     name: str,
     arguments: argparse.Namespace,
     place: tuple[float, float, int] | None,
@@ -24,7 +25,7 @@ def place_and_tell(
     """The reader serves a house of the residence; what its settings file has beyond a door reader's."""
     _serve(
         connection,
-        institution_id,
+        scope,
         name,
         arguments.kiosk,
         arguments.new_house,
@@ -33,7 +34,7 @@ def place_and_tell(
         from_ms,
         now_ms,
     )
-    key_id, secret = residence_pins.secret_for_kiosks(connection, vault, institution_id, now_ms)
+    key_id, secret = residence_pins.secret_for_kiosks(connection, vault, scope.institution_id, now_ms)
     return settings(
         (key_id, secret), place, arguments.capacity, password=arguments.sensor_password, language=arguments.language
     )
@@ -42,7 +43,7 @@ def place_and_tell(
 def place_again(
     connection: Connection,
     vault: Vault,
-    institution_id: int,
+    scope: Scope,
     told: dict[str, Any],
     house_code: str | None,
     new_house: str | None,
@@ -70,8 +71,8 @@ def place_again(
         raise StoreError(
             "file", "this is no kiosk's settings file that can be read: pin_key, sensor or house"
         ) from error
-    _serve(connection, institution_id, str(told["reader"]), house_code, new_house, place, capacity, from_ms, now_ms)
-    key_id, secret = residence_pins.secret_for_kiosks(connection, vault, institution_id, now_ms)
+    _serve(connection, scope, str(told["reader"]), house_code, new_house, place, capacity, from_ms, now_ms)
+    key_id, secret = residence_pins.secret_for_kiosks(connection, vault, scope.institution_id, now_ms)
     if held == (key_id, secret):
         return None
     return told | {"pin_key": {"id": key_id, "secret": secret.hex()}}
@@ -79,7 +80,7 @@ def place_again(
 
 def _serve(
     connection: Connection,
-    institution_id: int,
+    scope: Scope,
     name: str,
     house_code: str,
     new_house: str | None,
@@ -89,8 +90,7 @@ def _serve(
     now_ms: int,
 ) -> None:
     """The reader of this name serves the house of this code from then on."""
-    scope = accounts.at_the_console(institution_id)
-    house_id = residence_admin.house_by_code(connection, institution_id, house_code)
+    house_id = residence_admin.house_by_code(connection, scope.institution_id, house_code)
     if house_id is None:
         if not new_house:
             raise StoreError("house", f"there is no house {house_code}: give --new-house NAME, or import it first")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from server.commands import DONE, FAILED, open_store, run
-from server.store import mails
+from server.store import campus, mails
 from server.store.engine import reading, writing
 
 
@@ -23,7 +23,9 @@ def _mail(arguments: argparse.Namespace) -> int:
     now_ms = store.clock.now_ms()
     if arguments.again:
         with writing(store.engine) as connection:
-            print(f"{mails.again(connection, now_ms)} mails are tried at once, where the server runs.")
+            count = mails.again(connection, now_ms)
+            campus.write_down(connection, store.console(connection), "mail.again", "mails", now_ms, count=count)
+        print(f"{count} mails are tried at once, where the server runs.")
     with reading(store.engine) as connection:
         counts, troubled = mails.counts(connection), mails.troubled(connection)
     for (state, code), count in sorted(counts.items()):

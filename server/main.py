@@ -15,7 +15,7 @@ from server.api import limits
 from server.app import make_app
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import migrations
+from server.store import campus, migrations
 from server.store.engine import writing
 
 
@@ -35,9 +35,13 @@ def main(argv: Sequence[str]) -> int:
 
 def _migrate(_arguments: argparse.Namespace) -> int:
     store = open_store()
+    found, ours = migrations.at(store.engine), migrations.newest()
     migrations.upgrade(store.engine)
     with writing(store.engine) as connection:
-        store.institution(connection)
+        scope = store.console(connection)
+        if found != ours:
+            now_ms = store.clock.now_ms()
+            campus.write_down(connection, scope, "store.upgrade", "store", now_ms, was=found or "none", now=ours)
     _ = store.vault
     print("The database has the newest schema.")
     return DONE

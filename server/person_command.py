@@ -10,7 +10,8 @@ from pathlib import Path
 
 from server.commands import DONE, Store, open_store, run
 from server.errors import StoreError
-from server.store import accounts, attachments, campus, people, person_erasure, person_export, profile_versions
+from server.scope import Scope
+from server.store import attachments, campus, people, person_erasure, person_export, profile_versions
 from server.store.engine import Connection, reading, writing
 from server.store.person_erasure import Erased
 
@@ -32,20 +33,20 @@ def main(argv: Sequence[str]) -> int:
     return run(arguments.work, arguments)
 
 
-def _found(store: Store, number: str) -> tuple[int, int]:
-    """The institution's id and the person's."""
+def _found(store: Store, number: str) -> tuple[Scope, int]:
+    """Whoever asks, and the person's id."""
     with writing(store.engine) as connection:
-        institution_id = store.institution(connection).id
+        scope = store.console(connection)
     with reading(store.engine) as connection:
-        return institution_id, people.by_external_id(connection, institution_id, number)
+        return scope, people.by_external_id(connection, scope.institution_id, number)
 
 
 def _export(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
-    institution_id, person_id = _found(store, arguments.number)
+    scope, person_id = _found(store, arguments.number)
     now_ms = store.clock.now_ms()
-    person_export.begin(store.engine, accounts.at_the_console(institution_id), person_id, now_ms)
-    pieces = person_export.stream(store.engine, institution_id, person_id, now_ms)
+    person_export.begin(store.engine, scope, person_id, now_ms)
+    pieces = person_export.stream(store.engine, scope.institution_id, person_id, now_ms)
     if arguments.out is None:
         for piece in pieces:
             sys.stdout.write(piece)
@@ -62,8 +63,8 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _erase(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
-    institution_id, person_id = _found(store, arguments.number)
-    scope, now_ms = accounts.at_the_console(institution_id), store.clock.now_ms()
+    scope, person_id = _found(store, arguments.number)
+    now_ms = store.clock.now_ms()
     folder = attachments.folder_of(store.settings.data_dir)
     profiles = profile_versions.load(store.engine, store.settings.profiles_dir, store.settings.time_zone, now_ms)
 

@@ -6,6 +6,7 @@ import argparse
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,21 @@ from typing import Any
 from server import deliveries, kiosk_settings, reader_settings, slot_command
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
+from server.scope import Scope
 from server.store import (
     accounts,
-    authorities,
+    campus,
     cards,
     credentials,
     institutions,
     journals,
+    moves,
     quarantines,
     readers,
+    releases,
     residence_admin,
+    room_list,
+    turning,
 )
 from server.store.engine import Connection, reading, writing
 
@@ -102,6 +108,10 @@ def _declare_lost(arguments: argparse.Namespace) -> int:
             )
         first = held.up_to + 1
         journals.declare_lost(connection, held, here.id, arguments.last, arguments.why, account_id, now_ms)
+        # They answer for it; the line says as well who typed it.
+        scope = replace(store.console(connection), account_id=account_id)
+        told = {"journal": arguments.journal, "first": first, "last": arguments.last}
+        campus.write_down(connection, scope, "reader.lost", f"reader:{found.id}", now_ms, **told)
     print(
         f"{arguments.name}, journal {arguments.journal}: {arguments.last - first + 1} records declared lost, {first} to {arguments.last}"
     )
@@ -121,13 +131,13 @@ def _add_readers(arguments: argparse.Namespace) -> int:
     now_ms = store.clock.now_ms()
     made = []
     with writing(store.engine) as connection:
-        here = store.institution(connection)
+        here, scope = store.institution(connection), store.console(connection)
         keys = cards.secrets_for_readers(connection, vault, here.id, now_ms)
         for name, site, room, since, out in wanted:
             if out.exists():
                 raise StoreError("file-exists", f"{out} exists already: a reader's settings are never overwritten")
             if arguments.new_room and room:
-                readers.ensure_room(connection, here.id, room)
+                room_list.ensure(connection, scope, room, now_ms)
             key_id, secret = readers.add(
                 connection,
                 vault,
@@ -141,11 +151,15 @@ def _add_readers(arguments: argparse.Namespace) -> int:
             told = reader_settings.told(
                 name, site, (key_id, secret), keys, _account(connection, here.id, name, broker, arguments, now_ms)
             )
-            authority = authorities.certificate(connection, here.id)
-            reader_settings.secured(told, arguments.broker, authority, now_ms, pi=arguments.pi)
+            trusted = turning.trusted(connection, here.id)
+            reader_settings.secured(told, arguments.broker, trusted, now_ms, pi=arguments.pi)
+            if "tls" in told["broker"]:
+                turning.told(connection, here.id, name, trusted, now_ms)
+            reader_settings.updatable(told, releases.keys(connection, here.id))
+            _write_down(connection, scope, "reader.add", name, room, now_ms)
             if arguments.kiosk is not None:
                 told |= kiosk_settings.place_and_tell(
-                    connection, vault, here.id, name, arguments, place, _epoch_ms(since, now_ms), now_ms
+                    connection, vault, scope, name, arguments, place, _epoch_ms(since, now_ms), now_ms
                 )
             made.append((out, told))
         # Before the commit: a key that stands in no settings file is of no use to anybody.
@@ -190,9 +204,9 @@ def _adopt_reader(arguments: argparse.Namespace) -> int:
     now_ms = store.clock.now_ms()
     ring = readers.KeyRing(store.vault)
     with writing(store.engine) as connection:
-        here = store.institution(connection)
+        here, scope = store.institution(connection), store.console(connection)
         if arguments.new_room and arguments.room:
-            readers.ensure_room(connection, here.id, arguments.room)
+            room_list.ensure(connection, scope, arguments.room, now_ms)
         since_ms = _epoch_ms(arguments.since, now_ms)
         readers.add(
             connection,
@@ -206,8 +220,9 @@ def _adopt_reader(arguments: argparse.Namespace) -> int:
             key=key,
         )
         anew = kiosk_settings.place_again(
-            connection, store.vault, here.id, told, arguments.kiosk, arguments.new_house, since_ms, now_ms
+            connection, store.vault, scope, told, arguments.kiosk, arguments.new_house, since_ms, now_ms
         )
+        _write_down(connection, scope, "reader.adopt", name, arguments.room, now_ms)
         if anew is not None:
             if arguments.out is None:
                 raise StoreError(
@@ -278,11 +293,26 @@ def _move_reader(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     now_ms = store.clock.now_ms()
     with writing(store.engine) as connection:
-        here = store.institution(connection)
+        scope = store.console(connection)
         if arguments.new_room and arguments.room:
-            readers.ensure_room(connection, here.id, arguments.room)
-        readers.move(connection, here.id, arguments.name, arguments.room, _epoch_ms(arguments.since, now_ms), now_ms)
+            room_list.ensure(connection, scope, arguments.room, now_ms)
+        moves.move(
+            connection,
+            scope,
+            arguments.name,
+            arguments.room,
+            from_ms=_epoch_ms(arguments.since, now_ms),
+            now_ms=now_ms,
+            bounded=False,
+        )
     return DONE
+
+
+def _write_down(
+    connection: Connection, scope: Scope, action: str, name: str, room_code: str | None, now_ms: int
+) -> None:
+    reader_id = readers.by_name(connection, [name])[name].id
+    campus.write_down(connection, scope, action, f"reader:{reader_id}", now_ms, room=room_code)
 
 
 def _epoch_ms(text: str | None, now_ms: int) -> int:

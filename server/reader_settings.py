@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from server.errors import StoreError
+from server.release_pack import Key
 from server.store import slots
 
 
@@ -56,10 +58,10 @@ def broker(url: str) -> dict[str, Any]:
 PI_PAIR = "/var/lib/muster-reader/broker.pem"
 
 
-def secured(told: dict[str, Any], address: str, authority: bytes | None, now_ms: int, *, pi: bool = False) -> None:
+def secured(told: dict[str, Any], address: str, authorities: Sequence[bytes], now_ms: int, *, pi: bool = False) -> None:
     """Say in these settings how the broker proves who it is, where its address is mqtts://; else leave them as they are.
 
-    authority: the institution's certificate, DER. pi: the reader shows a certificate of its own, which it asks the store
+    authorities: the institution's certificates, DER: two while one authority follows another. pi: the reader shows a certificate of its own, which it asks the store
     for. No clock of the reader's may be earlier than now: one without a clock can so still tell whether a certificate
     holds. Raises StoreError(`no-ca`, `pi-plain`).
     """
@@ -69,16 +71,23 @@ def secured(told: dict[str, Any], address: str, authority: bytes | None, now_ms:
                 "pi-plain", "a certificate is for TLS: write mqtts://host:port of the listener that wants one"
             )
         return
-    if authority is None:
+    if not authorities:
         raise StoreError("no-ca", "there is no certificate authority that the reader could know: `muster ca init`")
     tls = {
-        "ca": [base64.b64encode(authority).decode()],
+        "ca": [base64.b64encode(one).decode() for one in authorities],
         "name": told["broker"]["host"],
         "floor": now_ms // 1000,
     }
     if pi:
         tls |= {"certificate": PI_PAIR, "key": PI_PAIR}
     told["broker"]["tls"] = tls
+
+
+def updatable(told: dict[str, Any], keys: Iterable[Key]) -> None:
+    """Say in these settings whose releases the reader takes; where the store trusts no key it takes none."""
+    listed = [{"id": key.id, "n": f"{key.n:x}"} for key in keys]
+    if listed:
+        told["release"] = {"keys": listed}
 
 
 def of_slots(address: str) -> dict[str, Any]:
@@ -93,12 +102,12 @@ def of_slots(address: str) -> dict[str, Any]:
 
 
 def claimed(
-    made: slots.Claimed, address: str, authority: bytes | None, now_ms: int, *, pi: bool = False
+    made: slots.Claimed, address: str, authorities: Sequence[bytes], now_ms: int, *, pi: bool = False
 ) -> dict[str, Any]:
-    """The settings of a reader that a board has just become. address, authority, pi: as in `secured`. Raises StoreError."""
+    """The settings of a reader that a board has just become. address, authorities, pi: as in `secured`. Raises StoreError."""
     own = {"user": made.credential.user, "password": made.credential.password}
     found = told(made.reader, made.site, made.key, made.card_keys, of_slots(address) | own)
-    secured(found, address, authority, now_ms, pi=pi)
+    secured(found, address, authorities, now_ms, pi=pi)
     return found
 
 

@@ -19,9 +19,9 @@ from server.audit_key import AuditKey
 from server.backup_attachments import Returning
 from server.backup_command import look_through, said_of
 from server.backup_file import AUDIT_KEY, KEY, POSTGRES, SQLITE, Manifest
-from server.commands import DONE, Store, open_store, run
+from server.commands import DONE, Store, open_store, run, who_runs
 from server.errors import BadSetting, Refused, StoreError
-from server.store import attached, attachments, cards, carried, copies, migrations, readers
+from server.store import attached, attachments, cards, carried, carried_signers, copies, migrations, readers
 from server.store.carried import Carried, Changes
 from server.store.engine import DBAPIError, Engine, open_engine, reading, writing
 from server.vault import Vault
@@ -149,7 +149,10 @@ def _finish(engine: Engine, manifest: Manifest, vault: Vault, old: Carried | Non
     with writing(engine) as connection:
         readers.need_key(connection, vault)
         cards.need_key(connection, vault)
-        changes = carried.apply(connection, old, now_ms) if old is not None else Changes()
+        changes = Changes()
+        if old is not None:
+            changes = carried.apply(connection, old, now_ms)
+            changes.signing = carried_signers.apply(connection, vault, old.signing)
         copies.go_on(
             connection,
             made_ms=manifest.made_ms,
@@ -157,6 +160,7 @@ def _finish(engine: Engine, manifest: Manifest, vault: Vault, old: Carried | Non
             summary=json.dumps({"schema": manifest.schema, "rows": manifest.rows}),
             words=words,
             now_ms=now_ms,
+            by=who_runs(),
         )
     return changes
 
@@ -226,10 +230,19 @@ def _say(manifest: Manifest, changes: Changes, kept: str, readable: bool) -> Non
             print(f"{what}: {', '.join(sorted(set(names)))}")
     if changes.card_keys:
         print(f"card keys made since, taken over: {changes.card_keys}")
+    if changes.signing.secrets:
+        print("the secret of which signing cards' keys are made was made since, taken over")
+    if changes.signing.cards:
+        print(f"cards that sign registered since, taken over: {changes.signing.cards}")
+    if changes.signing.unread:
+        print(
+            f"{changes.signing.unread} of the cards that sign, or of their secrets, were sealed under another server key: "
+            "register them again: muster card secret --take FILE, muster card sign FILE"
+        )
     if not kept or not readable:
         print(
             "Nothing newer could be read, so look yourself: accounts, tokens and gateways that were closed since are open "
-            "again; readers that were revoked since are believed again: muster reader revoke them once more; a reader made since is unknown until `muster reader adopt` is given its settings file."
+            "again; readers that were revoked since are believed again: muster reader revoke them once more; a reader made since is unknown until `muster reader adopt` is given its settings file; cards that sign registered since must be registered again: muster card sign FILE, and before it muster card secret --take FILE if their secret was made since."
         )
     print(
         "Start the server. Gateways and readers bring by themselves what they gave since then. Marks set by hand and "

@@ -9,6 +9,8 @@ from server.commands import DONE, open_store, run
 from server.errors import StoreError
 from server.policy import retention as policy
 from server.retention import Retention
+from server.store import campus
+from server.store.engine import writing
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,6 +31,10 @@ def _retention(arguments: argparse.Namespace) -> int:
     )
     now_ms = store.clock.now_ms()
     found = work.counts(now_ms) if arguments.dry_run else work.all(now_ms)
+    if not arguments.dry_run:
+        with writing(store.engine) as connection:
+            gone = {rule.name: many for rule, many in found if many}
+            campus.write_down(connection, store.console(connection), "retention.run", "retention", now_ms, **gone)
     for rule, many in found:
         print(f"{many:8}  {rule.name}: {rule.says}, {rule.days} days after {rule.after} [{rule.cites}]")
     if arguments.dry_run:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import accounts, revocations
+from server.store import revocations
 from server.store.engine import writing
 
 
@@ -44,7 +44,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
     since_ms = int((since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp() * 1000)
     store = open_store().ready()
     with writing(store.engine) as connection:
-        scope = accounts.at_the_console(store.institution(connection).id)
+        scope = store.console(connection)
         now_ms = store.clock.now_ms()
         revocations.revoke(connection, scope, arguments.name, since_ms=since_ms, why=arguments.why, now_ms=now_ms)
     print(
@@ -57,7 +57,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
 def _release(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     with writing(store.engine) as connection:
-        scope = accounts.at_the_console(store.institution(connection).id)
+        scope = store.console(connection)
         count = revocations.release(connection, scope, arguments.name, now_ms=store.clock.now_ms())
     print(f"{arguments.name}: {count} swipes and check-ins from before the theft count from now on")
     return DONE

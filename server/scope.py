@@ -148,6 +148,8 @@ class Scope:
     #: who they are among the persons: sessions name persons. None: nobody's lecturer, no student
     person_id: int | None
     grants: tuple[Grant, ...] = field(default=())
+    #: the operating system's user who runs a command on the server's own machine; '': it is no command
+    console: str = ""
 
     @property
     def roles(self) -> frozenset[str]:

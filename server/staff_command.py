@@ -14,7 +14,7 @@ from firmware.contract.topics import is_name
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
 from server.scope import COURSE, DEPARTMENT, INSTITUTION, RESIDENCE_HOUSE, ROLES
-from server.store import account_changes, accounts, gateways, held_roles, password_hashes, people, tokens
+from server.store import account_changes, accounts, campus, gateways, held_roles, password_hashes, people, tokens
 from server.store.engine import writing
 
 
@@ -65,7 +65,7 @@ def _grant(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     now_ms = store.clock.now_ms()
     with writing(store.engine) as connection:
-        scope = accounts.at_the_console(store.institution(connection).id)
+        scope = store.console(connection)
         account_id = accounts.by_login(connection, scope, arguments.login)
         account_changes.grant(connection, scope, account_id, role=arguments.role, now_ms=now_ms, **_where(arguments))
     print(f"{arguments.login}: {arguments.role}{_said(arguments)}")
@@ -75,7 +75,7 @@ def _grant(arguments: argparse.Namespace) -> int:
 def _revoke(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     with writing(store.engine) as connection:
-        scope = accounts.at_the_console(store.institution(connection).id)
+        scope = store.console(connection)
         account_id = accounts.by_login(connection, scope, arguments.login)
         kind, scope_id = held_roles.where(connection, scope, arguments.role, **_where(arguments))
         found = held_roles.held_as(connection, account_id, arguments.role, kind, scope_id)
@@ -100,7 +100,7 @@ def _add_staff(arguments: argparse.Namespace) -> int:
         kind, scope_id = held_roles.where(
             connection, accounts.at_the_console(here.id), arguments.role, **_where(arguments)
         )
-        accounts.make(
+        account_id = accounts.make(
             connection,
             here.id,
             login_name=arguments.login,
@@ -112,6 +112,9 @@ def _add_staff(arguments: argparse.Namespace) -> int:
             scope=kind,
             scope_id=scope_id,
         )
+        told = {"role": arguments.role, "where": kind, "where_id": scope_id}
+        scope = store.console(connection)
+        campus.write_down(connection, scope, "account.add", f"account:{account_id}", store.clock.now_ms(), **told)
     print(f"{arguments.login}: {arguments.role}{_said(arguments)}")
     return DONE
 
@@ -129,7 +132,12 @@ def _password(path: Path | None) -> str:
 def _add_token(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     with writing(store.engine) as connection:
-        print(tokens.make(connection, arguments.login, arguments.name, store.clock.now_ms()))
+        now_ms = store.clock.now_ms()
+        token = tokens.make(connection, arguments.login, arguments.name, now_ms)
+        scope = store.console(connection)
+        account_id = accounts.by_login(connection, scope, arguments.login)
+        campus.write_down(connection, scope, "token.make", f"account:{account_id}", now_ms)
+    print(token)
     return DONE
 
 
@@ -147,5 +155,9 @@ def _add_gateway(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     with writing(store.engine) as connection:
         here = store.institution(connection)
-        print(gateways.add(connection, here.id, arguments.name, store.clock.now_ms()))
+        now_ms = store.clock.now_ms()
+        token = gateways.add(connection, here.id, arguments.name, now_ms)
+        subject = f"gateway:{gateways.id_of(connection, here.id, arguments.name)}"
+        campus.write_down(connection, store.console(connection), "gateway.add", subject, now_ms)
+    print(token)
     return DONE

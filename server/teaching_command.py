@@ -12,7 +12,7 @@ from server.commands import DONE, Store, open_store, run
 from server.errors import StoreError
 from server.policy import moments
 from server.scope import Scope
-from server.store import accounts, batches, campus, profile_versions, programmes
+from server.store import batches, campus, profile_versions, programmes
 from server.store.batches import Batch
 from server.store.engine import Connection, reading, writing
 from server.store.programmes import Programme
@@ -58,8 +58,8 @@ def _add_members(parser: argparse.ArgumentParser, what: str) -> None:
 def _opened() -> tuple[Store, Scope, ZoneInfo]:
     store = open_store().ready()
     with writing(store.engine) as connection:
-        here = store.institution(connection)
-    return store, accounts.at_the_console(here.id), ZoneInfo(here.time_zone)
+        here, scope = store.institution(connection), store.console(connection)
+    return store, scope, ZoneInfo(here.time_zone)
 
 
 def _done(store: Store, work: Callable[[Connection], Made], *, do: bool) -> Made:

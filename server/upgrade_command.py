@@ -12,7 +12,8 @@ from pathlib import Path
 from server.backup_command import look_through, said_of, take
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
-from server.store import copies, migrations
+from server.store import campus, copies, migrations
+from server.store.engine import writing
 
 
 def main(argv: Sequence[str]) -> int:
@@ -49,6 +50,9 @@ def _upgrade(arguments: argparse.Namespace) -> int:
     fewer = [name for name, count in manifest.rows.items() if after.get(name, 0) < count and name in KEPT]
     if fewer:
         raise StoreError("upgrade-lost", f"there are fewer rows than before in {', '.join(fewer)}: restore {path}")
+    with writing(store.engine) as connection:
+        now_ms = store.clock.now_ms()
+        campus.write_down(connection, store.console(connection), "store.upgrade", "store", now_ms, was=found, now=ours)
     print(f"Schema {found} -> {ours}. Servers and gateways of the release before may go on; replace them one by one.")
     return DONE
 

@@ -37,6 +37,8 @@ PICO_BYTES = 96 * 1024
 #: Everything else is refused before a byte of it is kept.
 PI_BYTES = 8 * 1024 * 1024
 SIZE_MAX = {"pico": PICO_BYTES, "pi": PI_BYTES}
+TAG_BYTES = 8  #: of the manifest's SHA-256: which release a piece belongs to
+PIECE_MAX = 1024  #: of the pack, in one message; the head comes in one of its own
 _FIELDS = ("board", "version", "counter", "minimum", "built", "key", "files")
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/"
 #: What stands before the digest in a signature's block: DigestInfo of SHA-256 (RFC 8017 9.2, note 1).

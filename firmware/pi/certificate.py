@@ -8,7 +8,9 @@ store answers, what was there stays.
 """
 
 import argparse
+import base64
 import contextlib
+import http.client
 import json
 import os
 import ssl
@@ -18,6 +20,7 @@ import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -26,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from firmware.contract import renewal
+from firmware.pi import trust
 from firmware.reader import settings as reader_settings
 from firmware.reader.errors import SettingsError
 from firmware.reader.settings import Settings, Tls
@@ -66,7 +70,11 @@ def main(argv: list[str]) -> int:
     if not arguments.now and is_fresh(tls, now):
         return OK
     try:
+        before = trust.authorities(tls)
         until = renew(settings, arguments.store, over_http(tls), now)
+        if trust.authorities(tls) != before:
+            # Once more, so that the store hears that it is known: it turns to the next authority by that.
+            until = renew(settings, arguments.store, over_http(tls), now)
     except RenewalError as error:
         print(f"muster pi: {error}", file=sys.stderr)
         return FAILED
@@ -87,26 +95,33 @@ def is_fresh(tls: Tls, now: datetime) -> bool:
 
 
 def renew(settings: Settings, store: str, ask: Ask, now: datetime) -> datetime:
-    """Get a certificate for a new key, and put both in place. Returns until when it holds. Raises RenewalError."""
+    """Get a certificate for a new key, and put both in place; and learn which authorities are to be trusted from now on.
+    Returns until when it holds. Raises RenewalError."""
     tls = settings.tls
     assert tls is not None
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, settings.reader)])
     asked = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     request = asked.public_bytes(serialization.Encoding.PEM)
-    body = json.dumps({"request": request.decode()}).encode()
+    known = trust.authorities(tls)
+    knows = [renewal.digest(one) for one in known]
+    body = json.dumps({"request": request.decode(), "knows": knows}).encode()
     address = store.rstrip("/") + "/api/reader/v1/certificate"
     try:
-        answer = ask(address, body, renewal.token(settings.reader, settings.key, request))
+        answer = ask(address, body, renewal.token(settings.reader, settings.key, request, knows))
     except urllib.error.HTTPError as error:
         raise RenewalError(f"the store refused it ({error.code}): {_said(error)}") from error
-    except OSError as error:
-        raise RenewalError(f"the store at {store} cannot be reached: check the address and the network") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise RenewalError(
+            f"the store at {store} cannot be reached: check the address (https://…) and the network"
+        ) from error
     try:
-        made = x509.load_pem_x509_certificate(json.loads(answer)["certificate"].encode())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        said = json.loads(answer)
+        made = x509.load_pem_x509_certificate(said["certificate"].encode())
+        named = _named(settings, request, said)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RenewalError("what answered is no store: check --store") from error
-    if made.public_key() != key.public_key() or not any(_signed(made, der) for der in tls.ca):
+    if made.public_key() != key.public_key() or not any(_signed(made, der) for der in (*known, *named)):
         raise RenewalError("the certificate is not of the authority in the settings, or for another key: check --store")
     if made.not_valid_after_utc <= now:
         raise RenewalError("the certificate is over already: look at the clocks of this Pi and of the store")
@@ -114,6 +129,10 @@ def renew(settings: Settings, store: str, ask: Ask, now: datetime) -> datetime:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     try:
+        path = trust.beside(tls)
+        if named and path is not None and named != known:
+            pems = (x509.load_der_x509_certificate(one).public_bytes(serialization.Encoding.PEM) for one in named)
+            _put_file(path, b"".join(pems))
         _put(tls, secret, made.public_bytes(serialization.Encoding.PEM))
     except OSError as error:
         raise RenewalError(f"{tls.certificate} and {tls.key} cannot be written: {error.strerror}") from error
@@ -125,7 +144,7 @@ def over_http(tls: Tls) -> Ask:
 
     def ask(address: str, body: bytes, token: str) -> str:
         context = ssl.create_default_context()
-        for der in tls.ca:
+        for der in trust.authorities(tls):
             context.load_verify_locations(cadata=der)
         headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
         wanted = urllib.request.Request(address, data=body, headers=headers)
@@ -133,6 +152,21 @@ def over_http(tls: Tls) -> Ask:
             return answer.read(ANSWER_MOST).decode("utf-8", "replace")
 
     return ask
+
+
+def _named(settings: Settings, request: bytes, said: dict[str, Any]) -> list[bytes]:
+    """The authorities that the answer names (DER), where the reader's own key says that the store did; else none. An older
+    store names none. Raises ValueError, KeyError, TypeError for an answer that is none."""
+    if "authorities" not in said:
+        return []
+    named = [base64.b64decode(one, validate=True) for one in said["authorities"]]
+    mac = bytes.fromhex(said["mac"])
+    covers = renewal.answer_text(settings.reader, settings.key.id, request, named)
+    if not 1 <= len(named) <= reader_settings.TLS_CA_MAX or not settings.key.made(covers, mac):
+        raise ValueError("not the store's word")
+    for one in named:
+        x509.load_der_x509_certificate(one)
+    return named
 
 
 def _signed(made: x509.Certificate, der: bytes) -> bool:
@@ -148,25 +182,34 @@ def _put(tls: Tls, secret: bytes, made: bytes) -> None:
     fit; of two files one may be left, and the next run sees it."""
     files = {tls.key: secret}
     files[tls.certificate] = files.get(tls.certificate, b"") + made
-    for path, said in ((Path(name), text) for name, text in files.items()):
-        beside = path.with_name(path.name + ".new")
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(said)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    for name, said in files.items():
+        _put_file(Path(name), said)
+
+
+def _put_file(path: Path, said: bytes) -> None:
+    """The file whole or not at all, for its owner alone."""
+    beside = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        beside.unlink()
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        if os.geteuid() == 0:
+            # Made by root at the provisioning, and read by the reader, whose folder it is.
+            of_folder = path.parent.stat()
+            os.fchown(file.fileno(), of_folder.st_uid, of_folder.st_gid)
+        file.write(said)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _said(error: urllib.error.HTTPError) -> str:
     try:
         return str(json.loads(error.read(ANSWER_MOST))["error"]["text"])
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, RecursionError, OSError, http.client.HTTPException):
         return "look whether this is the store's address"

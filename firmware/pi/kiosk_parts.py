@@ -1,7 +1,7 @@
 """`muster pi kiosk`: what a kiosk has beyond a reader, from the command line and the settings to its board.
 
     muster pi kiosk --settings settings.json --data /var/lib/muster --chip /dev/ttyAMA0 --sensor /dev/ttyAMA3 \\
-        --keypad /dev/input/event0 --display /dev/ttyUSB0 --gps /dev/ttyAMA5 --lid 24 --buzzer 23
+        --keypad /dev/input/event0 --display /dev/tty1 --gps /dev/ttyAMA5 --lid 24 --buzzer 23
 
 With --mock-pins each change of the display is a line of JSON on standard output as well: {"screen": [rows], "ms": …}.
 """
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `muster pi kiosk` beyond those of `muster pi run`."""
     parser.add_argument("--sensor", required=True, help="serial port of the fingerprint sensor, such as /dev/ttyAMA3")
     parser.add_argument("--keypad", required=True, help="input device of the keypad, such as /dev/input/event0")
-    parser.add_argument("--display", required=True, help="text console of 20 columns and 4 rows, such as /dev/ttyUSB0")
+    parser.add_argument("--display", required=True, help="text console of 20 columns and 4 rows, such as /dev/tty1")
     parser.add_argument("--gps", help="serial port of an NMEA receiver (default: none; the registered place holds)")
     parser.add_argument("--lid", type=int, help="BCM number of the switch under the lid (default: none)")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from gpiozero.exc import GPIOZeroError
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-from firmware.pi import kiosk_parts, release
+from firmware.pi import kiosk_parts, release, selftest
 from firmware.pi.board import Board
 from firmware.pi.chip import quiet
 from firmware.pi.disk import takes_writes
@@ -44,19 +44,24 @@ def main(argv: list[str]) -> int:
     for each in (run, kiosk):
         each.add_argument("--settings", type=Path, required=True, help="the JSON file that `muster reader add` made")
         each.add_argument("--data", type=Path, required=True, help="folder of the journal and the roster")
-        each.add_argument("--chip", required=True, help="serial port of the PN532, such as /dev/ttyAMA0")
+        each.add_argument(
+            "--chip", required=True, type=_port, help="serial port of the PN532, such as /dev/ttyAMA0 or /dev/ttyUSB0"
+        )
         each.add_argument("--mock-pins", action="store_true", help="no GPIO: print the lamp's changes instead")
         each.add_argument("--pins", type=_pins, default=PINS, help="BCM numbers, red,green,blue (default: 17,27,22)")
         each.add_argument("--buzzer", type=int, help="BCM number of a buzzer (default: none)")
     kiosk_parts.add_arguments(kiosk)
     choose = commands.add_parser("choose", help="before each start: let the release that is to run be the current one")
     choose.add_argument("--data", type=Path, required=True, help="folder of the journal and the roster")
+    selftest.add_parser(commands)
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as leave:
         return int(leave.code or 0)
     if arguments.command == "choose":
         return _choose(arguments.data)
+    if arguments.command == "test":
+        return selftest.command(arguments)
     try:
         text = arguments.settings.read_text()
         settings = reader_settings.parse(text)
@@ -147,6 +152,15 @@ def _board(wiring: Wiring, storage: Storage) -> Board:
 
 def _print_light(rgb: tuple[int, int, int], now_ms: int) -> None:
     print(json.dumps({"lamp": rgb, "ms": now_ms}), flush=True)
+
+
+def _port(text: str) -> str:
+    # nfcpy's names of USB devices look like ports, and would only ever be a chip that is lost.
+    if text.partition(":")[0] == "usb":
+        raise argparse.ArgumentTypeError(
+            "say a serial port, such as /dev/ttyUSB0: a reader that is a USB device of its own is not driven (docs/cards.md)"
+        )
+    return text
 
 
 def _pins(text: str) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Whom the Pi's link trusts: a TLS context with the settings' authorities, and the Pi's own certificate.
+"""Whom the Pi's link trusts: a TLS context with the authorities that it knows, and the Pi's own certificate.
 
 A context is made for each connection, so that a certificate that was renewed meanwhile is used from the next one on.
 """
@@ -6,7 +6,11 @@ A context is made for each connection, so that a certificate that was renewed me
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from firmware.reader.settings import Tls
 
@@ -24,6 +28,23 @@ class _Named(ssl.SSLContext):
         return super().wrap_socket(*args, **kwargs)
 
 
+def beside(tls: Tls) -> Path | None:
+    """Where the authorities stand that were learnt since the settings were made (`muster pi certificate`), PEM."""
+    return None if tls.certificate is None else Path(f"{tls.certificate}.ca")
+
+
+def authorities(tls: Tls) -> list[bytes]:
+    """Every authority that is trusted, DER: those that the store named last, else the settings'. What it named takes the
+    settings' place, so that an authority that has ended is trusted no more; not of settings that were made since."""
+    path = beside(tls)
+    try:
+        since = path is not None and path.stat().st_mtime >= tls.floor_s
+        learnt = x509.load_pem_x509_certificates(path.read_bytes()) if path is not None and since else []
+    except (OSError, ValueError):
+        learnt = []
+    return [one.public_bytes(Encoding.DER) for one in learnt] or list(tls.ca)
+
+
 def context(tls: Tls, now_s: Callable[[], float] = time.time) -> ssl.SSLContext:
     """A context for one connection. now_s: the system's clock, epoch seconds.
 
@@ -34,7 +55,7 @@ def context(tls: Tls, now_s: Callable[[], float] = time.time) -> ssl.SSLContext:
     made = _Named(ssl.PROTOCOL_TLS_CLIENT)
     made.name = tls.name
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    for der in tls.ca:
+    for der in authorities(tls):
         made.load_verify_locations(cadata=der)
     if tls.certificate is not None:
         made.load_cert_chain(tls.certificate, tls.key)

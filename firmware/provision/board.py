@@ -102,7 +102,8 @@ class Board:
     def settings(self) -> dict | None:
         """What its settings file says; None: it has none, or one that is no JSON."""
         try:
-            text = self._repl.run(f"print(open({SETTINGS!r}).read())")
+            # Closed again: littlefs takes a file away that is open, and then hangs for good when folders are looked through.
+            text = self._repl.run(f"with open({SETTINGS!r}) as _f:\n    print(_f.read())")
             found = json.loads(text)
         except (BoardFailed, ValueError):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import ssl
 import urllib.error
@@ -53,14 +54,14 @@ class Store:
             return Claimed(settings=dict(told["settings"]), room=str(told["room"]), replaces=told["replaces"])
         except urllib.error.HTTPError as error:
             raise _refused(error) from None
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "reason", error)
             raise ProvisionError(
                 "store-silent",
                 f"the store at {self.address} did not answer ({why}): if it had, the token is used up, and the slot is made "
                 "once more with the same name; do this again",
             ) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ProvisionError(
                 "store-answer", f"what answers at {self.address} is no store of Muster, or another release"
             ) from None
@@ -104,5 +105,5 @@ def _refused(error: urllib.error.HTTPError) -> ProvisionError:
     try:
         told = json.loads(error.read())["error"]
         return ProvisionError(str(told["code"]), str(told["text"]))
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, RecursionError, OSError, http.client.HTTPException):
         return ProvisionError("store-answer", f"the store answered {error.code}: is its address right?")

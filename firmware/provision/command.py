@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from firmware.provision import bundle, claim, label, local, port, selftest
+from firmware.provision import bench, bundle, claim, label, local, port, selftest
 from firmware.provision.errors import PortLost, ProvisionError
 from firmware.provision.making import Made, Making, Wanted
-from firmware.provision.talk import Talk, Terminal
+from firmware.provision.talk import Found, Talk, Terminal
+from firmware.reader.errors import SettingsError
+from firmware.reader.settings import release_keys
 
 OK, FAILED, USAGE = 0, 1, 2
 #: how long a board that was unplugged is waited for, and at first
@@ -41,11 +45,19 @@ def main(argv: list[str]) -> int:
             card=not arguments.no_card,
             self_test=not arguments.no_test,
             line_ms=int(arguments.line_s * 1000),
+            release=_release(arguments.release),
         )
         at = claim.Store(address=store, ca=arguments.ca, kind="pi" if arguments.pi else "pico")
         if arguments.pi:
             made = local.provision(
-                token, arguments.settings, claim=at.claim, talk=talk, certify=partial(_certify, store, arguments.ca)
+                token,
+                arguments.settings,
+                claim=at.claim,
+                talk=talk,
+                certify=partial(_certify, store, arguments.ca),
+                test=None if arguments.no_test else partial(_test, arguments, talk),
+                running=bench.running,
+                release=wanted.release,
             )
             return _end(made, store, arguments.label, talk)
         path = arguments.port or port.find()
@@ -81,6 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wifi-password-file", type=Path, help="a file whose first line is the password")
     parser.add_argument("--pi", action="store_true", help="this very machine, a Raspberry Pi, becomes the reader")
     parser.add_argument("--settings", type=Path, default=local.SETTINGS, help="with --pi: where its settings go")
+    parser.add_argument("--data", type=Path, default=bench.DATA, help="with --pi: folder of its journal")
+    parser.add_argument("--chip", default=bench.CHIP, help="with --pi: serial port of its PN532")
+    parser.add_argument("--mock-pins", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--release",
+        type=Path,
+        help="whose releases it takes: what `muster release keys` printed (what the store trusts)",
+    )
     parser.add_argument("--wipe", action="store_true", help="lose what a reader before this one recorded on the board")
     parser.add_argument("--no-card", action="store_true", help="wait for no card in the self-test")
     parser.add_argument("--no-test", action="store_true", help="no self-test")
@@ -120,6 +140,20 @@ def _wifi(arguments: argparse.Namespace) -> dict[str, str] | None:
     return {"ssid": arguments.wifi, "password": password}
 
 
+def _release(path: Path | None) -> dict[str, Any] | None:
+    """What the file says of keys, as a reader reads it: one that it does not understand would keep it from starting."""
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text("utf-8-sig"))["release"]
+        keys = release_keys(found)
+    except (OSError, ValueError, KeyError, TypeError, SettingsError):
+        keys = ()
+    if not keys:
+        raise ProvisionError("release-keys", f"{path} holds no release keys: it is what `muster release keys` printed")
+    return {"keys": [{"id": one.id, "n": f"{one.n:x}"} for one in keys]}
+
+
 def _opener(path: str, talk: Talk) -> Callable[[], port.Port]:
     """Waits for the port; says so where it is not there."""
 
@@ -134,21 +168,32 @@ def _opener(path: str, talk: Talk) -> Callable[[], port.Port]:
 
 
 def _certify(store: str, ca: Path | None, settings: Path) -> int:
-    """The Pi's certificate for the broker, asked for under the key that it has just got."""
+    """The Pi's certificate for the broker, asked for under the key that it has just got; and where its renewal will ask
+    (packaging/systemd/muster-pi-certificate.service)."""
+    known = [f"STORE={store}"]
     if ca is not None:
         os.environ["SSL_CERT_FILE"] = str(ca)
+        known.append(f'SSL_CERT_FILE="{ca.resolve()}"')
+    try:
+        if store:
+            settings.with_name("pi.env").write_text("\n".join(known) + "\n", "utf-8")
+    except OSError as error:
+        raise ProvisionError("settings-file", f"pi.env cannot be written beside {settings}: {error.strerror}") from None
     from firmware.pi import certificate
 
     return certificate.main(["--settings", str(settings), "--store", store])
 
 
+def _test(arguments: argparse.Namespace, talk: Talk, settings: dict[str, Any]) -> tuple[Found, ...]:
+    """The self-test of this very Pi."""
+    with bench.ThisPi(settings, data=arguments.data, chip=arguments.chip, mock_pins=arguments.mock_pins) as pi:
+        steps = selftest.run(pi, talk, card=not arguments.no_card, line_ms=int(arguments.line_s * 1000))
+        return selftest.told(steps, talk)
+
+
 def _end(made: Made, store: str, path: Path | None, talk: Talk) -> int:
     wrong = [one for one in made.found if one.ok is False]
-    if made.room is not None:
-        path = path or Path(f"{made.reader}-label.svg")
-        path.write_text(label.svg(store, made.reader, made.room), "utf-8")
-        talk.say(label.text(store, made.reader, made.room))
-        talk.say(f"label: {path}")
+    labelled = made.room is None or _label(made.reader, made.room, store, path, talk)
     if made.replaces is not None:
         talk.say(
             f"{made.replaces} serves this door no more. Leave it on the network until the doors page says that nothing waits "
@@ -159,4 +204,19 @@ def _end(made: Made, store: str, path: Path | None, talk: Talk) -> int:
         talk.say("put that right, then test it again: muster provision without --token")
         return FAILED
     talk.say(f"{made.reader} is ready")
-    return OK
+    return OK if labelled else FAILED
+
+
+def _label(reader: str, room: str, store: str, path: Path | None, talk: Talk) -> bool:
+    """Whether it stands in its file now; on the screen it stands in any case."""
+    talk.say(label.text(store, reader, room))
+    path = path or Path(f"{reader}-label.svg")
+    try:
+        path.write_text(label.svg(store, reader, room), "utf-8")
+    except OSError as error:
+        talk.say(
+            f"{path} cannot be written ({error.strerror}): for the label give the same words again, and --label FILE"
+        )
+        return False
+    talk.say(f"label: {path}")
+    return True

@@ -1,8 +1,9 @@
-"""The same on a Raspberry Pi, on the Pi itself: claim, settings in one step, its certificate, and what to look at next.
+"""The same on a Raspberry Pi, on the Pi itself: claim, settings in one step, its certificate, and the self-test.
 
     sudo muster provision --pi --store https://muster.example --token ABCDE-…
 
-The program is installed there already (docs/install.md); its self-test is `muster pi run` itself, which says what it finds.
+The program is installed there already (docs/install.md), and its service does not run yet, or was stopped: chip, pins and
+journal are one process's.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from firmware.provision import making
 from firmware.provision.claim import Claimed, fingerprint
 from firmware.provision.errors import ProvisionError
 from firmware.provision.making import Made
-from firmware.provision.talk import Talk
+from firmware.provision.talk import Found, Talk
 
 #: where packaging/systemd/muster-pi.service looks for them
 SETTINGS = Path("/etc/muster/settings.json")
-_SLOT = "slot"
 
 
 def provision(
@@ -32,15 +33,28 @@ def provision(
     claim: Callable[[str, str], Claimed],
     talk: Talk,
     certify: Callable[[Path], int],
+    test: Callable[[dict[str, Any]], tuple[Found, ...]] | None = None,
+    running: Callable[[], str] = lambda: "",
+    release: dict[str, Any] | None = None,
 ) -> Made:
-    """This Pi becomes the slot's reader. certify: gets its certificate for the broker; its exit status.
+    """This Pi becomes the slot's reader, and is tested. certify: gets its certificate for the broker; its exit status.
+    test: the self-test under these settings; None: none. running: the service that holds chip, pins and journal.
+    release: as in `making.Wanted`.
 
-    Raises ProvisionError(`board-taken`, `token-needed`, `settings-file`, `certificate`).
+    Raises ProvisionError(`board-taken`, `token-needed`, `settings-file`, `certificate`, `service-runs`).
     """
+    if test is not None and (name := running()):
+        # Before the token is used up.
+        raise ProvisionError(
+            "service-runs", f"{name} runs, and has chip, lights and journal: systemctl stop {name}, then the same words"
+        )
     told: dict[str, Any] | None = _settings(path)
-    claimed = None
-    if told is not None and (token is None or told.get(_SLOT) == fingerprint(token)):
+    if told is not None and (token is None or told.get(making.SLOT_OF) == fingerprint(token)):
         talk.say(f"this Pi is {told['reader']} already")
+        if release not in (None, told.get(making.RELEASE)):
+            told = told | {making.RELEASE: release}
+            _write(path, json.dumps(told, indent=2).encode())
+            talk.say("its settings say whose releases it takes")
     elif told is not None:
         raise ProvisionError(
             "board-taken",
@@ -54,18 +68,22 @@ def provision(
         _write(path.with_name(path.name + ".try"), b"{}")
         path.with_name(path.name + ".try").unlink()
         claimed = claim(token, f"pi-{socket.gethostname()}"[:64])
-        told = {**claimed.settings, _SLOT: fingerprint(token)}
+        told = making.settled(claimed, token, release)
         _write(path, json.dumps(told, indent=2).encode())
         talk.say(f"the store made the reader {told['reader']}, at {claimed.room}; its settings are in {path}")
-    if told["broker"].get("tls", {}).get("certificate") and certify(path) != 0:
+    certified = bool(told["broker"].get("tls", {}).get("certificate"))
+    if certified and certify(path) != 0:
         raise ProvisionError("certificate", "it has no certificate for the broker yet: do it again with the same words")
-    talk.say(f"next: systemctl enable --now muster-pi, and hold a card to it ({path} is read at its start)")
-    return Made(
-        reader=str(told["reader"]),
-        room=claimed.room if claimed else None,
-        replaces=claimed.replaces if claimed else None,
-        found=(),
-    )
+    found: tuple[Found, ...] = ()
+    if test is not None and "pin_key" in told:
+        talk.say("this is a kiosk: it is tested by hand, as hardware/acceptance.md says")
+    elif test is not None:
+        found = test(told)
+    talk.say(f"next: systemctl enable --now muster-pi ({path} is read at its start)")
+    if certified:
+        # Without it the broker shuts the door's line after thirty days.
+        talk.say("and: systemctl enable --now muster-pi-certificate.timer, which renews its certificate")
+    return making.made(told, token, found)
 
 
 def _settings(path: Path) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from firmware.pico.names import HOLD, SETTINGS
 from firmware.provision import claim as claims
@@ -26,7 +27,10 @@ from firmware.provision.talk import Found, Talk
 
 #: how often a board may be unplugged in one run
 TIMES = 20
-_SLOT = "slot"
+#: what stands in a board's settings besides what the store said: the token's fingerprint, what it was for, and what it
+#: replaced, so that the same words give the same label however the first run ended
+SLOT_OF, _ROOM, _REPLACES = "slot", "room", "replaces"
+RELEASE = "release"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +45,13 @@ class Wanted:
     card: bool = True
     self_test: bool = True
     line_ms: int = selftest.LINE_MS
+    #: whose releases it takes, as its settings say it (docs/wire.md); None: what the store said, or what is on it
+    release: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A reader. room: None where it was one before."""
+    """A reader. room: what the slot was for, also where an earlier run claimed it; None: nobody said a token."""
 
     reader: str
     room: str | None
@@ -56,6 +62,22 @@ class Made:
     def well(self) -> bool:
         """Nothing that was looked at was wrong."""
         return all(one.ok is not False for one in self.found)
+
+
+def settled(claimed: Claimed, token: str, release: dict[str, Any] | None) -> dict[str, Any]:
+    """The settings that a board keeps of its claim."""
+    kept = {SLOT_OF: claims.fingerprint(token), _ROOM: claimed.room, _REPLACES: claimed.replaces}
+    return claimed.settings | kept | ({} if release is None else {RELEASE: release})
+
+
+def made(told: dict[str, Any], token: str | None, found: tuple[Found, ...]) -> Made:
+    """What a board with these settings is. Without a token nobody asked for a label, and it may have moved since."""
+    return Made(
+        reader=str(told["reader"]),
+        room=told.get(_ROOM) if token is not None else None,
+        replaces=told.get(_REPLACES) if token is not None else None,
+        found=found,
+    )
 
 
 class Making:
@@ -113,24 +135,27 @@ class Making:
         if told is None:
             self._blank(board)
             told = self._settle(board, known)
-        found = tuple(self._tested(board)) if self._wanted.self_test else ()
+        elif self._wanted.release not in (None, told.get(RELEASE)):
+            told = told | {RELEASE: self._wanted.release}
+            board.write(File(path=SETTINGS, data=json.dumps(told).encode()))
+            self._talk.say("its settings say whose releases it takes")
+        found: tuple[Found, ...] = ()
+        if self._wanted.self_test:
+            tested = selftest.run(
+                selftest.OnBoard(board), self._talk, card=self._wanted.card, line_ms=self._wanted.line_ms
+            )
+            found = selftest.told(tested, self._talk)
         board.remove(SELFTEST)
         board.release()
         board.restart()
-        claimed = self._claimed
-        return Made(
-            reader=str(told["reader"]),
-            room=claimed.room if claimed else None,
-            replaces=claimed.replaces if claimed else None,
-            found=found,
-        )
+        return made(told, self._wanted.token, found)
 
     def _identity(self, board: Board) -> dict | None:
         """The board's settings, if they stay. Raises ProvisionError(`board-taken`, `token-needed`)."""
         told = board.settings()
         if told is not None and "reader" in told:
             token = self._wanted.token
-            if token is None or told.get(_SLOT) == claims.fingerprint(token):
+            if token is None or told.get(SLOT_OF) == claims.fingerprint(token):
                 self._talk.say(f"this board is {told['reader']} already: it is brought up to date, and tested")
                 return told
             if self._wiped or not self._wanted.wipe:
@@ -165,18 +190,10 @@ class Making:
         if self._claimed is None:
             self._claimed = self._claim(token, known.number)
             self._talk.say(f"the store made the reader {self._claimed.settings['reader']}, at {self._claimed.room}")
-        told = self._claimed.settings | {"wifi": self._wanted.wifi, _SLOT: claims.fingerprint(token)}
+        told = settled(self._claimed, token, self._wanted.release) | {"wifi": self._wanted.wifi}
         board.write(File(path=SETTINGS, data=json.dumps(told).encode()))
         self._talk.say("its settings are on it")
         return told
-
-    def _tested(self, board: Board) -> list[Found]:
-        found = []
-        for one in selftest.run(board, self._talk, card=self._wanted.card, line_ms=self._wanted.line_ms):
-            sign = {True: "ok   ", False: "WRONG", None: "-    "}[one.ok]
-            self._talk.say(f"  {sign} {one.words}")
-            found.append(one)
-        return found
 
     def _copied(self, path: str, number: int, of: int) -> None:
         self._talk.say(f"  {number}/{of} {path}")

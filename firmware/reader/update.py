@@ -14,9 +14,8 @@ from firmware.contract.errors import Malformed
 from firmware.reader.pack import Pack
 from firmware.reader.releases import TRIES, State, nothing, other, path
 
-TAG_BYTES = 8
+TAG_BYTES = release.TAG_BYTES
 HEAD_BYTES = TAG_BYTES + 4
-PIECE_MAX = 1024  #: of the pack, in one message; the head comes in one of its own
 WAITING_MAX = 4  #: pieces in memory that are not on flash yet; more are offered again
 #: How often a release may begin to be written: a hostile broker that replays one must not wear the flash out.
 BEGINS_AT_ONCE, BEGIN_EVERY_MS = 10, 3_600_000
@@ -86,13 +85,13 @@ class Updates:
         return self._ready or self._gave_up
 
     def turn(self, well: bool, now_ms: int, log) -> bool:
-        """One `step`, and `judge` on what is on trial; what changed is logged. Whether it took a slow step."""
+        """One `step`, and `judge` on what is on trial; what changed is logged. Whether there is something to tell."""
         before = (self.have == 0, self.refused, self.on_trial, self._ready)
         worked = self.step(now_ms)
         judged = self.judge(well, now_ms)
         if judged or before != (self.have == 0, self.refused, self.on_trial, self._ready):
             log("update", judged=judged, **self.figures())
-        return worked
+        return worked or judged is not None
 
     def take(self, piece: bytes) -> None:
         """A piece came. Returns at once: `step` looks at it."""
@@ -110,7 +109,7 @@ class Updates:
         for one in self._waiting:
             waits += len(one) - HEAD_BYTES
         # What is not next in line, or of another release, is let fall: it is offered again from `have`.
-        fits = tag == self._tag and at == self.have + waits and len(piece) <= HEAD_BYTES + PIECE_MAX
+        fits = tag == self._tag and at == self.have + waits and len(piece) <= HEAD_BYTES + release.PIECE_MAX
         if self._file is not None and fits and len(self._waiting) < WAITING_MAX:
             self._waiting.append(piece)
         else:
@@ -133,6 +132,9 @@ class Updates:
                 except (Refused, Malformed) as error:
                     # What is being taken goes on: whoever sends a bad head must not stop a good release.
                     self.refused, self._refused_tag = error.code, tag
+                    return True
+                except MemoryError:
+                    # Not refused: it is offered again. No door restarts because a release was offered to it.
                     return True
                 self._begin(tag, head, said)
             else:

@@ -1,4 +1,4 @@
-"""`muster release keys|make|sign|verify|send`: releases of the boards' firmware, with a key that no server ever holds.
+"""`muster release keys|make|sign|verify`: releases of the boards' firmware, with a key that no server ever holds.
 
 muster release keys release-key.pem                     once, on a machine without a network; prints what readers need
 muster release make --board pico --version 0.2.0 --counter 7 --out muster-0.2.0.pack
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from firmware.contract import release
 from firmware.reader import settings as reader_settings
 from firmware.reader.errors import SettingsError
-from firmware.release import make, pack, send
+from firmware.release import make, pack
 from firmware.release.errors import ReleaseError
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -49,14 +49,11 @@ def main(argv: list[str]) -> int:
     verify = commands.add_parser("verify", help="check a pack as a reader does, and say what is in it")
     verify.add_argument("pack", type=Path)
     verify.add_argument("--settings", type=Path, required=True, help="a reader's settings, or what `keys` printed")
-    send.add_arguments(commands.add_parser("send", help="send a signed pack to readers, in stages"))
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as leave:
         return int(leave.code or 0)
     try:
-        if arguments.command == "send":
-            return send.run(arguments)
         {"keys": _keys, "make": _make, "sign": _sign, "verify": _verify}[arguments.command](arguments)
     except (ReleaseError, SettingsError, OSError, ValueError) as error:
         print(f"muster release: {error}", file=sys.stderr)
@@ -121,7 +118,12 @@ def _verify(arguments: argparse.Namespace) -> None:
 
 
 def _passphrase(prompt: str) -> bytes:
-    found = getpass.getpass(prompt)
+    try:
+        found = getpass.getpass(prompt)
+    except EOFError:
+        raise ReleaseError(
+            "release-passphrase", "nobody is there to give the passphrase: give it at a terminal"
+        ) from None
     if not found:
         raise ReleaseError(
             "release-passphrase", "an empty passphrase locks nothing: use --no-passphrase if you mean it"

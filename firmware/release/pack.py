@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -92,11 +91,3 @@ def verify(pack: bytes, keys: Sequence[ReleaseKey]) -> Pack:
     if not release.signed(parts.text, parts.signature, parts.manifest.key, keys):
         raise ReleaseError("release-unsigned", "no key that you trust signed this: ask whoever made it")
     return parts
-
-
-def pieces(pack: bytes, size: int) -> list[bytes]:
-    """What is sent to a reader: the head first, then `size` bytes each, every piece with its tag and its place."""
-    parts = take_apart(pack)
-    start = len(pack) - release.size(parts.manifest)
-    cuts = [0, *range(start, len(pack), size), len(pack)]
-    return [parts.tag + begin.to_bytes(4, "big") + pack[begin:end] for begin, end in pairwise(cuts)]

@@ -14,15 +14,15 @@ from server import declared, reader_settings
 from server.api import errors
 from server.api.signed_in import bearer
 from server.errors import NotSignedIn, TooOften
-from server.store import authorities, slots
-from server.store.engine import writing
+from server.store import releases, slots, turning
+from server.store.engine import reading, writing
 
 router = APIRouter(
     prefix="/api/provision/v1", tags=["provision"], responses=errors.documented(400, 401, 409, 413, 422, 429, 503)
 )
 
 WINDOW_MS = 60_000
-#: claims in the window, of one address and of all: a technician makes one in two minutes, and a campus twenty
+#: wrong tokens in the window, of one address and of all
 ADDRESS, ALL = 20, 120
 #: addresses that are remembered
 REMEMBERED = 1000
@@ -39,7 +39,10 @@ class Board(BaseModel):
 
 
 class Claims:
-    """Counts claims, right or wrong, so that nobody keeps the store busy with guesses. Thread-safe; in memory."""
+    """Counts tokens that are none, so that nobody keeps the store busy with guesses. Thread-safe; in memory.
+
+    One that is a slot's is never refused here: 128 bits are not guessed, and who guesses must not keep technicians away.
+    """
 
     def __init__(self, *, address: int = ADDRESS, everybody: int = ALL, window_ms: int = WINDOW_MS) -> None:
         self._most = {"address": address, "all": everybody}
@@ -48,7 +51,7 @@ class Claims:
         self._lock = threading.Lock()
 
     def take(self, address: str, now_ms: int) -> None:
-        """Count one. Raises TooOften(`slot-often`), and counts nothing."""
+        """Count a wrong one. Raises TooOften(`slot-often`), and counts nothing."""
         keys = (("address", _block(address)), ("all", ""))
         with self._lock:
             for key in keys:
@@ -56,7 +59,7 @@ class Claims:
                 while times and times[0] <= now_ms - self._window_ms:
                     times.popleft()
                 if len(times) >= self._most[key[0]]:
-                    raise TooOften("slot-often", "too many claims in a minute: wait one, and do it again")
+                    raise TooOften("slot-often", "too many wrong tokens in a minute: wait one, and do it again")
             for key in keys:
                 self._times[key].append(now_ms)
                 self._times.move_to_end(key)
@@ -82,14 +85,21 @@ def claim(request: Request, board: Board) -> dict[str, Any]:
     token = bearer(request)
     if token is None:
         raise NotSignedIn("slot-token", "send the slot's token: Authorization: Bearer …")
-    state.claims.take(request.client.host if request.client else "", now_ms)
+    with reading(state.engine) as connection:
+        known = slots.is_one(connection, token)
+    if not known:
+        state.claims.take(request.client.host if request.client else "", now_ms)
+        raise slots.no_token()
     settings = state.settings
     pi = board.kind == "pi" and bool(settings.reader_broker_pi)
     address = settings.reader_broker_pi if pi else settings.reader_broker
     with writing(state.engine) as connection:
         made = slots.claim(connection, state.vault, token, board=board.board, now_ms=now_ms, mutual=pi)
-        authority = authorities.certificate(connection, made.institution_id)
+        trusted = turning.trusted(connection, made.institution_id)
         # In the transaction: where the settings cannot be said, no token is used up.
-        told = reader_settings.claimed(made, address, authority, now_ms, pi=pi)
+        told = reader_settings.claimed(made, address, trusted, now_ms, pi=pi)
+        if "tls" in told["broker"]:
+            turning.told(connection, made.institution_id, made.reader, trusted, now_ms)
+        reader_settings.updatable(told, releases.keys(connection, made.institution_id))
     state.wake()
     return {"settings": told, "room": made.room_code, "replaces": made.replaces}

@@ -6,14 +6,14 @@ import base64
 import contextlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from server import declared, deliveries
 from server.api import errors
 from server.api.signed_in import bearer
 from server.errors import NotSignedIn, TooMuch, Unwritable
-from server.store import gateways, rosters
+from server.store import gateways, releases, rosters
 from server.store.engine import reading, writing
 
 router = APIRouter(prefix="/api/gateway/v1", tags=["gateway"], responses=errors.documented(400, 401, 413, 422, 503))
@@ -88,6 +88,8 @@ def deliver(request: Request, delivery: Delivery, caller: Annotated[Any, Depends
     state.counters.delivered(answer)
     state.wake()
     told: dict[str, Any] = {"done": answer.done, "down": answer.down, "replay": answer.replay}
+    if answer.offers:
+        told["offers"] = answer.offers
     if (restored := state.restores.told(caller.institution_id, now_ms)) is not None:
         told["restored"] = restored
     return told
@@ -119,3 +121,12 @@ def changed(request: Request, caller: Annotated[Any, Depends(gateway)], after: s
             for row in rows
         ],
     }
+
+
+@router.get("/releases/{tag}", response_class=Response, responses=errors.documented(404))
+@declared.gateway("what a gateway brings and fetches")
+def pack(request: Request, tag: str, caller: Annotated[Any, Depends(gateway)]) -> Response:
+    """A signed release, whole: its institution's gateways send it to readers piece by piece."""
+    with reading(request.app.state.engine) as connection:
+        found = releases.pack(connection, caller.institution_id, tag)
+    return Response(found, media_type="application/octet-stream")

@@ -24,6 +24,8 @@ from firmware.contract.decide import (
 from firmware.contract.decide import UNSURE as UNSURE_WORTH
 
 GREEN, RED, SHUT, UNSURE = "green", "red", "shut", "unsure"
+#: it is not judged at all: its reader is believed no more, and a person looks at it
+WITHHELD = "withheld"
 #: a swipe more unsure than this is for a person to judge; what is looked at around it grows no further
 UNSURE_REACH_MS = 3_600_000
 

@@ -9,9 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from firmware.contract.decide import Moment, Window
+from firmware.contract.decide import Window
 from server.derive import decided, locks
-from server.derive.credits import UNSURE_REACH_MS, Candidate, Judged, Tap, fold, placed, span
+from server.derive.credits import GREEN, UNSURE_REACH_MS, WITHHELD, Candidate, Judged, Tap, fold, span
+from server.derive.read_taps import earliest, is_believed, latest, tap_of
 from server.policy.marking import Decision, Evidence, from_silence, from_tap
 from server.policy.profile import Profile, Profiles
 from server.store import derivations, doubtful_taps, due, swipes, untimed
@@ -137,16 +138,22 @@ class _Batch:
         self.taps: dict[int, list[Tap]] = {person: [] for person in self.persons}
         #: swipe id -> what stands there of its worth
         self.stands: dict[int, tuple[str | None, int | None, bool, bool]] = {}
+        #: of readers that are believed no more: they may have been, so no silence speaks; and they say nothing themselves
+        self.withheld: set[int] = set()
         for row in taps:
             begins, ends = self.spans[row.person_id]
             if begins <= row.at_ms <= ends:
-                self.taps[row.person_id].append(_tap(row))
+                self.taps[row.person_id].append(tap_of(row))
+                if not is_believed(row):
+                    self.withheld.add(row.swipe_id)
                 self.stands[row.swipe_id] = (row.verdict, row.session_id, row.credits, row.differs)
         for row in derivations.wide_taps_of(self.connection, self.persons, lo, hi, UNSURE_REACH_MS):
             begins, ends = self.spans[row.person_id]
             # Judged with what it may lie among, and written where it lies.
-            if row.swipe_id not in self.stands and _lo(row) <= ends and _hi(row) >= begins:
-                self.taps[row.person_id].append(_tap(row))
+            if row.swipe_id not in self.stands and earliest(row) <= ends and latest(row) >= begins:
+                self.taps[row.person_id].append(tap_of(row))
+                if not is_believed(row):
+                    self.withheld.add(row.swipe_id)
         #: (person, session) where a swipe may be the person's, at a reader of the session: it has no time yet, or the
         #: card changed hands, or the reader its room, within what its time is unsure; and since when it may have been
         self.perhaps = untimed.at_sessions(self.connection, self.persons, known, rooms)
@@ -203,21 +210,23 @@ class _Batch:
             if not tapped[person].isdisjoint(one.rooms):
                 candidates[person].append(Candidate(window=one.window, rooms=one.rooms, member=tuple(member)))
         for person in self.persons:
-            self.judged[person] = fold(self.taps[person], candidates[person], self.open_at)
+            believed = [tap for tap in self.taps[person] if tap.swipe_id not in self.withheld]
+            self.judged[person] = fold(believed, candidates[person], self.open_at)
+        says: dict[int, tuple[str, int | None, bool, bool]] = {
+            tap.swipe_id: (WITHHELD, None, False, tap.shown == GREEN)
+            for mine in self.taps.values()
+            for tap in mine
+            if tap.swipe_id in self.withheld
+        }
+        for person in self.persons:
+            for one in self.judged[person]:
+                says[one.tap.swipe_id] = (one.verdict, one.session, one.credits, one.differs)
         swipes.judge(
             self.connection,
             [
-                {
-                    "swipe": one.tap.swipe_id,
-                    "worth": one.verdict,
-                    "session": one.session,
-                    "new": one.credits,
-                    "other": one.differs,
-                }
-                for person in self.persons
-                for one in self.judged[person]
-                if one.tap.swipe_id in self.stands
-                and self.stands[one.tap.swipe_id] != (one.verdict, one.session, one.credits, one.differs)
+                {"swipe": swipe_id, "worth": verdict, "session": session, "new": credits, "other": differs}
+                for swipe_id, (verdict, session, credits, differs) in says.items()
+                if swipe_id in self.stands and self.stands[swipe_id] != (verdict, session, credits, differs)
             ],
         )
 
@@ -368,23 +377,4 @@ def _arrival(session: _Session, one: Judged, perhaps_ms: int | None) -> Decision
         at_ms=at_ms,
         uncertainty_ms=uncertainty_ms,
         ends_ms=session.window.ends_ms,
-    )
-
-
-def _lo(row: Any) -> int:
-    return row.at_ms - row.uncertainty_ms
-
-
-def _hi(row: Any) -> int:
-    return row.at_ms + row.uncertainty_ms
-
-
-def _tap(row: Any) -> Tap:
-    return placed(
-        swipe_id=row.swipe_id,
-        reader_id=row.reader_id,
-        room_id=row.room_id,
-        moment=Moment(row.journal, row.boot_ms, row.at_ms, row.uncertainty_ms),
-        shown=row.shown,
-        session_shown=row.session_shown,
     )

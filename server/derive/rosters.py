@@ -49,6 +49,10 @@ def build(
             if row.opens_ms < (place.to_ms or until_ms) and row.closes_ms >= place.from_ms:
                 window = Window(row.id, row.opens_ms, row.starts_ms, row.ends_ms, row.closes_ms)
                 here[row.id] = (window, tokens.get(row.id, set()))
+    # Whoever serves no door any more gets a list with nobody on it, once: brokers and gateways keep the last one.
+    gone = rosters.left(connection, institution_id, _digest([]), now_ms)
+    for row in gone:
+        at_door.setdefault((row.reader_id, row.name), {})
     found = readers.by_name(connection, [name for _, name in at_door])
     issued, said = rosters.issued(connection, institution_id), rosters.said(connection, institution_id, now_ms)
     made = 0
@@ -68,7 +72,9 @@ def build(
                 keys = readers.keys(connection, ring, [found[name]])
                 key = max(keys.values(), key=lambda key: key.id)
                 version_ms = max(now_ms, (old.version_ms if old else 0) + 1, held_ms + 1)
-                valid_until_ms = now_ms + hours * HOUR_MS
+                # Past at once where there is no door: at a desk a card is taken to be looked at, and not refused in red.
+                at_no_door = any(row.reader_id == reader_id for row in gone)
+                valid_until_ms = now_ms if at_no_door else now_ms + hours * HOUR_MS
                 payload = _encode(name, key, version_ms, now_ms, valid_until_ms, sessions)
                 if payload is None:
                     continue

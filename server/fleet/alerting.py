@@ -18,7 +18,7 @@ from server.fleet.watch import Watch
 from server.policy import fleet_rules
 from server.policy.fleet_rules import DOWN, OF_READER, Rule, State
 from server.policy.outage_facts import GATEWAY, OFF, STORE
-from server.store import doors, fleet_alerts, institutions, outages
+from server.store import doors, endings, fleet_alerts, institutions, outages, rollout_progress
 from server.store.engine import Connection, Engine, reading, writing
 from server.store.fleet_alerts import Alert
 from server.store.institutions import Institution
@@ -79,7 +79,7 @@ class Alerting:
         with reading(self._engine) as connection:
             held = {(one.rule, one.reader_id): one for one in fleet_alerts.open_alerts(connection, found.id)}
             each = self._measured(connection, found.id, now_ms)
-        states = self._states.setdefault(found.id, {})
+        states, turned = self._states.setdefault(found.id, {}), dict[Key, State]()
         turns: list[tuple[Key, _Turn]] = []
         for reader_id, (subject, measured) in each.items():
             for rule in self._rules.values():
@@ -91,7 +91,7 @@ class Alerting:
                     State(phase=DOWN, since_ms=there.raised_ms) if there is not None else State(since_ms=now_ms)
                 )
                 after = fleet_rules.after(rule, before, measured.get(rule.measure), now_ms)
-                states[key] = after
+                turned[key] = after
                 if after.is_down != before.is_down:
                     since_ms = now_ms if there is None else there.raised_ms
                     turns.append(
@@ -102,6 +102,8 @@ class Alerting:
         if turns or gone:
             with writing(self._engine) as connection:
                 self._write(connection, found, turns, gone, held, now_ms)
+        # After the commit: where the database took nothing, the next look sees it turn once more.
+        states.update(turned)
 
     def _measured(
         self, connection: Connection, here: int, now_ms: int
@@ -114,7 +116,12 @@ class Alerting:
         deaf = any(one.kind == STORE and one.to_ms is not None and now_ms - one.to_ms < 2 * LOOK_MS for one in day)
         line = 0 if no_gateway_ms is None else max(1, (now_ms - no_gateway_ms) // 1000)
         found: dict[int | None, tuple[str, dict[str, float | None]]] = {
-            None: (LINE, {fleet_rules.GATEWAY_SILENT_S: None if deaf else line})
+            None: (
+                LINE,
+                measures.left(endings.every(connection, here), now_ms)
+                | {fleet_rules.GATEWAY_SILENT_S: None if deaf else line}
+                | {fleet_rules.ROLLOUTS_STOPPED: rollout_progress.stopped_by_themselves(connection, here)},
+            )
         }
         for door in doors.every(connection, here, now_ms):
             measured = measures.measures(door, now_ms, restarts=restarts[door.reader_id])

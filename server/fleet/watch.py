@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from server.policy import outage_facts
 from server.policy.outage_facts import GATEWAY, SILENT, STORE, Change, Head
-from server.store import institutions, outages, reader_commands
+from server.store import institutions, outages, reader_commands, rollout_progress
 from server.store.engine import Connection, Engine, reading, writing
 
 #: store time between two looks
@@ -37,8 +37,14 @@ class Watch:
         with reading(self._engine) as connection:
             every = [found.id for found in institutions.every(connection)]
         for one in every:
-            with writing(self._engine) as connection:
-                self._look(connection, one, now_ms)
+            before = dict(self._since), dict(self._behind), dict(self._last)
+            try:
+                with writing(self._engine) as connection:
+                    self._look(connection, one, now_ms)
+            except BaseException:
+                # What was rolled back was not looked at: the next look sees it.
+                self._since, self._behind, self._last = before
+                raise
         self._looked_ms = now_ms
 
     def _look(self, connection: Connection, here: int, now_ms: int) -> None:
@@ -58,6 +64,7 @@ class Watch:
                 break
         self._silences(connection, here, open_, now_ms)
         reader_commands.settle(connection, here, now_ms)
+        rollout_progress.step(connection, here, now_ms)
         outages.note_look(connection, here, now_ms, min(self._behind.get(here, after), newest))
         self._behind[here] = max(after, newest)
 

@@ -48,6 +48,7 @@ class Answering:
             nonces = self.nonces(found.id)
             # Delivered again, a hello changes nothing: it must not bring back a nonce that the reader has forgotten.
             if fresh:
+                self.desk.heard.add(found.id)
                 nonces = [values["nonce"], *nonces][:HELLOS]
                 self.desk.notes.setdefault(found.id, {}).update(
                     hello_nonce=nonces[0],
@@ -176,6 +177,7 @@ class Answering:
             self._down(found, "command", "time", {"nonce": values["nonce"], "wall_ms": self.desk.now_ms})
             if not heads.add_head(self.desk.connection, found.institution_id, found.id, values, self.desk.now_ms):
                 continue
+            self.desk.heard.add(found.id)
             self._follow_up(found, values["journals"], held)
             self._offered(found, values["journals"], held)
             # What was declared lost at a journal's end brings no record after it that a receipt would follow.

@@ -39,6 +39,8 @@ class Answer:
     done: list[str] = field(default_factory=list)
     down: list[dict[str, Any]] = field(default_factory=list)
     replay: list[dict[str, Any]] = field(default_factory=list)
+    #: pieces of releases that are to be sent to readers
+    offers: list[dict[str, Any]] = field(default_factory=list)
     #: for the metrics: records by what became of them
     new: int = 0
     same: int = 0
@@ -81,6 +83,8 @@ class Desk:
         self.newest: dict[int, Key] = {}
         #: readers of which something authentic came
         self.seen: set[int] = set()
+        #: and something new: what is said once more, whoever says it, shows nobody to be there
+        self.heard: set[int] = set()
         #: reader id -> row of `reader_state`, as this request found it
         self.states: dict[int, Any] = {}
         #: reader id -> what is to be noted of it
@@ -110,12 +114,12 @@ class Desk:
 
     def learn(self, facts: Iterable[Mapping[str, Any]]) -> None:
         """While card keys change, what carries a card's tokens under both tells the one that is not known yet. facts:
-        with institution_id, key_id, token, key2_id and token2."""
-        pairs: dict[int, list[tuple[tuple[int, bytes], tuple[int, bytes]]]] = {}
+        with institution_id, reader_id, key_id, token, key2_id and token2."""
+        pairs: dict[int, list[tuple[tuple[int, bytes], tuple[int, bytes], int]]] = {}
         for one in facts:
             if one["token2"] is not None:
                 both = (one["key_id"], one["token"]), (one["key2_id"], one["token2"])
-                pairs.setdefault(one["institution_id"], []).append(both)
+                pairs.setdefault(one["institution_id"], []).append((*both, one["reader_id"]))
         for institution_id, told in pairs.items():
             cards.learn(self.connection, institution_id, told, self.now_ms)
 

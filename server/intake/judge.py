@@ -105,8 +105,11 @@ class Judge:
             told = json.loads(item.line)
         except (ValueError, RecursionError):
             return self.desk.suspect(item, f"{item.kind}-form")
-        if found is None:
+        # Nobody signs these: all that says whose they are is the gateway, which speaks for its own institution alone.
+        if found is None or found.institution_id != self.desk.institution_id:
             return self.desk.suspect(item, "reader-unknown")
+        if not _is_text(told):
+            return self.desk.suspect(item, f"{item.kind}-form")
         if not isinstance(told, dict) or (item.kind == "status" and told.get("state") not in _STATUS):
             return self.desk.suspect(item, f"{item.kind}-form")
         values = self.desk.notes.setdefault(found.id, {})
@@ -117,6 +120,15 @@ class Judge:
         else:
             return self.desk.suspect(item, "health-form")
         return None
+
+
+def _is_text(told: object) -> bool:
+    """Whether all of it can be written down and shown: JSON can escape halves of characters, which nothing else holds."""
+    try:
+        json.dumps(told, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_hex(text: str, length: int) -> bool:

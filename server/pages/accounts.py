@@ -190,7 +190,7 @@ def _show(
         history=[
             {
                 "at": at(local, step.at_ms),
-                "by": step.by or "the command line",
+                "by": step.by or words.by_command(step.detail) or "the command line",
                 "what": ACTIONS.get(step.action, step.action),
                 "role": ROLE_NAMES.get(str(step.detail.get("role")), ""),
             }

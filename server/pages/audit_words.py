@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.pages import campus_words
+from server.pages import campus_words, words
 from server.pages.accounts import ACTIONS as ACCOUNTS
 from server.pages.local import Local
 from server.scope import ROLE_NAMES
@@ -27,7 +27,9 @@ KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "absences": ("absences and trips", ("absence", "trip")),
     "rules": ("profiles", ("profile",)),
     "imports": ("scheduled imports", ("schedule",)),
-    "readers": ("readers and their slots", ("reader", "slot")),
+    "readers": ("readers, their slots and their releases", ("reader", "slot", "release", "rollout")),
+    "line": ("gateways, broker and its authority", ("gateway", "broker", "ca")),
+    "store": ("the store itself", ("store", "mail", "retention", "heads")),
     "taken": (
         "what was exported or looked up",
         ("register.export", "residence.export", "person.export", "audit.export", "emergency.read"),
@@ -116,7 +118,34 @@ ACTIONS: Mapping[str, str] = {
     "slot.make": "slot made for a reader: {reader}",
     "slot.claim": "a board claimed its slot, key {key}",
     "slot.withdraw": "slot taken back: {reader}",
+    "release.trust": "release key {key} trusted",
+    "release.distrust": "release key {key} trusted no more",
+    "release.add": "release brought: {version} for {board}",
+    "rollout.start": "sent out: {version} for {board}, to {readers} readers",
+    "rollout.stop": "roll-out stopped",
+    "rollout.go-on": "roll-out goes on without those that failed",
+    "rollout.end": "stopped roll-out ended",
+    "rollout.stopped-itself": "roll-out stopped by itself in stage {stage}",
+    "rollout.done": "roll-out done",
+    "ca.next": "next certificate authority made",
+    "ca.turn": "certificates come from the next authority; readers that do not know it: {unaware}",
+    "ca.end": "the authority before is trusted no more",
+    "ca.forget": "a server is gone: no certificate of its is waited for",
     "reader.move": "serves another door",
+    "reader.add": "made, with its key",
+    "reader.adopt": "made known again, under the key that it has",
+    "reader.lost": "records declared lost: {first} to {last} of journal {journal}",
+    "gateway.add": "made, with its token",
+    "token.make": "token for programs made",
+    "ca.make": "certificate authority made",
+    "ca.issue": "certificate made for {hosts}",
+    "broker.config": "broker's configuration, certificate and agent made: {name}",
+    "broker.password": "new password at the broker",
+    "mail.again": "mails tried once more: {count}",
+    "retention.run": "retention rules done at once",
+    "heads.thin": "what readers stated each minute thinned: {gone}",
+    "store.upgrade": "schema {was} to {now}",
+    "store.restore": "put back from a backup of {made}",
     "reader.command": "asked from afar: {name}",
     "pin.set": "PIN set",
     "pin.end": "PIN ended",
@@ -125,7 +154,10 @@ ACTIONS: Mapping[str, str] = {
     "consent.give": "consent given",
     "consent.withdraw": "consent withdrawn: templates are erased",
 }
-_SUBJECTS = {"profiles": "Profiles", "house": "The whole house", "audit": "The audit"}
+_SUBJECTS = {
+    "profiles": "Profiles", "house": "The whole house", "audit": "The audit", "authority": "The authority",
+    "broker": "The broker", "store": "The store", "mails": "Mails", "retention": "Retention", "heads": "Readers",
+}  # fmt: skip
 _NOUNS = {"class": "class", "course-run": "course run", "reader": "reader", "flag": "flag"}
 #: where what a line is about has a page, and the act by which the whole of it opens
 _PAGES = {
@@ -197,7 +229,7 @@ def line(one: Line, names: Names, whole: Mapping[str, bool], local: Local) -> di
     return {
         "day": local.dated(one.at_ms),
         "time": local.seconds(one.at_ms),
-        "by": one.by or NOBODY,
+        "by": one.by or words.by_command(one.detail) or NOBODY,
         "about": "The residence" if hidden else about(one, names),
         "href": "" if hidden else page_of(one, names, whole),
         "what": "something about a resident, for whoever reads the residence" if hidden else what(one, local),

@@ -11,8 +11,9 @@ from server.declared import act
 from server.errors import NotFound, StoreError
 from server.pages import campus_words as words
 from server.pages.campus_form import Ask, Field, Form, Sent, done, refused, sent, show, step
+from server.pages.card_desk import ended
 from server.pages.desk import Signed, Visit
-from server.pages.guard import PageRoute, number
+from server.pages.guard import PageRoute, id_in, number
 from server.pages.local import Local
 from server.pages.words import Said, sentence
 from server.store import campus, campus_cards, campus_people, cards
@@ -27,11 +28,11 @@ WHYS = (("lost", "lost"), ("returned", "given back"), ("blocked", "another reaso
 
 @router.get("/registry/people/{person}/card")
 @act("campus.change")
-def ask_card(signed: Signed, person: str) -> Response:
-    """Which card."""
+def ask_card(signed: Signed, person: str, tap: str = "") -> Response:
+    """Which card. tap: the one that was chosen at the card desk."""
     with reading(signed.engine) as connection:
         found = campus_people.theirs(connection, signed.scope, number(person, "person"), now_ms=signed.now_ms())
-        return show(signed, _ask(signed, connection, found, signed.local(connection)))
+        return show(signed, _ask(signed, connection, found, signed.local(connection), tap))
 
 
 @router.post("/registry/people/{person}/card")
@@ -43,11 +44,12 @@ def give(signed: Signed, person: str, fields: Form) -> Response:
         local = signed.local(connection)
         came = sent(signed, fields, local)
         ask = _ask(signed, connection, found, local)
+        was = _ended(signed, connection, local)
     seen = came.seen or found.seen
     with writing(signed.engine) as connection:
         # In a writing transaction: the first card key is made when there is none.
         try:
-            tokens = _tokens(signed, connection, came, ask)
+            tokens = _tokens(signed, connection, came)
         except FieldRefused as error:
             return refused(signed, ask, came, error)
 
@@ -57,6 +59,8 @@ def give(signed: Signed, person: str, fields: Form) -> Response:
     def effects() -> list[Said]:
         stops = campus.tried(signed.engine, lambda connection: work(connection, seen))
         said = [Said("calm", f"The new card works for {found.full_name} at the doors within a minute.")]
+        if ended := was.get(came.fields.get("tapped", "")) if not came.fields.get("uid", "").strip() else None:
+            said.append(Said("late", f"{ended}. See that it is the card in your hand."))
         if stops:
             said.append(Said("late", f"{words.many(stops, 'other card')} of theirs {'stops' if stops == 1 else 'stop'} "
                                      "at every door."))  # fmt: skip
@@ -71,7 +75,7 @@ def give(signed: Signed, person: str, fields: Form) -> Response:
     return step(signed, ask, came, effects, make)
 
 
-def _tokens(signed: Visit, connection: Connection, came: Sent, ask: Ask) -> Sequence[tuple[int, bytes]]:
+def _tokens(signed: Visit, connection: Connection, came: Sent) -> Sequence[tuple[int, bytes]]:
     """Of the number typed, else of the tap chosen. Notes what is wrong with them; the number goes no further."""
     typed = re.sub(r"[\s:.-]", "", came.fields.get("uid", ""))
     if typed:
@@ -86,26 +90,33 @@ def _tokens(signed: Visit, connection: Connection, came: Sent, ask: Ask) -> Sequ
         except StoreError as error:
             came.answers.wrong("uid", sentence(error))
             return []
-    options = next(one.options for one in ask.fields if one.name == "tapped")
-    chosen = came.answers.chosen("tapped", options) if "tapped" in came.fields else ""
-    if not chosen and not came.answers.problems:
-        came.answers.wrong("uid", "Type the card's number, or tap the card at a door and choose that tap.")
-    if came.answers.problems:
+    chosen = id_in(came.fields.get("tapped", ""))
+    if chosen is None:
+        came.answers.wrong("uid", "Type the card's number, or tap the card at the desk or a door and choose that tap.")
         return []
-    return campus_cards.tokens_of(connection, signed.scope, int(chosen), signed.now_ms())
+    # Not only of those that nobody has: the same form may come twice.
+    return campus_cards.tokens_of(connection, signed.scope, chosen, signed.now_ms())
 
 
-def _ask(signed: Visit, connection: Connection, found: Person, local: Local) -> Ask:
+def _ended(signed: Visit, connection: Connection, local: Local) -> dict[str, str]:
+    """tap -> how its card stopped being somebody's, of those that somebody had."""
+    taps = campus_cards.tapped(connection, signed.scope, local.now_ms)
+    return {str(one.swipe_id): ended(one.ended, local) for one in taps if one.ended is not None}
+
+
+def _ask(signed: Visit, connection: Connection, found: Person, local: Local, tap: str = "") -> Ask:
     taps = campus_cards.tapped(connection, signed.scope, local.now_ms)
     options = [("", "none of these"), *(
-        (str(one.swipe_id), f"tapped {local.seconds(one.at_ms)} at {one.room or one.reader}") for one in taps
+        (str(one.swipe_id), f"tapped {local.seconds(one.at_ms)} at {one.room or one.reader}"
+         f"{', was somebody’s before' if one.ended else ''}") for one in taps
     )]  # fmt: skip
     return Ask(
         title=f"New card for {found.full_name}",
         address=f"/registry/people/{found.id}/card",
         fields=(
-            Field(name="tapped", label="A card that nobody has, just tapped at a door", kind="choice",
-                  options=tuple(options), hint="Tap the new card at any door, then load this page again."),
+            Field(name="tapped", label="A card that nobody has, just tapped", kind="choice", value=tap,
+                  options=tuple(options),
+                  hint="Hold the new card to the reader on the desk, or to any door's, then load this page again."),
             Field(name="uid", label="Or its number", kind="secret", longest=40,
                   hint="As a card reader at the desk types it. It is turned into a token and kept nowhere."),
         ),

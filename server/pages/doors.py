@@ -16,13 +16,14 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from server.declared import act
+from server.fleet import measures
 from server.pages import fleet_words, sought, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, id_in
 from server.pages.local import Local
 from server.pages.rendering import page, piece
 from server.policy.fleet_rules import Rule
-from server.store import alarms, outages, page_doors, quarantines
+from server.store import alarms, endings, outages, page_doors, quarantines
 from server.store import doors as stored
 from server.store.engine import reading
 
@@ -109,6 +110,7 @@ def _shown(signed: Visit, wanted: Filter) -> dict[str, Any]:
         raised = alarms.open_alarms(connection, here)
         counts = quarantines.counts(connection, here)
         gateways = page_doors.gateways(connection, here)
+        ends = endings.every(connection, here)
         since_ms = local.now_ms - fleet_words.DAYS * 86_400_000
         past = outages.by_reader(outages.within(connection, here, since_ms, local.now_ms))
     rules = signed.request.app.state.fleet_rules
@@ -138,6 +140,29 @@ def _shown(signed: Visit, wanted: Filter) -> dict[str, Any]:
         ],
         "alarms": [_alarm(one, local) for one in raised[:ALARMS]],
         "more_alarms": max(0, len(raised) - ALARMS),
+        "ending": [_ending(one, local) for one in ends if _is_near(one, local, rules)],
+    }
+
+
+def _is_near(one: endings.Ending, local: Local, rules: Mapping[str, Rule]) -> bool:
+    """Whether it ends so soon that a rule of alerts would say it."""
+    mine = [rule for rule in rules.values() if rule.measure == measures.measure_of(one)]
+    return any(rule.is_bad(one.days(local.now_ms)) for rule in mine)
+
+
+def _ending(one: endings.Ending, local: Local) -> dict[str, str]:
+    over = one.ends_ms <= local.now_ms
+    when = f"{'ended' if over else 'ends'} {local.dated(one.ends_ms)}"
+    if one.is_authority:
+        return {
+            "what": "The certificate authority",
+            "when": when,
+            "do": "Readers cannot connect then. Make the next one with: muster ca next",
+        }
+    return {
+        "what": f"The certificate of {one.name}",
+        "when": when,
+        "do": "No reader can connect to it then. Make the next with muster broker config (or muster ca issue), then restart it",
     }
 
 
@@ -170,7 +195,7 @@ def _gateway(one: page_doors.GatewaySeen, local: Local) -> dict[str, str]:
 
 
 def _top(shown: dict[str, Any]) -> dict[str, Any]:
-    return {name: shown[name] for name in ("totals", "gateways", "quarantined", "alarms", "more_alarms")}
+    return {name: shown[name] for name in ("totals", "gateways", "quarantined", "alarms", "more_alarms", "ending")}
 
 
 def _poll(shown: dict[str, Any], wanted: Filter) -> Markup:

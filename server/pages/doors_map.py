@@ -9,24 +9,23 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse
-from markupsafe import Markup
 
 from server.declared import act
-from server.pages import fleet_words, words
+from server.pages import fleet_words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute
+from server.pages.live import Live
 from server.pages.local import Local
-from server.pages.rendering import page, piece
+from server.pages.rendering import page
 from server.store import doors as stored
 from server.store.engine import reading
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-REFRESH_S = 5
+_LIVE = Live(template="_doors_map.html", address="/doors/map/live", seconds=5)
 
 
-def _shown(signed: Visit) -> list[dict[str, Any]]:
+def _shown(signed: Visit) -> dict[str, Any]:
     signed.scope.need_tending()
     with reading(signed.engine) as connection:
         local = signed.local(connection)
@@ -36,7 +35,7 @@ def _shown(signed: Visit) -> list[dict[str, Any]]:
     for door in found:
         cell = _cell(door, local, bool(fleet_words.problems(door, local, rules)))
         floors.setdefault(door.place.building, {}).setdefault(door.place.floor, []).append(cell)
-    return [
+    buildings = [
         {
             "name": building,
             "many": sum(map(len, each.values())),
@@ -48,6 +47,7 @@ def _shown(signed: Visit) -> list[dict[str, Any]]:
         }
         for building, each in sorted(floors.items())
     ]
+    return {"buildings": buildings}
 
 
 def _height(floor: str) -> tuple[int, str]:
@@ -69,32 +69,15 @@ def _cell(door: stored.Door, local: Local, ails: bool) -> dict[str, Any]:
     }
 
 
-def _poll(version: str) -> Markup:
-    return piece("_poll.html", address="/doors/map/live", version=version, seconds=REFRESH_S)
-
-
 @router.get("/doors/map")
 @act("doors.read")
 def show(signed: Signed) -> Response:
     """The page. Raises NotAllowed for whoever does not tend doors."""
-    buildings = _shown(signed)
-    return page(
-        signed.request,
-        "doors_map.html",
-        live=True,
-        login=signed.login,
-        buildings=piece("_doors_map.html", oob=False, buildings=buildings),
-        poll=_poll(words.digest(buildings)),
-    )
+    return page(signed.request, "doors_map.html", live=True, login=signed.login, **_LIVE.first(_shown(signed)))
 
 
 @router.get("/doors/map/live")
 @act("doors.read")
 def live(signed: Signed, v: str = "") -> Response:
     """The buildings again, if anything about them changed since version v; else 204."""
-    buildings = _shown(signed)
-    version = words.digest(buildings)
-    if v == version:
-        return Response(status_code=204)
-    pieces = [_poll(version), piece("_doors_map.html", oob=True, buildings=buildings)]
-    return HTMLResponse(Markup("\n").join(pieces))
+    return _LIVE.again(v, _shown(signed))

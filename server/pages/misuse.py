@@ -17,12 +17,14 @@ from server.pages.rendering import page
 from server.policy import misuse as rules
 from server.store import misuse_flags
 from server.store.engine import reading, writing
-from server.store.misuse_flags import Flag
+from server.store.misuse_flags import Flag, Shown
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
 #: judged ones stay on the page for so long
 DONE_MS = 30 * 86_400_000
+#: two taps within so long are said to be so far apart; up to so long in seconds
+CLOSE_S, SECONDS_TO_S = 900, 180
 SAID = {"closed": "Closed, with what you found. Should enough of the same be seen again, it is open again."}
 #: beside each kind: what may explain it
 CARE = {
@@ -88,20 +90,34 @@ def _line(one: Flag, signed: Visit, local: Local) -> dict[str, Any]:
         "when": " to ".join(dict.fromkeys((local.dated(one.at_ms), local.dated(one.last_ms)))),
         "counted": _counted(one),
         "taps": [
-            {
-                "who": _who(one, tap.person_id)["name"],
-                "where": tap.place or "no room",
-                "reader": tap.reader,
-                "what": "check-in" if tap.check_in else "tap",
-                "at": f"{local.dated(tap.at_ms)}, {local.seconds(tap.at_ms)}",
-                "unsure": f"±{max(1, round(tap.unsure_ms / 1000))} s" if tap.unsure_ms >= 500 else "",
-            }
-            for tap in one.taps
+            _tap(one, tap, before, signed, local) for before, tap in zip((None, *one.taps), one.taps, strict=False)
         ],
         "care": CARE.get(one.kind, ""),
         "note": one.note,
         "over": over,
         "own": signed.scope.person_id is not None and signed.scope.person_id in (one.person_id, one.other_person_id),
+    }
+
+
+def _tap(one: Flag, tap: Shown, before: Shown | None, signed: Visit, local: Local) -> dict[str, Any]:
+    who = _who(one, tap.person_id)
+    gap_s = None if before is None else (tap.at_ms - before.at_ms) // 1000
+    leads = tap.session_id is not None and who["id"] is not None and signed.scope.may("register.read")
+    return {
+        "who": who["name"],
+        "where": tap.place or "no room",
+        "reader": tap.reader,
+        "what": "check-in" if tap.check_in else "tap",
+        "at": f"{local.dated(tap.at_ms)}, {local.seconds(tap.at_ms)}",
+        # What a person judges by is mostly the time between two taps.
+        "after": ""
+        if gap_s is None or gap_s > CLOSE_S
+        else f"{gap_s} s later"
+        if gap_s < SECONDS_TO_S
+        else f"{gap_s // 60} min later",
+        "unsure": f"±{max(1, round(tap.unsure_ms / 1000))} s" if tap.unsure_ms >= 500 else "",
+        "session": tap.session if leads else "",
+        "address": f"/sessions/{tap.session_id}/people/{who['id']}" if leads else "",
     }
 
 

@@ -18,7 +18,7 @@ from server.pages.rendering import page, piece
 from server.pages.upload import FILES_MOST
 from server.policy.profile import Profile
 from server.policy.sections import EVIDENCE
-from server.store import attachments, mark_evidence, page_register, people, session_rows, signed_cards
+from server.store import attachments, card_doubts, mark_evidence, page_register, people, session_rows
 from server.store.engine import Connection
 
 
@@ -66,7 +66,8 @@ def answer(
         proposal=row["proposal"] if "register.mark" in shown.acts else None,
         guidance=profile.guidance,
         history=_steps(signed, connection, session_id, profile, shown, steps),
-        taps=card_words.taps(signed_cards.taps(connection, session_id, person_id), shown.local),
+        flags=shown.flags.get(person_id, {}),
+        taps=card_words.taps(card_doubts.taps(connection, session_id, person_id), shown.local),
     )
     status = 422 if problem else 200
     if is_htmx(signed.request):

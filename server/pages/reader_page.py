@@ -15,7 +15,7 @@ from server.pages.guard import PageRoute, check_csrf, form
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.pages.words import Said
-from server.store import outages, reader_commands, reader_life
+from server.store import outages, reader_commands, reader_life, rollouts
 from server.store.doors import Door
 from server.store.engine import Connection, reading, writing
 from server.store.reader_commands import Command
@@ -56,6 +56,7 @@ def show(signed: Signed, reader: str, since: str = "", said: str = "") -> Respon
         local = signed.local(connection)
         door = reader_life.one(connection, signed.scope, reader, local.now_ms)
         asked = reader_commands.of_reader(connection, door.reader_id)
+        newer = None if door.ended_ms else rollouts.offered(connection, signed.scope, door.reader, local.now_ms)
         shown = facts(signed, connection, door, local)
         from_ms = local.now_ms - int(days) * DAY_MS
         happened = reader_life.events(
@@ -66,6 +67,7 @@ def show(signed: Signed, reader: str, since: str = "", said: str = "") -> Respon
         "reader.html",
         login=signed.login,
         door=shown,
+        ended=None if door.ended_ms is None else local.moment(door.ended_ms),
         facts=_facts(door, local),
         days=days,
         spans=SPANS,
@@ -73,6 +75,7 @@ def show(signed: Signed, reader: str, since: str = "", said: str = "") -> Respon
         csrf=signed.login.csrf,
         said=SAID.get(said),
         commands=COMMANDS,
+        newer=newer,
         asked=[_asked(one, local) for one in asked],
     )
 

@@ -17,19 +17,30 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
 from server.declared import act
-from server.pages import about, verify_words, words
+from server.pages import about, card_words, verify_words, words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, clean, number
 from server.pages.local import Local
 from server.pages.rendering import TEMPLATES, page, piece
 from server.pages.snapshots import LASTS_MS, Snapshot
-from server.store import colleagues, occasions, page_register, registers, verifying, walk_ins
+from server.store import (
+    card_doubts,
+    colleagues,
+    flagged_taps,
+    occasions,
+    page_register,
+    registers,
+    verifying,
+    walk_ins,
+)
 from server.store.engine import Connection, reading
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 #: how often an open register asks: while cards may come, and afterwards
 LIVE_S, CALM_S, CALM_AFTER_MS = 1, 5, 15 * 60_000
+#: what a tap with a signing card rests on is judged anew so often: a late tap elsewhere may change it
+JUDGED_MS = 60_000
 #: how rows may be ordered: whoever was not seen first, or by name alone
 UNSEEN, NAME = "", "name"
 _ROWS = TEMPLATES["_rows.html"].module
@@ -60,6 +71,8 @@ class Shown(NamedTuple):
     local: Local
     #: what whoever looks may do with it: acts of server/scope.py
     acts: frozenset[str]
+    #: person -> flag -> what may be misuse, of open flags that rest on a tap of this session, for those who read them
+    flags: dict[int, dict[int, str]]
 
     @property
     def version(self) -> str:
@@ -75,7 +88,12 @@ def look(signed: Visit, connection: Connection, session_id: int, *, fresh: bool)
     if found is None:
         made = _read(signed, connection, session_id, local)
         found = desk.snapshots.put(session_id, made), made
-    snapshot = found[1]
+    digest, snapshot = found
+    flags = flagged_taps.of_session(connection, signed.scope, session_id, local.now_ms)
+    if flags:
+        # Whoever reads flags sees more than others do, who share the snapshot.
+        snapshot = dataclasses.replace(snapshot, rows=card_words.flagged(snapshot.rows, flags))
+        digest = desk.snapshots.put_beside(session_id, snapshot)
     session = snapshot.register.session
     doors = page_register.doors_of(connection, session_id)
     taps = page_register.unmatched(connection, session, [one.reader_id for one in doors])
@@ -103,7 +121,7 @@ def look(signed: Visit, connection: Connection, session_id: int, *, fresh: bool)
         if "register.verify" in acts and profile.verification_needed
         else None,
     }
-    return Shown(found[0], snapshot, summary, local, acts)
+    return Shown(digest, snapshot, summary, local, acts, flags)
 
 
 def _read(signed: Visit, connection: Connection, session_id: int, local: Local) -> Snapshot:
@@ -117,6 +135,10 @@ def _read(signed: Visit, connection: Connection, session_id: int, local: Local) 
         used = occasions.used(connection, profile, register.session, local.zone)
         shifts = tuple(words.shifts(profile, register.session, register.rows, used))
     rows = words.rows_of(profile, register.rows, local, session=register.session, guests=guests)
+    last = desk.snapshots.last(session_id)
+    judged = last is not None and local.now_ms < last.judged_until_ms <= local.now_ms + JUDGED_MS
+    taps = card_doubts.of_session(connection, session_id, last.taps if last is not None and judged else {})
+    card_words.onto(rows, taps.values())
     return Snapshot(
         version=register.version,
         until_ms=local.now_ms + LASTS_MS,
@@ -125,6 +147,8 @@ def _read(signed: Visit, connection: Connection, session_id: int, local: Local) 
         numbers=words.counts(profile, register.rows),
         about=about.extras(connection, profile, register.session, local),
         shifts=shifts,
+        taps=taps,
+        judged_until_ms=last.judged_until_ms if last is not None and judged else local.now_ms + JUDGED_MS,
     )
 
 

@@ -76,7 +76,7 @@ def _line(one: Flag, names: Mapping[int, str], local: Local) -> dict[str, Any]:
         when = f"{one.count} times, {when} to {local.moment(one.last_ms)}"
     return {
         "id": one.id,
-        "text": one.text,
+        "text": f"{one.text} (told by a kiosk that was stolen: not believed)" if one.doubted else one.text,
         "house": names.get(one.house_id, ""),
         "person_id": one.person_id,
         "name": one.name or ("name erased" if one.person_id is not None else ""),

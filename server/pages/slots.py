@@ -17,7 +17,7 @@ from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local, parse_day
 from server.pages.rendering import page
-from server.store import moves, readers, room_list, slots
+from server.store import moves, readers, room_list, site_list, slots
 from server.store.engine import reading, writing
 from server.store.slots import Slot
 
@@ -57,10 +57,12 @@ def make(signed: Signed, fields: Form) -> Response:
                 signed.scope,
                 name=fields.get("name", "").lower(),
                 room_code=fields.get("room", ""),
+                site_name=fields.get("site") or None,
                 replaces=fields.get("replaces") or None,
                 now_ms=signed.now_ms(),
             )
             local = signed.local(connection)
+            sites = site_list.names(connection, signed.scope)
     except StoreError as error:
         if isinstance(error, NotAllowed) or error.status >= 500:
             raise
@@ -74,6 +76,7 @@ def make(signed: Signed, fields: Form) -> Response:
         made=made,
         store=store,
         until=local.time(made.expires_ms),
+        site=made.site if len(sites) > 1 else "",
         code=_code(store, made.token),
     )
 
@@ -134,6 +137,8 @@ def _show(signed: Visit, typed: dict[str, str], *, said: str = "", problem: Stor
         found = slots.listed(connection, signed.scope, local.now_ms)
         every = readers.listed(connection, signed.scope.institution_id, local.now_ms)
         rooms = room_list.codes(connection, signed.scope)
+        sites = site_list.names(connection, signed.scope)
+        sited = site_list.of_rooms(connection, signed.scope) if len(sites) > 1 else {}
     day, clock = local.iso(local.now_ms)
     return page(
         signed.request,
@@ -143,15 +148,22 @@ def _show(signed: Visit, typed: dict[str, str], *, said: str = "", problem: Stor
         csrf=signed.login.csrf,
         said=said,
         problem=None if problem is None else words.sentence(problem),
-        slots=[_line(one, local) for one in found],
-        readers=[(row.name, f"{row.name}, {row.room_code or 'no room'}") for row in every],
-        placed=[(row.name, f"{row.name}, {row.room_code}") for row in every if row.room_code],
-        rooms=rooms,
-        typed={"name": "", "room": "", "replaces": "", "reader": "", "to": "", "day": day, "time": clock} | typed,
+        slots=[_line(one, local, many=len(sites) > 1) for one in found],
+        readers=[(row.name, _told(row, many=len(sites) > 1)) for row in every],
+        placed=[(row.name, _told(row, many=len(sites) > 1)) for row in every if row.room_code],
+        rooms=[(code, sited.get(code, "")) for code in rooms],
+        sites=sites if len(sites) > 1 else [],
+        typed={"name": "", "room": "", "site": "", "replaces": "", "reader": "", "to": "", "day": day, "time": clock}
+        | typed,
     )
 
 
-def _line(one: Slot, local: Local) -> dict[str, Any]:
+def _told(row: Any, *, many: bool) -> str:
+    """A reader in a list to choose from. many: there are several sites, and the same may be called alike at each."""
+    return f"{row.name}, {row.room_code or 'no room'}" + (f", {row.site}" if many else "")
+
+
+def _line(one: Slot, local: Local, *, many: bool) -> dict[str, Any]:
     kind, state = _STATES[one.state]
     told = f"made {local.moment(one.made_ms)}"
     if one.state == slots.OPEN:
@@ -164,6 +176,7 @@ def _line(one: Slot, local: Local) -> dict[str, Any]:
         "id": one.id,
         "reader": one.reader,
         "room": one.room_code,
+        "site": one.site if many else "",
         "replaces": one.replaces,
         "kind": kind,
         "state": state,

@@ -6,7 +6,8 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 #: how many are remembered: a few versions of each register that is open at once
@@ -30,6 +31,9 @@ class Snapshot:
     about: dict[str, Any]
     #: what the rules of a programme say otherwise of its marks
     shifts: tuple[Any, ...] = ()
+    #: what the taps with cards that sign rest on, by their swipe, and until when that is taken over unjudged
+    taps: Mapping[int, Any] = field(default_factory=dict)
+    judged_until_ms: int = 0
 
     @property
     def digest(self) -> str:
@@ -64,6 +68,12 @@ class Snapshots:
             return None
         return found
 
+    def last(self, session_id: int) -> Snapshot | None:
+        """The newest, of whatever version."""
+        with self._lock:
+            found = self._newest.get(session_id)
+        return None if found is None else found[1]
+
     def by_digest(self, session_id: int, digest: str) -> Snapshot | None:
         """What a page shows that names this digest; None: forgotten, or never so."""
         with self._lock:
@@ -71,14 +81,20 @@ class Snapshots:
 
     def put(self, session_id: int, made: Snapshot) -> str:
         """Remember one; the oldest go. Returns its digest."""
-        digest = made.digest
+        digest = self.put_beside(session_id, made)
         with self._lock:
             self._newest[session_id] = (digest, made)
             self._newest.move_to_end(session_id)
-            self._by_digest[session_id, digest] = made
-            self._by_digest.move_to_end((session_id, digest))
             while len(self._newest) > self._kept:
                 self._newest.popitem(last=False)
+        return digest
+
+    def put_beside(self, session_id: int, made: Snapshot) -> str:
+        """Remember one as some see it, who see more of it than others. Returns its digest."""
+        digest = made.digest
+        with self._lock:
+            self._by_digest[session_id, digest] = made
+            self._by_digest.move_to_end((session_id, digest))
             while len(self._by_digest) > self._kept:
                 self._by_digest.popitem(last=False)
         return digest

@@ -10,13 +10,13 @@ from fastapi.responses import RedirectResponse
 
 from server.declared import act
 from server.errors import NotFound
-from server.pages import absence_words, attended
+from server.pages import absence_words, attended, withheld_words
 from server.pages.desk import Signed, Visit
 from server.pages.guard import PageRoute, check_csrf, form, number
 from server.pages.local import Local
 from server.pages.rendering import page
 from server.policy.leave import LEAVE, REPORTED
-from server.store import absence_kinds, absences, attendance, lost_cards, messages, residence_reach
+from server.store import absence_kinds, absences, attendance, lost_cards, messages, residence_reach, withheld_taps
 from server.store.absences import Absence
 from server.store.attendance import Coming, Term
 from server.store.engine import Connection, reading, writing
@@ -54,6 +54,7 @@ def me(signed: Signed, term: str = "", said: str = "") -> Response:
         coming = attendance.between(connection, person_id, local.now_ms, ahead_ms)
         mine = absences.of_person(connection, signed.scope, person_id, 20)
         cards = lost_cards.of_person(connection, signed.scope, person_id)
+        kept = withheld_taps.of_person(connection, person_id, *chosen["bounds"])
         told = messages.to_person(connection, person_id)
         lives = residence_reach.house_of(connection, person_id, local.now_ms) is not None
     working = [one for one in cards if one.to_ms is None or one.to_ms > local.now_ms]
@@ -65,6 +66,7 @@ def me(signed: Signed, term: str = "", said: str = "") -> Response:
         said=_SAID.get(said),
         lives=lives,
         modules=attended.modules(signed.desk, rows, local),
+        withheld=withheld_words.lines(kept, rows, local),
         coming=[_coming(signed, one, local, mine) for one in coming],
         ahead_days=AHEAD_DAYS,
         absences=[absence_words.line(one, local) for one in mine],
@@ -152,6 +154,7 @@ def of_student(signed: Signed, person: str, term: str = "") -> Response:
         who = attendance.student(connection, signed.scope, person_id)
         chosen = _period(connection, signed, local, term)
         rows, whole = attendance.of_person(connection, signed.scope, person_id, *chosen["bounds"])
+        kept = withheld_taps.of_person(connection, person_id, *chosen["bounds"])
         mine = absences.of_person(connection, signed.scope, person_id, 20) if signed.scope.may("absence.read") else []
     return page(
         signed.request,
@@ -160,6 +163,7 @@ def of_student(signed: Signed, person: str, term: str = "") -> Response:
         who=who,
         whole=whole,
         modules=attended.modules(signed.desk, rows, local),
+        withheld=withheld_words.lines(kept, rows, local, all_=whole),
         absences=[absence_words.line(one, local) for one in mine],
         may_erase=signed.scope.may("notes.erase"),
         may_report=signed.scope.may("absence.list") and person_id != signed.scope.person_id,

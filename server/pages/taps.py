@@ -25,7 +25,12 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 Form = Annotated[dict[str, str], Depends(form)]
 
 #: what a swipe was that marked nobody
-_WHAT = {"unknown_card": "a card that Muster does not know", "red": "not on this list", "unsure": "time unsure"}
+_WHAT = {
+    "unknown_card": "a card that Muster does not know",
+    "red": "not on this list",
+    "unsure": "time unsure",
+    "withheld": "its reader is believed no more: ask them",
+}
 #: why it is nobody's here; its own words may stand beside it
 REASONS = ("a visitor, or staff", "came by mistake", "marked by hand already", "the same card again")
 _OUTCOMES = {

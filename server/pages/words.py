@@ -294,6 +294,8 @@ def unmatched(found: dict[str, int]) -> str | None:
         parts.append(f"{many} by somebody who is not on this list")
     if many := found.get("unsure"):
         parts.append(f"{many} that still has to be checked" if many == 1 else f"{many} that still have to be checked")
+    if many := found.get("withheld"):
+        parts.append(f"{many} at a reader that is believed no more")
     return f"Taps at this door that marked nobody: {', '.join(parts)}." if parts else None
 
 
@@ -372,3 +374,8 @@ def sentence(error: Exception) -> str:
     text = str(error)
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def by_command(detail: Mapping[str, Any]) -> str:
+    """Who ran the command that did it, by the operating system's name of them; '': it was no command, or an older line."""
+    return f"command line, {detail['console']}" if detail.get("console") else ""

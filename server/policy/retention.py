@@ -63,6 +63,13 @@ MAY: Mapping[str, May] = {
     ),
     "misuse_tap": May(removes=True, after=frozenset(("at_ms",)), days_least=90),
     "quarantine": May(empties=frozenset(("content",)), after=frozenset(("last_ms",)), days_least=TOKENS_LEAST),
+    # What still goes on, or has not gone out, is not counted from anything: it stays. A door's page of evidence asks for
+    # outages as far back as somebody may dispute a day.
+    "reader_outage": May(removes=True, after=frozenset(("to_ms",)), days_least=90),
+    "fleet_alert": May(removes=True, after=frozenset(("cleared_ms",)), days_least=30),
+    "fleet_notice": May(removes=True, after=frozenset(("created_ms",)), days_least=7),
+    # Its counter is the time at which it was made.
+    "reader_command": May(removes=True, after=frozenset(("counter",)), days_least=30),
     OUTBOX: May(removes=True, after=frozenset(("sent_ms",)), days_least=7),
 }
 

@@ -4,8 +4,10 @@
 from server.store import (
     schema,
     schema_cards,
+    schema_certificates,
     schema_fleet,
     schema_misuse,
+    schema_releases,
     schema_residence,
     schema_rights,
     schema_slots,
@@ -16,8 +18,10 @@ from server.store import (
 __all__ = [
     "schema",
     "schema_cards",
+    "schema_certificates",
     "schema_fleet",
     "schema_misuse",
+    "schema_releases",
     "schema_residence",
     "schema_rights",
     "schema_slots",

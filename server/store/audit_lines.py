@@ -21,6 +21,7 @@ from server.store.schema import (
     class_group,
     course,
     course_run,
+    gateway,
     programme,
     reader,
     room,
@@ -50,6 +51,7 @@ _NAMES: Mapping[str, Column[Any]] = {
     "trip": trip.c.title,
     "account": account.c.shown_name,
     "reader": reader.c.name,
+    "gateway": gateway.c.name,
     "house": house.c.name,
 }
 _PART = re.compile(r"([a-z-]+)[/:](\d+)")

@@ -10,7 +10,8 @@ from server.errors import NotFound, Refused
 from server.store.schema_trust import authority
 from server.vault import Vault
 
-_ABOUT = "authority-key"
+#: under which an authority's key is sealed
+ABOUT = "authority-key"
 
 
 def make(connection: Connection, vault: Vault, institution_id: int, name: str, now_ms: int) -> Authority:
@@ -22,7 +23,7 @@ def make(connection: Connection, vault: Vault, institution_id: int, name: str, n
         authority.insert().values(
             institution_id=institution_id,
             certificate=made.certificate,
-            key=vault.seal(made.key, _ABOUT),
+            key=vault.seal(made.key, ABOUT),
             created_ms=now_ms,
         )
     )
@@ -44,4 +45,4 @@ def signing(connection: Connection, vault: Vault, institution_id: int) -> Author
     ).first()
     if row is None:
         raise NotFound("ca", "there is no certificate authority yet: `muster ca init` makes it")
-    return Authority(certificate=bytes(row.certificate), key=vault.open(bytes(row.key), _ABOUT))
+    return Authority(certificate=bytes(row.certificate), key=vault.open(bytes(row.key), ABOUT))

@@ -95,7 +95,12 @@ def need_whole(scope: Scope, act: str) -> None:
 
 
 def write_down(connection: Connection, scope: Scope, action: str, subject: str, now_ms: int, **detail: object) -> None:
-    """Write who did what. detail: ids, codes and times; no name, address, reason or note."""
+    """Write who did what. detail: ids, codes and times; no name, address, reason or note.
+
+    Of a command it has the operating system's user too: no account of ours was signed in.
+    """
+    if scope.console:
+        detail["console"] = scope.console
     connection.execute(
         audit.insert().values(
             institution_id=scope.institution_id,

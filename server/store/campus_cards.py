@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, func, or_, select
 
 from server.scope import Scope
-from server.store import campus, campus_people, cards, people
+from server.store import campus, campus_people, card_desk, cards, people, signed_cards, withheld
 from server.store.campus import FieldRefused
 from server.store.schema import card_assignment, card_token, person_name, reading, room, swipe
 from server.store.schema import reader as reader_table
@@ -25,6 +25,8 @@ class Tapped:
     at_ms: int
     reader: str
     room: str
+    #: how it stopped being somebody's; None: nobody ever had it
+    ended: card_desk.Ended | None
 
 
 def holder(connection: Connection, institution_id: int, tokens: Sequence[tuple[int, bytes]]) -> tuple[int, str] | None:
@@ -45,7 +47,7 @@ def holder(connection: Connection, institution_id: int, tokens: Sequence[tuple[i
 
 
 def tapped(connection: Connection, scope: Scope, now_ms: int) -> list[Tapped]:
-    """The last swipe of each card that nobody has, of the last half hour, newest first."""
+    """The last swipe of each card that nobody has, of the last half hour, newest first; of readers that are believed."""
     newest = (
         select(func.max(swipe.c.id).label("id"))
         .join(reading, reading.c.swipe_id == swipe.c.id)
@@ -54,12 +56,13 @@ def tapped(connection: Connection, scope: Scope, now_ms: int) -> list[Tapped]:
             reading.c.verdict == "unknown_card",
             reading.c.at_ms >= now_ms - TAPPED_MS,
             swipe.c.token.is_not(None),
+            withheld.is_believed(),
         )
         .group_by(swipe.c.token)
         .subquery()
     )
     query = (
-        select(swipe.c.id, reading.c.at_ms, reader_table.c.name, room.c.code)
+        select(swipe, reading.c.at_ms, reader_table.c.name, room.c.code)
         .join(newest, newest.c.id == swipe.c.id)
         .join(reading, reading.c.swipe_id == swipe.c.id)
         .join(reader_table, reader_table.c.id == swipe.c.reader_id)
@@ -67,19 +70,39 @@ def tapped(connection: Connection, scope: Scope, now_ms: int) -> list[Tapped]:
         .order_by(reading.c.at_ms.desc(), swipe.c.id.desc())
         .limit(TAPPED_MOST)
     )
-    return [
-        Tapped(swipe_id=row.id, at_ms=row.at_ms, reader=row.name, room=row.code or "")
-        for row in connection.execute(query)
-    ]
+    found = []
+    for row in connection.execute(query).all():
+        card_id = cards.known(connection, scope.institution_id, signed_cards.tokens_of(row._mapping))
+        found.append(
+            Tapped(
+                swipe_id=row.id,
+                at_ms=row.at_ms,
+                reader=row.name,
+                room=row.code or "",
+                ended=None if card_id is None else card_desk.ended(connection, scope, card_id, now_ms),
+            )
+        )
+    return found
 
 
 def tokens_of(connection: Connection, scope: Scope, swipe_id: int, now_ms: int) -> list[tuple[int, bytes]]:
-    """The tokens of a card that was tapped lately and that nobody has. Raises FieldRefused(`card-tapped`)."""
-    if swipe_id not in {one.swipe_id for one in tapped(connection, scope, now_ms)}:
-        raise FieldRefused("card-tapped", "tapped", "this tap is too long ago, or somebody has the card: tap it again")
-    row = connection.execute(select(swipe).where(swipe.c.id == swipe_id)).one()
-    pairs = ((row.key_id, row.token), (row.key2_id, row.token2))
-    return [(key, token) for key, token in pairs if key is not None and token is not None]
+    """The tokens of a card that was tapped lately, whoever has it: `give` refuses one that is somebody else's, and takes a
+    form that came twice. Raises FieldRefused(`card-tapped`)."""
+    query = (
+        select(swipe)
+        .join(reading, reading.c.swipe_id == swipe.c.id)
+        .where(
+            swipe.c.id == swipe_id,
+            swipe.c.institution_id == scope.institution_id,
+            reading.c.at_ms >= now_ms - TAPPED_MS,
+            withheld.is_believed(),
+        )
+    )
+    row = connection.execute(query).first()
+    tokens = [] if row is None else signed_cards.tokens_of(row._mapping)
+    if not tokens:
+        raise FieldRefused("card-tapped", "tapped", "this tap is too long ago, or identifies no card: tap it again")
+    return tokens
 
 
 def give(

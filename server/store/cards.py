@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 
 from firmware.contract.mac import Key
 from server.errors import StoreError
@@ -18,6 +19,8 @@ from server.vault import Vault
 #: A UID of four bytes that begins with 08 is random; phones say 01020304. They identify nobody.
 _RANDOM_FIRST, _PHONE = 0x08, bytes.fromhex("01020304")
 UID_LENGTHS = (4, 7, 10)
+#: a swipe of a rotation that is over teaches for so long: later it is one with a card that nobody has
+LATE_MS = 31 * 24 * 3_600_000
 
 
 def current_keys(connection: Connection, vault: Vault, institution_id: int, now_ms: int) -> list[Key]:
@@ -224,16 +227,19 @@ def owners(
 def learn(
     connection: Connection,
     institution_id: int,
-    pairs: Iterable[tuple[tuple[int, bytes], tuple[int, bytes]]],
+    told: Iterable[tuple[tuple[int, bytes], tuple[int, bytes], int]],
     now_ms: int,
 ) -> int:
     """During a rotation of card keys a reader sends a card's tokens under both: the one that is new is kept.
 
-    pairs: both (key id, token) of one authentic swipe. A pair of which neither is known says nothing. Returns how many
-    were learnt; rosters then name these cards by the new token as well, and swipes that came with it before are theirs.
+    told: both (key id, token) of one authentic swipe, and its reader. A pair of which neither is known says nothing; nor
+    does one under keys that no reader of ours ever held together: whoever has one reader's key would name whom they like
+    by any token. Returns how many were learnt; rosters then name these cards by the new token as well, and swipes that
+    came with it before are theirs.
     """
-    wanted = set(pairs)
-    tokens = sorted({token for pair in wanted for _, token in pair})
+    rotating = _rotating(connection, institution_id, now_ms)
+    said = {(one, other): of for one, other, of in told if frozenset((one[0], other[0])) in rotating}
+    tokens = sorted({token for pair in said for _, token in pair})
     held: dict[tuple[int, bytes], int] = {}
     for start in range(0, len(tokens), due.CHUNK):
         query = select(card_token.c.card_id, card_token.c.key_id, card_token.c.token).where(
@@ -241,12 +247,22 @@ def learn(
         )
         held |= {(row.key_id, row.token): row.card_id for row in connection.execute(query)}
     learnt: set[int] = set()
-    for one, other in sorted(wanted):
+    for (one, other), reader_id in sorted(said.items()):
         if (one in held) == (other in held):
             continue
         known, new = (one, other) if one in held else (other, one)
+        # A card has one token under a key: a second one is another card's.
+        if new[0] in _under(connection, held[known]):
+            continue
         connection.execute(
-            card_token.insert().values(institution_id=institution_id, card_id=held[known], key_id=new[0], token=new[1])
+            card_token.insert().values(
+                institution_id=institution_id,
+                card_id=held[known],
+                key_id=new[0],
+                token=new[1],
+                learnt_ms=now_ms,
+                learnt_from_id=reader_id,
+            )
         )
         held[new] = held[known]
         learnt.add(held[known])
@@ -254,6 +270,39 @@ def learn(
         resolve(connection, institution_id, learnt, now_ms)
         institutions.campus_changed(connection, institution_id)
     return len(learnt)
+
+
+def _rotating(connection: Connection, institution_id: int, now_ms: int) -> set[frozenset[int]]:
+    """The pairs of card keys that readers held together, now or in the time from which a swipe may still come."""
+    rows = connection.execute(
+        select(card_key.c.key_id, card_key.c.from_ms, card_key.c.to_ms).where(
+            card_key.c.institution_id == institution_id,
+            or_(card_key.c.to_ms.is_(None), card_key.c.to_ms > now_ms - LATE_MS),
+        )
+    ).all()
+    return {
+        frozenset((one.key_id, other.key_id))
+        for one, other in combinations(rows, 2)
+        if (other.to_ms is None or one.from_ms < other.to_ms) and (one.to_ms is None or other.from_ms < one.to_ms)
+    }
+
+
+def _under(connection: Connection, card_id: int) -> set[int]:
+    """The keys under which this card's token is known."""
+    return set(connection.execute(select(card_token.c.key_id).where(card_token.c.card_id == card_id)).scalars())
+
+
+def unlearn(connection: Connection, institution_id: int, reader_id: int, since_ms: int, now_ms: int) -> int:
+    """Take back what this reader's swipes have taught since then: whoever had its key could say whose any token is.
+    Returns how many tokens. Cards of people who tapped at other doors meanwhile are learnt there again."""
+    which = (card_token.c.learnt_from_id == reader_id) & (card_token.c.learnt_ms >= since_ms)
+    gone = connection.execute(select(card_token.c.card_id, card_token.c.token).where(which)).all()
+    if not gone:
+        return 0
+    connection.execute(delete(card_token).where(which))
+    resolve(connection, institution_id, {row.card_id for row in gone}, now_ms, gone=[row.token for row in gone])
+    institutions.campus_changed(connection, institution_id)
+    return len(gone)
 
 
 def owner_at(assignments: Iterable[tuple[int, int | None, int]], at_ms: int) -> int | None:
@@ -273,18 +322,23 @@ def owners_within(assignments: Iterable[tuple[int, int | None, int]], lo_ms: int
     }
 
 
-def resolve(connection: Connection, institution_id: int, card_ids: Iterable[int], now_ms: int) -> None:
-    """Say again whose the swipes with these cards are, and mark whoever gains or loses one as due."""
+def resolve(
+    connection: Connection, institution_id: int, card_ids: Iterable[int], now_ms: int, *, gone: Iterable[bytes] = ()
+) -> None:
+    """Say again whose the swipes with these cards are, and mark whoever gains or loses one as due. gone: tokens that are
+    no card's any more, looked at as well."""
     for card_id in sorted(set(card_ids)):
         tokens = connection.execute(
             select(card_token.c.key_id, card_token.c.token).where(card_token.c.card_id == card_id)
         ).all()
         owned = owners(connection, institution_id, [(row.key_id, row.token) for row in tokens])
-        assignments = [assignment for rows in owned.values() for assignment in rows]
-        values = [row.token for row in tokens]
+        values = [*(row.token for row in tokens), *gone]
         check_ins.due_by_cards(connection, institution_id, values)
         query = (
-            select(reading.c.swipe_id, reading.c.at_ms, reading.c.uncertainty_ms, reading.c.person_id)
+            select(
+                *(reading.c.swipe_id, reading.c.at_ms, reading.c.uncertainty_ms, reading.c.person_id),
+                *(swipe.c.key_id, swipe.c.token, swipe.c.key2_id, swipe.c.token2),
+            )
             .join(swipe, swipe.c.id == reading.c.swipe_id)
             .where(
                 swipe.c.institution_id == institution_id,
@@ -294,6 +348,8 @@ def resolve(connection: Connection, institution_id: int, card_ids: Iterable[int]
         )
         marks = []
         for row in connection.execute(query).all():
+            both = (row.key_id, row.token), (row.key2_id, row.token2)
+            assignments = [each for one in both for each in owned.get(one, ())]
             person_id = owner_at(assignments, row.at_ms)
             lo_ms, hi_ms = row.at_ms - row.uncertainty_ms, row.at_ms + row.uncertainty_ms
             concerned = owners_within(assignments, lo_ms, hi_ms) - {person_id}

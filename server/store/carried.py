@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select, update
 
-from server.store import institutions, readers, revocations
+from server.store import carried_signers, institutions, readers, revocations
 from server.store.schema import (
     account,
     api_token,
@@ -26,8 +26,9 @@ from server.store.schema import (
     room,
     site,
 )
+from server.store.schema_certificates import authority_beside, issued_certificate, reader_authority
 from server.store.schema_trust import authority, broker_agent, broker_credential, reader_revocation
-from server.store.upsert import new_id
+from server.store.upsert import new_id, over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,14 @@ class Carried:
     #: those that held, with the reader's or the gateway's name
     credentials: list[dict[str, Any]] = field(default_factory=list)
     agents: list[dict[str, Any]] = field(default_factory=list)
+    issued: list[dict[str, Any]] = field(default_factory=list)
+    #: the authority beside the one that signs
+    beside: list[dict[str, Any]] = field(default_factory=list)
+    #: which authority readers know, with the reader's name
+    aware: list[dict[str, Any]] = field(default_factory=list)
     revocations: list[dict[str, Any]] = field(default_factory=list)
+    #: taken over by itself (`carried_signers.apply`): it needs the server key
+    signing: carried_signers.Signing = field(default_factory=carried_signers.Signing)
 
 
 @dataclass(kw_only=True)
@@ -60,6 +68,8 @@ class Changes:
     closed: list[str] = field(default_factory=list)
     #: readers that are believed no more since
     revoked: list[str] = field(default_factory=list)
+    #: cards that sign
+    signing: carried_signers.Taken = field(default_factory=carried_signers.Taken)
     #: accounts that the backup does not know: they must be made again
     unknown_accounts: list[str] = field(default_factory=list)
 
@@ -101,6 +111,15 @@ def read(connection: Connection) -> Carried:
             broker_credential,
         ),
         agents=_named(connection, select(broker_agent), broker_agent),
+        issued=_named(connection, select(issued_certificate), issued_certificate),
+        beside=_named(connection, select(authority_beside), authority_beside),
+        aware=_named(
+            connection,
+            select(reader_authority, reader.c.name.label("reader")).join(
+                reader, reader.c.id == reader_authority.c.reader_id
+            ),
+            reader_authority,
+        ),
         revocations=_named(
             connection,
             select(reader_revocation, reader.c.name.label("reader")).join(
@@ -108,6 +127,7 @@ def read(connection: Connection) -> Carried:
             ),
             reader_revocation,
         ),
+        signing=carried_signers.read(connection),
     )
 
 
@@ -227,12 +247,31 @@ class _Taking:
         """Who may speak at the broker is what the old store said last: a password that had ended must not hold again."""
         there = set(self.connection.execute(select(authority.c.institution_id)).scalars())
         for row in self._known(self.old.authorities):
-            if self.here[row["institution"]] not in there:
+            here = self.here[row["institution"]]
+            if here not in there:
                 self._insert(authority, row)
+            else:
+                # It may have been turned to since the backup: readers and broker know that one.
+                mine = update(authority).where(authority.c.institution_id == here)
+                values = {name: row[name] for name in ("certificate", "key", "created_ms")}
+                self.connection.execute(mine.values(**values))
+        self.connection.execute(
+            delete(authority_beside).where(authority_beside.c.institution_id.in_(self.here.values()))
+        )
+        for row in self._known(self.old.beside):
+            values = {name: row[name] for name in ("certificate", "key", "created_ms", "turned_ms")}
+            self.connection.execute(
+                authority_beside.insert().values(institution_id=self.here[row["institution"]], **values)
+            )
         self.connection.execute(
             update(broker_credential).where(broker_credential.c.to_ms.is_(None)).values(to_ms=self.now_ms)
         )
         ids = self._ids()
+        knows = over(self.connection, reader_authority, ("reader_id",), ("sha256", "told_ms"))
+        for row in self._known(self.old.aware):
+            values = {name: row[name] for name in ("sha256", "told_ms")}
+            whose = {"reader_id": ids[row["reader"]], "institution_id": self.here[row["institution"]]}
+            self.connection.execute(knows.values(**values, **whose))
         gateways = {row.name: row.id for row in self.connection.execute(select(gateway.c.name, gateway.c.id))}
         for row in self._known(self.old.credentials):
             whose = {"reader_id": ids.get(row["reader"]), "gateway_id": gateways.get(row["gateway"])}
@@ -244,6 +283,10 @@ class _Taking:
                 self.connection.execute(mine.values(token_hash=row["token_hash"]))
             else:
                 self._insert(broker_agent, row)
+        newest = over(self.connection, issued_certificate, ("institution_id", "name"), ("issued_ms", "ends_ms"))
+        for row in self._known(self.old.issued):
+            values = {name: row[name] for name in ("name", "issued_ms", "ends_ms")}
+            self.connection.execute(newest.values(institution_id=self.here[row["institution"]], **values))
 
     def _revocations(self) -> None:
         ids = self._ids()

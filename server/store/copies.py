@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from server.errors import Refused, StoreError
-from server.store import alarms, institutions, migrations
+from server.scope import Scope
+from server.store import alarms, campus, institutions, migrations
 from server.store.engine import reading
 from server.store.prepared import Prepared
 from server.store.schema import import_run, login, metadata, roster
@@ -154,8 +155,10 @@ def drop_aside(engine: Engine, name: str) -> None:
         connection.execute(text(f'drop schema "{name}" cascade'))
 
 
-def go_on(connection: Connection, *, made_ms: int, digest: str, summary: str, words: str, now_ms: int) -> None:
-    """Make a restored store fit to go on. words: what the alarm says, for people."""
+def go_on(
+    connection: Connection, *, made_ms: int, digest: str, summary: str, words: str, now_ms: int, by: str = ""
+) -> None:
+    """Make a restored store fit to go on. words: what the alarm says, for people. by: the user who restores it."""
     connection.execute(delete(roster))
     connection.execute(update(login).where(login.c.ended_ms.is_(None)).values(ended_ms=now_ms))
     for found in institutions.every(connection):
@@ -171,6 +174,9 @@ def go_on(connection: Connection, *, made_ms: int, digest: str, summary: str, wo
                 finished_ms=now_ms,
             )
         )
+        # The command that restores is its only caller; whose store this was before does not say who runs it now.
+        nobody = Scope(institution_id=found.id, account_id=0, person_id=None, console=by)
+        campus.write_down(connection, nobody, "store.restore", "store", now_ms, made=made_ms)
         alarms.raise_(connection, found.id, "store-restored", "store", words, now_ms)
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select, update
 
-from server.errors import NotFound
+from server.errors import NotFound, Refused
+from server.store import gateways
 from server.store.schema import gateway, reader
 from server.store.schema_trust import broker_credential
 
@@ -53,26 +54,27 @@ class Held:
 def make(
     connection: Connection, institution_id: int, reader_id: int, now_ms: int, *, mutual: bool = False
 ) -> Credential:
-    """A new password for this reader; the one before it ends. Raises NotFound(`reader`).
+    """A new password for this reader; the one before it ends. Raises NotFound(`reader`), Refused(`reader-ended`).
 
     mutual: the broker takes it only with a client's certificate (a Raspberry Pi with `tls.certificate`).
     """
-    name = connection.execute(
-        select(reader.c.name).where(reader.c.id == reader_id, reader.c.institution_id == institution_id)
-    ).scalar()
-    if name is None:
+    found = connection.execute(
+        select(reader.c.name, reader.c.ended_ms).where(
+            reader.c.id == reader_id, reader.c.institution_id == institution_id
+        )
+    ).first()
+    if found is None:
         raise NotFound("reader", "there is no such reader: `muster reader list` names them")
+    name = found.name
+    if found.ended_ms is not None:
+        raise Refused("reader-ended", f"{name} is believed no more, and that stays: make a new reader for its board")
     end(connection, reader_id, now_ms)
     return _add(connection, institution_id, name, {"reader_id": reader_id, "mutual": mutual}, now_ms)
 
 
 def make_for_gateway(connection: Connection, institution_id: int, name: str, now_ms: int) -> Credential:
     """A new password for the gateway of this name; the one before it ends. Raises NotFound(`gateway`)."""
-    gateway_id = connection.execute(
-        select(gateway.c.id).where(
-            gateway.c.name == name, gateway.c.institution_id == institution_id, gateway.c.revoked_ms.is_(None)
-        )
-    ).scalar()
+    gateway_id = gateways.id_of(connection, institution_id, name)
     if gateway_id is None:
         raise NotFound("gateway", f"there is no gateway {name}: `muster gateway add {name}` makes it")
     _end(connection, broker_credential.c.gateway_id == gateway_id, now_ms)

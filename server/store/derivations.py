@@ -24,6 +24,7 @@ from server.store.schema import (
     session_room,
     swipe,
 )
+from server.store.schema_trust import reader_revocation
 
 # Statements are made once: to build one takes SQLAlchemy longer than SQLite needs to answer it.
 _PERSONS, _IDS = bindparam("persons", expanding=True), bindparam("ids", expanding=True)
@@ -113,18 +114,31 @@ def at_rooms(connection: Connection, room_ids: Iterable[int], from_ms: int, to_m
     return _AT_ROOMS.all(connection, {"ids": wanted, "from_ms": from_ms, "to_ms": to_ms})
 
 
+_TAP = (
+    reading,
+    swipe.c.verdict.label("shown"),
+    swipe.c.session_shown,
+    swipe.c.seq,
+    swipe.c.boot_ms,
+    swipe.c.received_ms,
+    journal.c.journal,
+    # Of a reader that is believed no more.
+    reader_revocation.c.since_ms.label("gone_ms"),
+    reader_revocation.c.released_ms,
+)
+
 _TAPS_OF = Prepared(
-    select(
-        reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, swipe.c.boot_ms, journal.c.journal
-    )
+    select(*_TAP)
     .join(swipe, swipe.c.id == reading.c.swipe_id)
     .join(journal, journal.c.id == swipe.c.journal_id)
+    .outerjoin(reader_revocation, reader_revocation.c.reader_id == reading.c.reader_id)
     .where(reading.c.person_id.in_(_PERSONS), reading.c.at_ms >= _FROM, reading.c.at_ms <= _TO)
 )
 
 
 def taps_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: int) -> list[Any]:
-    """The readings of these persons with a time in [from, to], with what was shown, in order of time.
+    """The readings of these persons with a time in [from, to], with what was shown, in order of time; and since when
+    their reader is believed no more, if so.
 
     The order is total and rests on facts only: time, then reader, journal, seq. So it is the same however the records
     arrived.
@@ -134,11 +148,10 @@ def taps_of(connection: Connection, person_ids: list[int], from_ms: int, to_ms: 
 
 
 _WIDE_TAPS_OF = Prepared(
-    select(
-        reading, swipe.c.verdict.label("shown"), swipe.c.session_shown, swipe.c.seq, swipe.c.boot_ms, journal.c.journal
-    )
+    select(*_TAP)
     .join(swipe, swipe.c.id == reading.c.swipe_id)
     .join(journal, journal.c.id == swipe.c.journal_id)
+    .outerjoin(reader_revocation, reader_revocation.c.reader_id == reading.c.reader_id)
     .where(
         reading.c.person_id.in_(_PERSONS),
         reading.c.at_ms >= _FROM,

@@ -60,6 +60,8 @@ class Door:
     health_ms: int | None
     #: kind -> since when, of the outages that go on
     down: Mapping[str, int]
+    #: since when it is believed no more; None: it is
+    ended_ms: int | None = None
 
 
 def doors(connection: Connection, scope: Scope, now_ms: int) -> list[Door]:
@@ -77,8 +79,9 @@ _STATES = Prepared(
 
 
 def every(connection: Connection, here: int, now_ms: int, *, only: str | None = None) -> list[Door]:
-    """Every reader of this institution, by name: for work that is nobody's. only: one reader's name."""
-    rows = [row for row in readers.listed(connection, here, now_ms) if only in (None, row.name)]
+    """Every reader of this institution, by name: for work that is nobody's. only: the one of this
+    name, even if it has ended."""
+    rows = readers.listed(connection, here, now_ms, only=only)
     states: dict[int, Any] = {row.reader_id: row for row in _STATES.all(connection, {"here": here})}
     backlogs = journals.backlogs(connection, here)
     suspects = quarantines.counts_by_reader(connection, here)
@@ -148,6 +151,7 @@ def every(connection: Connection, here: int, now_ms: int, *, only: str | None = 
                 health=said,
                 health_ms=state.health_ms if state else None,
                 down=down.get(row.id, {}),
+                ended_ms=row.ended_ms,
             )
         )
     return found

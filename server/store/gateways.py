@@ -31,6 +31,14 @@ def find(connection: Connection, token: str) -> Any | None:
     return connection.execute(query).first()
 
 
+def id_of(connection: Connection, institution_id: int, name: str) -> int | None:
+    """The id of the gateway of this name; None: there is none, or it was revoked."""
+    query = select(gateway.c.id).where(
+        gateway.c.name == name, gateway.c.institution_id == institution_id, gateway.c.revoked_ms.is_(None)
+    )
+    return connection.execute(query).scalar()
+
+
 def seen(connection: Connection, gateway_id: int, now_ms: int) -> None:
     """A gateway asked for rosters: it is there."""
     connection.execute(update(gateway).where(gateway.c.id == gateway_id).values(seen_ms=now_ms))

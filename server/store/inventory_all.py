@@ -10,10 +10,11 @@ from server.store.inventory_groups import GROUPS
 from server.store.inventory_misuse import MISUSE_
 from server.store.inventory_people import PEOPLE
 from server.store.inventory_registers import REGISTERS_
+from server.store.inventory_releases import RELEASES_
 from server.store.inventory_residence import RESIDENCE_
 
 #: table's name -> its line
-EVERY: Mapping[str, Kept] = {one.table.name: one for one in (*PEOPLE, *REGISTERS_, *RESIDENCE_, *MISUSE_, *CARDS_)}
+EVERY: Mapping[str, Kept] = {one.table.name: one for one in (*PEOPLE, *REGISTERS_, *RESIDENCE_, *MISUSE_, *CARDS_, *RELEASES_)}
 
 
 def of_group(group: str) -> list[Kept]:

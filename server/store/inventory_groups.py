@@ -123,6 +123,8 @@ GROUPS: Mapping[str, Group] = {
         basis=TO_SAY,
         seen_by="Technicians and administrators.",
         keep="Reports of imports by the rules old-imports and import-reports; what could not be believed by the rule "
-        "quarantine.",
+        "quarantine; outages of readers and alerts about them by the rules reader-outages, reader-alerts and "
+        "reader-notices, commands to them by the rule reader-commands. That a reader was stolen stays, so that nothing of it "
+        "ever counts.",
     ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import or_
 
-from server.store import schema, schema_fleet, schema_rights, schema_slots, schema_trust
+from server.store import schema, schema_certificates, schema_fleet, schema_rights, schema_slots, schema_trust
 from server.store.inventory import (
     BYTES,
     EVERYBODY,
@@ -83,7 +83,7 @@ PEOPLE = (
     Kept(table=_S.swipe, holds="A tap as the reader told it: when, at which reader, with which card token.", group=LINE,
          whose=EVERYBODY, way=lambda me: _S.swipe.c.id.in_(me.swipes),
          columns={"token": TOKEN, "token2": TOKEN}),
-    Kept(table=_S.reading, holds="What was made of a tap: when and where it was, and whose.", group=LINE,
+    Kept(table=_S.reading, holds="What was made of a tap: when and where it was, and whose; `withheld`: its reader is believed no more, and a person looks at it.", group=LINE,
          whose=EVERYBODY, way=of(_S.reading.c.person_id), own=_PERSON),
     Kept(table=_S.record, holds="What a reader sent, sealed so that nobody can alter it.", group=LINE, whose=EVERYBODY,
          way=lambda me: or_(*(_S.record.c.id.in_(ids) for ids in (me.swipes, me.check_ins, me.kiosk_events))),
@@ -109,6 +109,11 @@ PEOPLE = (
         (_T.authority, "The certificate authority by which readers know the broker; its key sealed.",
          {"certificate": BYTES, "key": SECRET}),
         (_T.broker_credential, "Who may speak at the broker: passwords as hashes.", {"hash": SECRET}),
+        (schema_certificates.issued_certificate, "When the certificates of brokers and other servers end.",
+         {"name": WORD}),
+        (schema_certificates.authority_beside, "The next certificate authority, or the one before; its key sealed.",
+         {"certificate": BYTES, "key": SECRET}),
+        (schema_certificates.reader_authority, "Which authority a reader knows.", {"sha256": BYTES}),
         (_T.broker_agent, "What stands beside the broker.", {"token_hash": SECRET}),
         (schema_slots.slot, "Doors that wait for a board, which becomes their reader.", {"token_hash": SECRET}),
         (_T.reader_revocation, "Readers that were stolen, lost or opened.", {}),

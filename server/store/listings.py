@@ -32,7 +32,7 @@ class Swipe:
     #: what the reader showed, and for which session (the store's number)
     shown: str
     session_shown: int | None
-    #: what the store says: green, red, shut, unsure, unknown_card, unplaced; None: not derived yet
+    #: what the store says: green, red, shut, unsure, withheld, unknown_card, unplaced; None: not derived yet
     verdict: str | None
     #: the session that it belongs to: the store's number, and the UID and RECURRENCE-ID of its source
     session_id: int | None

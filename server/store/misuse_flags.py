@@ -12,9 +12,9 @@ from server.errors import NotFound, Refused
 from server.policy import misuse
 from server.policy.misuse import Case
 from server.scope import Scope
-from server.store import campus, notes, people, upsert
+from server.store import campus, notes, people, sessions, upsert
 from server.store.campus import FieldRefused
-from server.store.schema import account, note, person, person_name, reader, reading, room
+from server.store.schema import account, note, person, person_name, reader, reading, room, session
 from server.store.schema_misuse import misuse_flag, misuse_look, misuse_tap
 from server.store.schema_residence import check_in_reading, house
 from server.store.upsert import insert_of
@@ -54,6 +54,9 @@ class Shown:
     at_ms: int
     unsure_ms: int
     check_in: bool
+    #: the session on whose register it stands, where whoever looks reads that one
+    session_id: int | None
+    session: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +203,12 @@ def done(connection: Connection, scope: Scope, since_ms: int, now_ms: int) -> li
     return _listed(connection, scope, over, now_ms)
 
 
+def read_of(connection: Connection, scope: Scope, flag_ids: Iterable[int], now_ms: int) -> set[int]:
+    """Those of these flags that the scope reads."""
+    query = select(misuse_flag.c.id).where(misuse_flag.c.id.in_(sorted(flag_ids)), _reach(scope, READ, now_ms))
+    return set(connection.execute(query).scalars())
+
+
 def _listed(connection: Connection, scope: Scope, where: Any, now_ms: int) -> list[Flag]:
     scope.need(READ)
     query = (
@@ -217,7 +226,7 @@ def _listed(connection: Connection, scope: Scope, where: Any, now_ms: int) -> li
     rows = connection.execute(query).all()
     about = {one for row in rows for one in (row.person_id, row.other_person_id) if one is not None}
     names = _names(connection, people.reached(connection, scope, about, READ))
-    taps = _taps(connection, [row.id for row in rows])
+    taps = _taps(connection, scope, [row.id for row in rows])
     return [
         Flag(
             id=row.id,
@@ -246,7 +255,7 @@ def _names(connection: Connection, wanted: Iterable[int]) -> dict[int, str]:
     return {row.person_id: row.full_name for row in connection.execute(query)}
 
 
-def _taps(connection: Connection, flag_ids: list[int]) -> dict[int, list[Shown]]:
+def _taps(connection: Connection, scope: Scope, flag_ids: list[int]) -> dict[int, list[Shown]]:
     """flag -> its newest taps, in order of time, with the room of then."""
     number = func.row_number().over(partition_by=misuse_tap.c.flag_id, order_by=misuse_tap.c.at_ms.desc())
     newest = select(misuse_tap, number.label("number")).where(misuse_tap.c.flag_id.in_(flag_ids)).subquery()
@@ -255,10 +264,13 @@ def _taps(connection: Connection, flag_ids: list[int]) -> dict[int, list[Shown]]
             newest,
             reader.c.name.label("reader"),
             func.coalesce(room.c.code, house.c.name, "").label("place"),
+            session.c.id.label("session_id"),
+            session.c.title.label("session"),
         )
         .join(reader, reader.c.id == newest.c.reader_id)
         .outerjoin(reading, reading.c.swipe_id == newest.c.record_id)
         .outerjoin(room, room.c.id == reading.c.room_id)
+        .outerjoin(session, and_(session.c.id == reading.c.session_id, sessions.visible(scope, "register.read")))
         .outerjoin(check_in_reading, check_in_reading.c.check_in_id == newest.c.record_id)
         .outerjoin(house, house.c.id == check_in_reading.c.house_id)
         .where(newest.c.number <= TAPS)

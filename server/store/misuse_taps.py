@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, or_, select
 
 from server.policy.misuse import Tap
-from server.store import cards
+from server.store import cards, withheld
 from server.store.prepared import Prepared
 from server.store.schema import card_assignment, card_token, person, reader, reading, record, swipe
 from server.store.schema_residence import check_in, check_in_reading
@@ -118,7 +118,7 @@ def of_people(
     return found
 
 
-def _tapped(table: Any, record_id: Any, room_id: Any) -> Select:
+def _tapped(fact: Any, table: Any, record_id: Any, room_id: Any) -> Select:
     return (
         select(
             record_id.label("record_id"),
@@ -134,13 +134,14 @@ def _tapped(table: Any, record_id: Any, room_id: Any) -> Select:
             table.c.person_id.in_(bindparam("ids", expanding=True)),
             table.c.at_ms >= bindparam("from_ms"),
             table.c.at_ms <= bindparam("to_ms"),
+            withheld.counts(fact, table, record_id),
         )
     )
 
 
-_TAPS = Prepared(_tapped(reading, reading.c.swipe_id, reading.c.room_id))
+_TAPS = Prepared(_tapped(swipe, reading, reading.c.swipe_id, reading.c.room_id))
 # A kiosk stands in a house and in no room: its house is the place.
-_CHECK_INS = Prepared(_tapped(check_in_reading, check_in_reading.c.check_in_id, check_in_reading.c.house_id))
+_CHECK_INS = Prepared(_tapped(check_in, check_in_reading, check_in_reading.c.check_in_id, check_in_reading.c.house_id))
 
 
 def _tap(row: Any, check_in: bool) -> Tap:
@@ -221,6 +222,7 @@ def _with_tokens(table: Any, read: Any, record_id: Any, room_id: Any) -> Select:
             ),
             read.c.at_ms >= bindparam("from_ms"),
             read.c.at_ms <= bindparam("to_ms"),
+            withheld.counts(table, read, record_id),
         )
     )
 
@@ -256,5 +258,6 @@ _BESIDE = Prepared(
         reading.c.swipe_id.in_(bindparam("ids", expanding=True)),
         _other.c.person_id.is_not(None),
         _other.c.person_id != reading.c.person_id,
+        withheld.counts(swipe, _other, _other.c.swipe_id),
     )
 )

@@ -33,7 +33,7 @@ from server.store.schema_work import paper_register, swipe_resolution
 from server.store.session_rows import SessionRow
 
 #: what the verdict of a swipe is that marked nobody
-UNMATCHED = ("unknown_card", "red", "unsure")
+UNMATCHED = ("unknown_card", "red", "unsure", "withheld")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -162,6 +162,10 @@ class _Export:
         found["account_id"] = None if row["account_id"] is None else self._who("account_id", row["account_id"])
         if row["subject"] not in (f"person/{self.me.person}", f"person:{self.me.person}"):
             found["subject"] = re.split("[/:]", row["subject"])[0]
+        told = json.loads(row["detail"])
+        if isinstance(told, dict) and told.pop("console", None):
+            # Who ran a command on the server's machine is that person's, not theirs.
+            found["detail"] = json.dumps(told, sort_keys=True)
 
     def _entry(self, row: Any, found: dict[str, Any]) -> dict[str, Any] | None:
         """What an entry of a register's history says of this person; None: nothing."""

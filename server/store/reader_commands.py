@@ -79,7 +79,7 @@ def ask(connection: Connection, scope: Scope, reader_name: str, name: str, now_m
             by_account_id=scope.account_id or None,
         )
     )
-    campus.write_down(connection, scope, "reader.command", f"reader/{found}", now_ms, name=name)
+    campus.write_down(connection, scope, "reader.command", f"reader:{found}", now_ms, name=name)
 
 
 _WAITING = Prepared(

@@ -33,7 +33,7 @@ class Event:
 
 
 def one(connection: Connection, scope: Scope, name: str, now_ms: int) -> Door:
-    """This reader as it is now. Raises NotAllowed, NotFound(`reader`)."""
+    """This reader as it is now, or was when it ended: who asks about a morning before that is to know. Raises NotAllowed, NotFound(`reader`)."""
     scope.need_doors()
     for found in doors.every(connection, scope.institution_id, now_ms, only=name):
         return found

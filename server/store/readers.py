@@ -328,19 +328,21 @@ def ensure_room(connection: Connection, institution_id: int, code: str, title: s
     return found
 
 
-def listed(connection: Connection, institution_id: int, now_ms: int) -> list[Any]:
-    """Rows (id, name, site, room_code) of every reader that has not ended, by name."""
+def listed(connection: Connection, institution_id: int, now_ms: int, *, only: str | None = None) -> list[Any]:
+    """Rows (id, name, site, room_code, ended_ms) of readers that have not ended, by name; only: of one, even if it has."""
+    wanted = reader.c.ended_ms.is_(None) if only is None else reader.c.name == only
     placed = (
         select(placement.c.reader_id, room.c.code)
         .join(room, room.c.id == placement.c.room_id)
         .where(placement.c.from_ms <= now_ms, or_(placement.c.to_ms.is_(None), placement.c.to_ms > now_ms))
         .subquery()
     )
+    shown = reader.c.id, reader.c.name, site.c.name.label("site"), placed.c.code.label("room_code"), reader.c.ended_ms
     query = (
-        select(reader.c.id, reader.c.name, site.c.name.label("site"), placed.c.code.label("room_code"))
+        select(*shown)
         .join(site, site.c.id == reader.c.site_id)
         .outerjoin(placed, placed.c.reader_id == reader.c.id)
-        .where(reader.c.institution_id == institution_id, reader.c.ended_ms.is_(None))
+        .where(reader.c.institution_id == institution_id, wanted)
         .order_by(reader.c.name)
     )
     return list(connection.execute(query))

@@ -13,17 +13,21 @@ from server.errors import NotFound, Refused
 from server.policy import evenings, oddities
 from server.policy.oddities import Odd, Tap
 from server.scope import Scope
-from server.store import campus, notes, residence_reach
+from server.store import campus, notes, residence_reach, withheld
 from server.store.campus import FieldRefused
-from server.store.schema import account, note, person_name, reader, reading
+from server.store.schema import account, note, person_name, reader, reading, swipe
 from server.store.schema_residence import check_in, check_in_reading, house, kiosk_event, residence_flag, residency
 from server.store.upsert import insert_of
 
 TEXT_MAX = 2_000
+#: kinds that rest on what is about the kiosk itself
+OF_KIOSKS = (oddities.OPENED, oddities.MOVED, oddities.SENSOR)
 #: in `detail`: the numbers of the records that a flag ever rested on; no page shows them
 RESTS_ON = "records"
 #: events and check-ins that an oddity may rest on
 EVENTS = ("finger-refused", "opened", "moved", "sensor-other", "sensor-wiped", "sensor-lost", "pin-locked")
+#: of these, what is about the kiosk and not about a person
+ABOUT_ITSELF = ("opened", "moved", "sensor-other", "sensor-wiped", "sensor-lost")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,8 @@ class Flag:
     closed_ms: int | None
     closed_by: str
     note: str
+    #: a kiosk told it that turned out to be stolen by then: it is about nobody
+    doubted: bool
 
 
 def waiting(connection: Connection, scope: Scope, house_id: int | None = None) -> list[Flag]:
@@ -157,14 +163,17 @@ def _figures(one: Odd, keys: Iterable[int]) -> dict[str, Any]:
 
 def events_of(connection: Connection, reader_ids: Iterable[int], from_ms: int, to_ms: int) -> list[Any]:
     """These kiosks' events in [from, to) that an oddity may rest on; without a time, by their arrival."""
-    of_these = kiosk_event.c.reader_id.in_(sorted(reader_ids)), kiosk_event.c.event.in_(EVENTS)
+    wanted = sorted(reader_ids)
+    of_these = kiosk_event.c.reader_id.in_(wanted), kiosk_event.c.event.in_(EVENTS)
     untimed = kiosk_event.c.at_ms.is_(None)
     found: list[Any] = []
     # Apart, so that each is found by the index of a kiosk's events by time, and not among all that it ever told.
     for when, where in ((kiosk_event.c.at_ms, ()), (kiosk_event.c.received_ms, (untimed,))):
         query = select(kiosk_event, when.label("when")).where(*of_these, *where, when >= from_ms, when < to_ms)
         found += connection.execute(query)
-    return found
+    # That it was opened or moved is for people to see, whoever did it; of persons a stolen kiosk says nothing.
+    revoked = withheld.of_readers(connection, wanted)
+    return [row for row in found if row.event in ABOUT_ITSELF or withheld.event_counts(row, revoked)]
 
 
 def check_ins_of(connection: Connection, house_id: int, day: str) -> list[Any]:
@@ -224,6 +233,10 @@ def far_taps(connection: Connection, institution_id: int, since_ms: int, near_ms
                 check_in_reading.c.at_ms >= since_ms,
                 check_in_reading.c.house_id.is_not(None),
                 check_in_reading.c.evening.is_not(None),
+                withheld.counts(check_in, check_in_reading, check_in_reading.c.check_in_id),
+                withheld.counts(swipe, table, table.c.swipe_id)
+                if table is reading
+                else withheld.counts(check_in, table, table.c.check_in_id),
             )
             .order_by(check_in_reading.c.check_in_id)
         )
@@ -259,9 +272,13 @@ def _listed(connection: Connection, scope: Scope, house_id: int | None, where: A
     if house_id is not None:
         residence_reach.need_house(connection, scope, house_id, "residence.read")
         query = query.where(residence_flag.c.house_id == house_id)
+    rows = connection.execute(query).all()
+    rests = {row.id: set(json.loads(row.detail).get(RESTS_ON) or ()) for row in rows}
+    doubted = withheld.events_among(connection, {one for ids in rests.values() for one in ids})
     return [
         Flag(
             id=row.id,
+            doubted=bool(rests[row.id]) and row.kind not in OF_KIOSKS and rests[row.id] <= doubted,
             kind=row.kind,
             text=oddities.WORDS.get(str(row.kind), str(row.kind)),
             house_id=row.house_id,
@@ -276,5 +293,5 @@ def _listed(connection: Connection, scope: Scope, house_id: int | None, where: A
             closed_by=row.closed_by,
             note=row.note or "",
         )
-        for row in connection.execute(query)
+        for row in rows
     ]

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, false, fun
 from server.policy import downtime
 from server.policy.evenings import Evening
 from server.policy.outages import outages
-from server.store import alarms, chunks, heads, journals, lost_ranges, untimed_check_ins
+from server.store import alarms, chunks, heads, journals, lost_ranges, untimed_check_ins, withheld
 from server.store.schema import alarm, reader, reader_state
 from server.store.schema_residence import check_in, check_in_reading, kiosk, kiosk_event
 from server.store.untimed_check_ins import Span
@@ -180,6 +180,11 @@ def waiting(connection: Connection, house_id: int) -> int | None:
     return min((one for one in found if one is not None), default=None)
 
 
+def _noted() -> ColumnElement[bool]:
+    """A card was noted without a list, by a kiosk that is believed: one that is stolen says of nobody that they were there."""
+    return and_(_NOTED, withheld.event_is_believed())
+
+
 def _may_be_of(begins_ms: int, ends_ms: int) -> ColumnElement[bool]:
     at_ms, received_ms = kiosk_event.c.at_ms, kiosk_event.c.received_ms
     return or_(
@@ -201,7 +206,7 @@ def nowhere(connection: Connection, people: Iterable[int], begins_ms: int, ends_
         query = (
             select(kiosk_event.c.person_id, reader.c.name)
             .join(reader, reader.c.id == kiosk_event.c.reader_id)
-            .where(kiosk_event.c.person_id.in_(ids), _NOTED, _may_be_of(begins_ms, ends_ms), ~placed_then)
+            .where(kiosk_event.c.person_id.in_(ids), _noted(), _may_be_of(begins_ms, ends_ms), ~placed_then)
             .distinct()
             .order_by(reader.c.name)
         )
@@ -217,7 +222,7 @@ def noted(connection: Connection, people: list[int], begins_ms: int, ends_ms: in
     rows: list[Any] = []
     for ids in chunks.of(people):
         query = select(kiosk_event, _UNSURE_MS.label("doubt_ms"), null().label("roster_shown"))
-        rows += connection.execute(query.where(kiosk_event.c.person_id.in_(ids), _NOTED, may_be))
+        rows += connection.execute(query.where(kiosk_event.c.person_id.in_(ids), _noted(), may_be))
     found: dict[int, list[Span]] = {}
     untimed = [row for row in rows if row.at_ms is None]
     for row in rows:

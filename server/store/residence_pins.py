@@ -13,8 +13,9 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 from firmware.contract.mac import Key
 from firmware.contract.residents import PIN_BYTES
 from server.errors import Refused
+from server.policy.evenings import REVOKED
 from server.scope import Scope
-from server.store import campus, cards, institutions, residence_reach
+from server.store import campus, cards, institutions, residence_reach, withheld
 from server.store.campus import FieldRefused
 from server.store.schema import card_token
 from server.store.schema_residence import check_in, check_in_reading, kiosk_event, pin, pin_key
@@ -148,25 +149,41 @@ def count(connection: Connection, institution_id: int, person_id: int, now_ms: i
     right = (
         select(func.max(check_in_reading.c.at_ms))
         .join(check_in, check_in.c.id == check_in_reading.c.check_in_id)
-        .where(check_in_reading.c.person_id == person_id, check_in.c.method == "pin")
+        .where(
+            check_in_reading.c.person_id == person_id,
+            check_in.c.method == "pin",
+            # Whoever has a stolen kiosk says that a PIN was right, and could go on trying elsewhere.
+            check_in_reading.c.why != REVOKED,
+        )
     )
     since_ms = max(row.set_ms, connection.execute(right).scalar() or 0)
     at_ms = func.coalesce(kiosk_event.c.at_ms, kiosk_event.c.received_ms)
     told = (
-        select(kiosk_event.c.id, kiosk_event.c.reader_id, kiosk_event.c.event, at_ms.label("when"))
+        select(
+            kiosk_event.c.id,
+            kiosk_event.c.reader_id,
+            kiosk_event.c.event,
+            at_ms.label("when"),
+            withheld.event_is_believed().label("believed"),
+        )
         .where(kiosk_event.c.person_id == person_id, kiosk_event.c.event.in_((REFUSED, LOCKED)), at_ms >= row.set_ms)
         .order_by(at_ms, kiosk_event.c.id)
     )
-    events = connection.execute(told).all()
+    every = connection.execute(told).all()
+    events = [one for one in every if one.believed]
     # A PIN that a kiosk has locked stays so, whatever was right elsewhere.
     locked = any(one.event == LOCKED for one in events)
     wrong = [one for one in events if one.event == REFUSED and one.when > since_ms]
     tries = len(wrong)
-    is_locked = locked or tries >= TRIES or row.locked_ms is not None
+    stays = row.locked_ms is not None
+    if len(events) < len(every) and sum(one.event == REFUSED for one in events) < TRIES:
+        # It was locked by the word of a kiosk that turned out to be stolen, and by nothing else.
+        stays = False
+    is_locked = locked or tries >= TRIES or stays
     if (tries, is_locked) != (row.tries, row.locked_ms is not None):
         locked_ms = (row.locked_ms or now_ms) if is_locked else None
         connection.execute(update(pin).where(mine).values(tries=tries, locked_ms=locked_ms))
-        if is_locked and row.locked_ms is None:
+        if is_locked != (row.locked_ms is not None):
             institutions.campus_changed(connection, institution_id)
     if locked or tries < TRIES:
         return None

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from server.errors import NotFound, Refused
 from server.scope import Scope
-from server.store import campus, institutions, residence_reach
+from server.store import campus, institutions, residence_reach, withheld
 from server.store.schema import account, card_assignment, reader
 from server.store.schema_residence import consent, house, kiosk, kiosk_event, residency, template
 from server.store.upsert import new_id
@@ -211,11 +211,17 @@ def settle(connection: Connection, institution_id: int, reader_id: int) -> None:
     """Let what the kiosk has said move its templates: the same in whatever order its records came."""
     said: dict[int, list[Any]] = {}
     wipes: list[Any] = []
-    query = select(kiosk_event).where(
+    #: generations of which only a kiosk says that there is a finger that was stolen by then
+    doubted: set[int] = set()
+    held = withheld.of_readers(connection, [reader_id]).get(reader_id)
+    query = select(kiosk_event, withheld.event_is_believed().label("believed")).where(
         kiosk_event.c.reader_id == reader_id, kiosk_event.c.event.in_((ENROLLED, ENROL_FAILED, SLOT_ERASED, WIPED))
     )
     for row in sorted(connection.execute(query), key=_when):
-        if row.event == WIPED:
+        if not row.believed:
+            if row.event == ENROLLED and row.generation is not None:
+                doubted.add(row.generation)
+        elif row.event == WIPED:
             wipes.append(row)
         elif row.generation is not None:
             said.setdefault(row.generation, []).append(row)
@@ -223,6 +229,8 @@ def settle(connection: Connection, institution_id: int, reader_id: int) -> None:
     for row in connection.execute(select(template).where(template.c.reader_id == reader_id)).all():
         events = said.get(row.generation, [])
         values = _settled(row, events, wipes)
+        if held is not None and row.generation in doubted and not any(one.event == ENROLLED for one in events):
+            values |= _perhaps(row, held.since_ms)
         if values:
             connection.execute(update(template).where(template.c.id == row.id).values(**values))
             changed = changed or values.get("state", row.state) != row.state
@@ -246,6 +254,13 @@ def _settled(row: Any, events: list[Any], wipes: list[Any]) -> dict[str, Any]:
             wanted |= {"state": ERASED, "erased_ms": min(_when(one) for one in after)[0]}
         else:
             wanted |= {"state": HELD if row.erasing_ms is None else ERASING, "erased_ms": None}
+    return {name: value for name, value in wanted.items() if getattr(row, name) != value}
+
+
+def _perhaps(row: Any, since_ms: int) -> dict[str, Any]:
+    """It is not believed that this sensor holds a finger, nor that it holds none: it is to forget it, and is never heard."""
+    wanted = {"state": ERASING, "held_ms": None, "by_person_id": None, "erased_ms": None}
+    wanted |= {"erasing_ms": since_ms} if row.erasing_ms is None else {}
     return {name: value for name, value in wanted.items() if getattr(row, name) != value}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from server.policy import evenings
-from server.store import cards, check_ins, chunks, residence_reach
+from server.store import cards, check_ins, chunks, residence_reach, withheld
 from server.store.residence_rules import Calendar
 from server.store.schema_residence import check_in, check_in_reading, house, kiosk_event
 
@@ -114,6 +114,7 @@ def _tried(
         query = select(kiosk_event).where(
             kiosk_event.c.person_id.in_(ids),
             kiosk_event.c.event.in_(TRIED),
+            withheld.event_is_believed(),
             kiosk_event.c.at_ms >= from_ms,
             kiosk_event.c.at_ms < to_ms,
         )

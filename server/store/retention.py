@@ -14,6 +14,7 @@ from server.errors import BadSetting
 from server.policy.retention import Rule, before_ms
 from server.store import emptying, notes
 from server.store.schema import import_run, login, metadata, note, quarantine, swipe
+from server.store.schema_fleet import fleet_alert, fleet_notice, reader_command, reader_outage
 from server.store.schema_misuse import misuse_flag, misuse_tap
 from server.store.schema_residence import check_in, duty_note, evening_act, kiosk_event, residence_flag, residence_leave
 from server.store.schema_rights import sign_in_flow
@@ -21,7 +22,16 @@ from server.store.schema_work import import_schedule, mail, message
 
 FACTS = (swipe, check_in, kiosk_event)
 #: rows of these prove nothing: only they are ever removed
-REMOVABLE = (login, sign_in_flow, misuse_tap, misuse_flag)
+REMOVABLE = (
+    login,
+    sign_in_flow,
+    misuse_tap,
+    misuse_flag,
+    reader_outage,
+    fleet_alert,
+    fleet_notice,
+    reader_command,
+)
 #: their texts go, and the rows stay
 NOTES = {
     duty_note: ("note_id",),
@@ -103,7 +113,9 @@ def _due(rule: Rule, now_ms: int) -> ColumnElement[bool]:
     table = _table(rule)
     old = table.c[rule.after] < before_ms(rule, now_ms)
     if rule.removes:
-        return old
+        # What has not gone out yet is still tried.
+        gone = or_(fleet_notice.c.sent_ms.is_not(None), fleet_notice.c.failed_ms.is_not(None))
+        return and_(old, gone) if table is fleet_notice else old
     if table in FACTS:
         return and_(old, or_(*(table.c[name].is_not(None) for name in rule.empties)))
     if table in NOTES:

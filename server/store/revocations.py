@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, or_, select, update
 
 from server.errors import NotFound, Refused, StoreError
 from server.scope import Scope
-from server.store import campus, check_ins, credentials, due, readers, residence_admin, swipes, withheld
+from server.store import campus, cards, check_ins, credentials, due, readers, residence_admin, swipes, withheld
 from server.store.schema import account, head, reader, reader_state, reading, swipe
 from server.store.schema_residence import check_in, check_in_reading
 from server.store.schema_trust import reader_revocation
@@ -162,6 +162,7 @@ def listed(connection: Connection, scope: Scope) -> list[Revocation]:
 
 def _take_effect(connection: Connection, institution_id: int, reader_id: int, since_ms: int, now_ms: int) -> None:
     credentials.end(connection, reader_id, now_ms)
+    cards.unlearn(connection, institution_id, reader_id, since_ms, now_ms)
     mine = update(reader).where(reader.c.id == reader_id, reader.c.ended_ms.is_(None))
     connection.execute(mine.values(ended_ms=now_ms))
     _know_no_more(connection, reader_id, since_ms)

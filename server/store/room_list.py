@@ -1,10 +1,11 @@
-"""The rooms of an institution, for whoever tends doors: codes and nothing else."""
+"""The rooms of an institution, for whoever tends doors: codes and nothing else; and one more where a door has none."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
 from server.scope import Scope
+from server.store import campus, readers
 from server.store.schema import room
 
 
@@ -17,3 +18,12 @@ def codes(connection: Connection, scope: Scope) -> list[str]:
         .order_by(room.c.code)
     )
     return list(connection.execute(query).scalars())
+
+
+def ensure(connection: Connection, scope: Scope, code: str, now_ms: int) -> None:
+    """There is a room with this code: it is made, and that is written down, where there was none. Raises NotAllowed."""
+    scope.need("doors.tend")
+    query = select(room.c.id).where(room.c.institution_id == scope.institution_id, room.c.code == code)
+    if connection.execute(query).first() is None:
+        made = readers.ensure_room(connection, scope.institution_id, code)
+        campus.write_down(connection, scope, "room.add", f"room/{made}", now_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 
 from server.store import upsert
 from server.store.prepared import Prepared
@@ -63,6 +63,33 @@ _PLACED = Prepared(
 def placed(connection: Connection, institution_id: int, from_ms: int, to_ms: int) -> list[Any]:
     """Rows (reader id, name, room, from, to) of every placement that holds at some time in [from, to]."""
     return _PLACED.all(connection, {"institution": institution_id, "from_ms": from_ms, "to_ms": to_ms})
+
+
+_LEFT = Prepared(
+    select(roster.c.reader_id, reader.c.name)
+    .join(reader, reader.c.id == roster.c.reader_id)
+    .where(
+        roster.c.institution_id == _INSTITUTION,
+        roster.c.digest != bindparam("empty"),
+        or_(
+            reader.c.ended_ms.is_not(None),
+            # A kiosk's list is emptied where kiosks' are made (derive/residents.py).
+            and_(
+                roster.c.reader_id.not_in(select(kiosk.c.reader_id)),
+                roster.c.reader_id.not_in(
+                    select(placement.c.reader_id).where(or_(placement.c.to_ms.is_(None), placement.c.to_ms > _FROM))
+                ),
+            ),
+        ),
+    )
+    .order_by(roster.c.reader_id)
+)
+
+
+def left(connection: Connection, institution_id: int, empty: str, now_ms: int) -> list[Any]:
+    """Rows (reader id, name) of readers that have ended, or serve no door now or later, and whose list still has somebody
+    on it. empty: the digest of one that has nobody."""
+    return _LEFT.all(connection, {"institution": institution_id, "empty": empty, "from_ms": now_ms})
 
 
 _COMING = Prepared(

@@ -189,6 +189,9 @@ card_token = Table(
     Column("key_id", SmallInteger, nullable=False),
     #: 8 bytes
     Column("token", LargeBinary, nullable=False),
+    #: during a rotation of card keys: when, and by which reader's swipe. Null: it was registered
+    Column("learnt_ms", Ms),
+    _ref("learnt_from_id", "reader", nullable=True, index=True),
     UniqueConstraint("institution_id", "key_id", "token"),
 )
 
@@ -683,7 +686,8 @@ reading = Table(
     Column("uncertainty_ms", Ms, nullable=False, server_default=text("0")),
     #: what placed it: wall, clock (a clock record); or why not: unplaced, future
     Column("placed_by", String(8), nullable=False),
-    #: what it is worth: green, red, shut, unsure, unknown_card, unplaced; NULL: not derived yet
+    #: what it is worth: green, red, shut, unsure, unknown_card, unplaced, withheld (its reader is believed no more);
+    #: NULL: not derived yet
     Column("verdict", String(16)),
     #: the session it belongs to (credited, or repeated), and whether it is the one that credits
     _ref("session_id", "session", nullable=True),

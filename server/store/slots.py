@@ -2,7 +2,7 @@
 
 A token has 128 random bits, holds for 15 minutes and is good for one claim; only its SHA-256 is kept. A claim makes the
 reader, its key, its password at the broker and its placement in the transaction that uses the token up: of two boards
-that show one token, one becomes the reader and the other is refused.
+with one token one becomes the reader.
 
 Where a board was unplugged between its claim and the moment its settings were on it, nobody has that key any more.
 A slot of the same name is then made once more: as long as nothing authentic was ever heard from the reader, its key is
@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, select, update
 from firmware.contract.topics import is_name
 from server.errors import NotFound, NotSignedIn, Refused, StoreError
 from server.scope import Scope
-from server.store import campus, cards, credentials, readers
+from server.store import campus, cards, credentials, readers, site_list
 from server.store.schema import reader, reader_key, reader_state, room
 from server.store.schema_slots import slot
 from server.store.schema_trust import reader_revocation
@@ -46,6 +46,7 @@ class Made:
     slot_id: int
     reader: str
     room_code: str
+    site: str
     #: 26 characters in groups, as people read them
     token: str = field(repr=False)
     expires_ms: int
@@ -58,6 +59,7 @@ class Slot:
     id: int
     reader: str
     room_code: str
+    site: str
     #: the reader that leaves the door for it
     replaces: str | None
     state: str
@@ -90,13 +92,15 @@ def make(
     name: str | None,
     room_code: str | None,
     now_ms: int,
-    site_name: str = "main",
+    site_name: str | None = None,
+    new_site: bool = False,
     replaces: str | None = None,
 ) -> Made:
     """Make a slot for a reader of this name (None: one is found) at this room's door; an open one of the name ends.
 
-    replaces: name of the reader that leaves the door when a board claims the slot; the room is then that one's.
-    Raises NotAllowed, StoreError(`reader-name`, `slot-room`), NotFound(`room`, `reader`), Refused(`reader-exists`,
+    site_name: None: the room's. new_site: it may be one that nobody named before.
+    replaces: name of the reader that leaves the door when a board claims the slot; room and site are then that one's.
+    Raises NotAllowed, StoreError(`reader-name`, `slot-room`, `slot-site`), NotFound(`room`, `reader`), Refused(`reader-exists`,
     `door-none`).
     """
     scope.need(TEND)
@@ -105,9 +109,11 @@ def make(
     if not code:
         raise StoreError("slot-room", "say at which room's door the reader is to be")
     room_id = old.room_id if old is not None else _room(connection, scope, code)
-    name = (name or "").strip() or _free_name(connection, replaces or code)
-    site_name = old.site if old is not None else site_name
-    if not is_name(name) or not is_name(site_name):
+    name = (name or "").strip() or _free_name(connection, replaces or code, now_ms)
+    at = (
+        old.site if old is not None else site_list.for_room(connection, scope, room_id, site_name, now_ms, new=new_site)
+    )
+    if not is_name(name):
         raise StoreError("reader-name", "a reader and a site are named with 1 to 32 of a-z, 0-9 and hyphen")
     _need_unheard(connection, scope, name, room_id)
     _withdraw(connection, and_(slot.c.reader_name == name, slot.c.institution_id == scope.institution_id), now_ms)
@@ -116,7 +122,7 @@ def make(
         slot.insert().values(
             institution_id=scope.institution_id,
             reader_name=name,
-            site_name=site_name,
+            site_name=at,
             room_id=room_id,
             replaces_id=None if old is None else old.id,
             token_hash=hashlib.sha256(token).digest(),
@@ -127,7 +133,7 @@ def make(
     )
     slot_id = new_id(made)
     campus.write_down(connection, scope, "slot.make", f"room:{room_id}", now_ms, reader=name, replaces=replaces)
-    return Made(slot_id=slot_id, reader=name, room_code=code, token=told(token), expires_ms=now_ms + LIFE_MS)
+    return Made(slot_id=slot_id, reader=name, room_code=code, site=at, token=told(token), expires_ms=now_ms + LIFE_MS)
 
 
 def told(token: bytes) -> str:
@@ -146,6 +152,18 @@ def token_in(text: str) -> bytes | None:
     return token if len(token) == TOKEN_BYTES else None
 
 
+def no_token() -> NotSignedIn:
+    """What is said to whoever has none (`slot-token`)."""
+    return NotSignedIn("slot-token", "this is no slot's token: make a slot on the doors page, or `muster reader new`")
+
+
+def is_one(connection: Connection, text: str) -> bool:
+    """Whether this is a slot's token, whatever became of the slot."""
+    token = token_in(text)
+    wanted = select(slot.c.id).where(slot.c.token_hash == hashlib.sha256(token or b"").digest())
+    return token is not None and connection.execute(wanted).first() is not None
+
+
 def claim(connection: Connection, vault: Vault, text: str, *, board: str, now_ms: int, mutual: bool = False) -> Claimed:
     """A board becomes the slot's reader. Nothing of this can be had a second time.
 
@@ -157,22 +175,17 @@ def claim(connection: Connection, vault: Vault, text: str, *, board: str, now_ms
     row = connection.execute(select(slot).where(slot.c.token_hash == wanted)).first()
     # The database has compared hashes; a hash tells nothing of the token that it is near to.
     if token is None or row is None or not hmac.compare_digest(bytes(row.token_hash), wanted):
-        raise NotSignedIn(
-            "slot-token", "this is no slot's token: make a slot on the doors page, or `muster reader new`"
-        )
+        raise no_token()
     if not _use_up(connection, row.id, board, now_ms):
         raise _why_not(connection, row.id, now_ms)
-    reader_id, key = _reader(connection, vault, row, now_ms)
-    replaced = None
-    if row.replaces_id is not None:
-        replaced = connection.execute(select(reader.c.name).where(reader.c.id == row.replaces_id)).scalar_one()
-        readers.place(connection, row.institution_id, row.replaces_id, None, now_ms, now_ms)
+    code = connection.execute(select(room.c.code).where(room.c.id == row.room_id)).scalar_one()
+    reader_id, key = _reader(connection, vault, row, code, now_ms)
+    replaced = _taken_over(connection, row, now_ms)
     connection.execute(update(slot).where(slot.c.id == row.id).values(reader_id=reader_id))
     nobody = Scope(institution_id=row.institution_id, account_id=row.made_by_account_id or 0, person_id=None)
     campus.write_down(
         connection, nobody, "slot.claim", f"reader:{reader_id}", now_ms, slot=row.id, replaces=replaced, key=key[0]
     )
-    code = connection.execute(select(room.c.code).where(room.c.id == row.room_id)).scalar_one()
     return Claimed(
         institution_id=row.institution_id,
         reader=row.reader_name,
@@ -217,6 +230,7 @@ def listed(connection: Connection, scope: Scope, now_ms: int) -> list[Slot]:
             id=row.id,
             reader=row.reader_name,
             room_code=row.code,
+            site=row.site_name,
             replaces=row.replaces,
             state=_state(row, now_ms),
             made_ms=row.made_ms,
@@ -267,11 +281,12 @@ def _why_not(connection: Connection, slot_id: int, now_ms: int) -> Refused:
     return Refused("slot-expired", f"this token is older than 15 minutes: {again}")
 
 
-def _reader(connection: Connection, vault: Vault, row: Row[Any], now_ms: int) -> tuple[int, tuple[int, bytes]]:
-    """The slot's reader, made now, or given a new key where it was never heard; its id and key."""
+def _reader(
+    connection: Connection, vault: Vault, row: Row[Any], code: str, now_ms: int
+) -> tuple[int, tuple[int, bytes]]:
+    """The slot's reader at its room (code), made now, or given a new key where it was never heard; its id and key."""
     there = readers.by_name(connection, [row.reader_name]).get(row.reader_name)
     if there is None:
-        code = connection.execute(select(room.c.code).where(room.c.id == row.room_id)).scalar_one()
         key = readers.add(
             connection,
             vault,
@@ -292,7 +307,26 @@ def _reader(connection: Connection, vault: Vault, row: Row[Any], now_ms: int) ->
     readers.add_key(connection, vault, row.institution_id, there.id, row.reader_name, key, now_ms)
     # After the new one is there: a row's number is not given twice, and key rings remember keys by it.
     connection.execute(delete(reader_key).where(reader_key.c.reader_id == there.id, reader_key.c.key_id != key[0]))
+    if there.site != row.site_name:
+        # What is passed down to it goes to the topics of its site, and the board listens where its settings say.
+        at = readers.ensure_site(connection, row.institution_id, row.site_name)
+        connection.execute(update(reader).where(reader.c.id == there.id).values(site_id=at))
+    door = readers.at_door(connection, there.id, now_ms)
+    if door is None or door.room_id != row.room_id:
+        # Somebody moved it since: the board is at the slot's door, and its label says so.
+        readers.move(connection, row.institution_id, row.reader_name, code, now_ms, now_ms)
     return there.id, key
+
+
+def _taken_over(connection: Connection, row: Row[Any], now_ms: int) -> str | None:
+    """The reader that leaves the slot's door now. None: none was to, or it left before, and stays where somebody moved it."""
+    if row.replaces_id is None:
+        return None
+    door = readers.at_door(connection, row.replaces_id, now_ms)
+    if door is None or door.room_id != row.room_id:
+        return None
+    readers.place(connection, row.institution_id, row.replaces_id, None, now_ms, now_ms)
+    return connection.execute(select(reader.c.name).where(reader.c.id == row.replaces_id)).scalar_one()
 
 
 def _need_unheard(connection: Connection, scope: Scope, name: str, room_id: int) -> None:
@@ -346,20 +380,21 @@ def _room(connection: Connection, scope: Scope, code: str) -> int:
     return found
 
 
-def _free_name(connection: Connection, wanted: str) -> str:
-    """A name like this that no reader has: b-12, b-12-2, b-12-3 …"""
+def _free_name(connection: Connection, wanted: str, now_ms: int) -> str:
+    """A name like this that no reader has, and no open slot: b-12, b-12-2, b-12-3 … A room with two doors has two slots."""
     plain = "".join(one if one.isascii() and one.isalnum() else "-" for one in wanted.lower())
     stem = "-".join(part for part in plain.split("-") if part)[:28] or "reader"
-    taken = set(
-        connection.execute(select(reader.c.name).where(reader.c.name.startswith(stem, autoescape=True))).scalars()
+    of_readers = select(reader.c.name).where(reader.c.name.startswith(stem, autoescape=True))
+    of_slots = select(slot.c.reader_name).where(
+        slot.c.reader_name.startswith(stem, autoescape=True),
+        slot.c.claimed_ms.is_(None),
+        slot.c.withdrawn_ms.is_(None),
+        slot.c.expires_ms > now_ms,
     )
+    taken = set(connection.execute(of_readers.union(of_slots)).scalars())
     return next(name for name in (stem, *(f"{stem}-{n}" for n in range(2, 1000))) if name not in taken)
 
 
 def _withdraw(connection: Connection, which: Any, now_ms: int) -> int:
-    done = connection.execute(
-        update(slot)
-        .where(which, slot.c.claimed_ms.is_(None), slot.c.withdrawn_ms.is_(None))
-        .values(withdrawn_ms=now_ms)
-    )
-    return done.rowcount
+    still = (which, slot.c.claimed_ms.is_(None), slot.c.withdrawn_ms.is_(None))
+    return connection.execute(update(slot).where(*still).values(withdrawn_ms=now_ms)).rowcount

@@ -39,7 +39,9 @@ class Part(NamedTuple):
 
 
 PARTS: dict[str, Part] = {
-    "light": Part("tests.bench.reader:light", 180, "tap to light of Pico and Pi, power to blue; flash and heap"),
+    "light": Part(
+        "tests.bench.reader:light", 300, "tap to light of both boards, signing cards too; power to blue; flash, heap"
+    ),
     "heap": Part("tests.bench.reader:heap", 120, "the smallest heap that the Pico reader runs in"),
     "journal": Part("tests.bench.reader:journal", 60, "how many swipes the Pico's flash holds"),
     "store": Part("tests.bench.line:sqlite", 150, "tap to store at 100 swipes/s, SQLite"),

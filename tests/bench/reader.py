@@ -7,7 +7,6 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from firmware.pico.ring import Ring
@@ -15,11 +14,12 @@ from firmware.reader.errors import StorageFull
 from simulator.processes import ROOT
 from simulator.unixport import runner
 from simulator.unixport.nor import BLOCK, Nor
-from tests.bench import pi_light
+from tests.bench import pi_light, signing_light
 from tests.bench.figure import Figure, quantile
 from tests.bench.machine import children, resident_mb
 from tests.bench.parts import mosquitto
-from tests.firmware.pico.pico_world import BLUE, Store, World
+from tests.bench.pico_ready import ready
+from tests.firmware.pico.pico_world import Store, World
 from tests.firmware.pico.ring_bench import fill
 from tests.firmware.pico.scripts import ring_cuts as cuts
 from tests.light import power_to_blue
@@ -54,6 +54,7 @@ def light() -> list[Figure]:
                note=f"{len(waited)} cards without a pause, each light after 30 ms of dark; p50 {quantile(waited, 50):.1f} ms, "
                     f"most {max(waited):.1f} ms; without the chip's own time"),
         *pi_light.light(),
+        *signing_light.light(),
         Figure(name="page programs, tap to green", measured=max(c["programs"] for c in counts), must=PROGRAMS,
                note=f"the most of {len(counts)} greens, on a flash that had gone round ({_each(counts, 'programs')})"),
         Figure(name="erases, tap to green", measured=max(c["erases"] for c in counts), must=ERASES,
@@ -149,24 +150,12 @@ def _counting(folder: Path) -> str:
     return f"{front}:{built / 'board'}:{built / 'code'}:.frozen"
 
 
-async def _ready(world: World, timeout_s: float) -> None:
-    """Chip, clock and list are there: steady blue."""
-
-    def steady() -> bool:
-        last = next((p for p in reversed(world.pins) if p[0] == BLUE), None)
-        return last is not None and last[1] == 65535 and time.monotonic() - last[2] > 0.3
-
-    await world.event("chip-ready", timeout_s)
-    await world.event("link-up", timeout_s)
-    await world.until(steady, timeout_s, "steady blue")
-
-
 async def _taps(folder: Path, broker, taps: int) -> dict:
     store = Store(broker.host, broker.port)
     try:
         store.publish_roster(range(ROSTER))
         async with World(folder, broker, environment={"MICROPYPATH": _counting(folder)}) as world:
-            await _ready(world, 20)
+            await ready(world, 20)
             waited = []
             for number in range(taps):
                 lit, answered = await world.tap(number % ROSTER, gap_s=0.03)
@@ -197,14 +186,14 @@ async def _runs_in(folder: Path, broker, heap_k: int) -> bool:
     try:
         store.publish_roster(range(ROSTER))
         async with World(folder, broker, heapsize=f"{heap_k}K") as world:
-            ready = asyncio.ensure_future(_ready(world, 12))
-            while not ready.done():
+            waiting = asyncio.ensure_future(ready(world, 12))
+            while not waiting.done():
                 await asyncio.sleep(0.05)
                 if _broke(world):
-                    ready.cancel()
-                    await asyncio.gather(ready, return_exceptions=True)
+                    waiting.cancel()
+                    await asyncio.gather(waiting, return_exceptions=True)
                     return False
-            ready.result()
+            waiting.result()
             for number in range(12):
                 lit, _ = await world.tap(number, gap_s=0.03)
                 if lit is None:

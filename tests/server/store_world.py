@@ -145,6 +145,15 @@ class World:
     #: a saboteur puts a broken Delivery here
     delivery = deliveries.Delivery
 
+    def second_card_key(self) -> Key:
+        """A rotation of card keys begins: this one holds beside the first."""
+        secret = secrets.token_bytes(32)
+        with writing(self.engine) as connection:
+            sealed = self.vault.seal(secret, f"card-key/{self.institution_id}/2")
+            row = {"institution_id": self.institution_id, "key_id": 2, "secret": sealed, "from_ms": self.now_ms}
+            connection.execute(schema.card_key.insert().values(**row))
+        return Key(2, secret)
+
     def deliver(self, *items, derive: bool = True) -> deliveries.Answer:
         with writing(self.engine) as connection:
             desk = Desk(connection, self.ring, institution_id=self.institution_id, gateway_id=None, now_ms=self.now_ms)
@@ -255,10 +264,11 @@ class Board:
         key=None,
         boot_ms: int | None = None,
         said: statement.Message | None = None,
+        forged: list[tuple[int, bytes]] | None = None,
     ) -> str:
         """boot_ms: where the boot's clock and the time of day do not run alike. uid: empty where it identifies nobody.
-        said: what a card that signs said."""
-        found = [statement.Token(k, t) for k, t in cards.token_for(uid, self.card_keys)] if uid else []
+        said: what a card that signs said. forged: what whoever has the reader's key says in the place of the uid's tokens."""
+        found = [statement.Token(k, t) for k, t in forged or (cards.token_for(uid, self.card_keys) if uid else [])]
         tokens = statement.evidence_of(found, said)
         return self.say(
             "swipe",

@@ -167,6 +167,7 @@ def test_a_store_in_use_is_not_pulled_away_from_under_its_server(run):
 def test_a_backup_while_others_write_is_one_state(run):
     # Each transaction adds two rows that belong together: a copy with one of them would be torn.
     stop = threading.Event()
+    before = len(rows(schema.audit))
 
     def write():
         made = engine()
@@ -184,7 +185,7 @@ def test_a_backup_while_others_write_is_one_state(run):
     writer.start()
     try:
         deadline = time.monotonic() + 30
-        while not rows(schema.audit) and time.monotonic() < deadline:
+        while len(rows(schema.audit)) == before and time.monotonic() < deadline:
             time.sleep(0.05)
         counts = []
         for n in range(3):
@@ -193,9 +194,9 @@ def test_a_backup_while_others_write_is_one_state(run):
     finally:
         stop.set()
         writer.join()
-    assert all(count % 2 == 0 for count in counts) and counts[-1] > 0, counts
+    assert all((count - before) % 2 == 0 for count in counts) and counts[-1] > before, counts
     assert run("restore", "w2", "--over")[0] == 0
-    assert len(rows(schema.audit)) == counts[-1]
+    assert len(rows(schema.audit)) == counts[-1] + 1, "and a line that it was restored"
 
 
 def test_a_restored_store_issues_class_lists_anew_and_ends_logins(run):
@@ -247,6 +248,7 @@ def test_upgrade_takes_a_backup_and_brings_an_older_store_to_the_newest_schema(r
     assert (status, migrations.newest() in said) == (0, True), said
     assert len(list((tmp_path / "muster-data" / "backups").iterdir())) == 1
     assert run("reader", "list")[0] == 0
+    assert [row.action for row in rows(schema.audit)] == ["store.upgrade"], "who did it stands in the audit"
 
 
 def test_a_reader_made_after_the_backup_is_adopted_with_the_key_of_its_board(run, tmp_path, monkeypatch):

@@ -98,7 +98,7 @@ def test_a_role_is_given_and_taken_in_a_department_or_course_by_its_code(run, tm
     assert run("staff", "revoke", "hana", "head", "--department", "ART")[0] == 1
     assert store.execute(query).fetchall() == [("lecturer", "institution")]
     done = store.execute("SELECT action, account_id FROM audit ORDER BY id").fetchall()
-    assert done == [("account.grant", None), ("account.revoke", None)], "by nobody's account: at the console"
+    assert done[-2:] == [("account.grant", None), ("account.revoke", None)], "by nobody's account: at the console"
     store.close()
 
 

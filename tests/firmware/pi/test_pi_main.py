@@ -46,6 +46,12 @@ def test_without_the_pin_library_that_the_unit_names_it_says_what_to_do(tmp_path
     assert "lgpio" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("port", ["usb", "usb:072f:2200"])
+def test_a_usb_reader_of_its_own_is_refused_in_words_and_not_as_a_lost_chip(port, capsys):
+    assert main(["run", "--settings", "x.json", "--data", "x", "--chip", port]) == 2
+    assert "/dev/ttyUSB0" in capsys.readouterr().err
+
+
 def test_a_journal_that_cannot_open_leaves_the_door_red_and_the_process_alive(repo, tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps(settings(1)))
     (tmp_path / "data").write_text("a file where the folder should be")

@@ -36,7 +36,7 @@ class Pi:
         return chosen
 
     def send(self, blob: bytes) -> str | None:
-        for piece in pack.pieces(blob, 1024):
+        for piece in made.pieces(blob, 1024):
             self.updates.take(piece)
             while self.updates.step(0):
                 pass
@@ -120,7 +120,7 @@ def test_a_start_that_is_cut_at_any_step_leaves_the_old_or_the_new_and_the_next_
         ended = False
         try:
             updates = Updates(f"{folder}/", (made.key(),), "pi", pi_release.synced(folder))
-            for piece in pack.pieces(blob(3), 1024):
+            for piece in made.pieces(blob(3), 1024):
                 updates.take(piece)
                 while updates.step(0):
                     pass

@@ -71,6 +71,14 @@ def test_during_a_change_of_the_authority_both_are_trusted(broker, authorities, 
     assert link.wait("up")
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_two_authorities_of_one_name_are_told_apart(broker, probe, settings, which):
+    """`muster ca next` calls the next authority as the one before: the institution's name."""
+    both = [Authority(NOW_S - 400 * DAY_S, NOW_S + 400 * DAY_S, "college.test") for _ in range(2)]
+    _, port = broker(both[which])
+    assert probe(port=port, tls=settings(*both)).wait("up")
+
+
 @pytest.mark.parametrize("which", ["another authority", "another name", "expired", "not yet valid"])
 def test_a_broker_that_is_not_ours_hears_not_even_the_user(broker, authorities, probe, settings, which):
     ours, other, _ = authorities

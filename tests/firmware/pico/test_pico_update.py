@@ -8,7 +8,8 @@ import pytest
 
 from firmware.reader.releases import TRIES
 from firmware.release import make, pack
-from firmware.release.rollout import Sending
+from server.policy import rollout
+from server.policy.rollout import Progress
 from tests.firmware.pico import pico_world
 from tests.firmware.pico import release_packs as made
 
@@ -37,16 +38,19 @@ class UpdatingWorld(pico_world.World):
         return next((health["update"] for health in reversed(self.store.healths) if "update" in health), {})
 
     async def send(self, blob: bytes) -> None:
-        """As `muster release send` does it, until the board has it whole."""
-        sending, arrived, heard = Sending(blob, time.monotonic()), self.arrived(), len(self.store.healths)
+        """As the store does it, until the board has it whole."""
+        sent, places = made.sent(blob), {int.from_bytes(one[8:12], "big"): one for one in made.pieces(blob, 1024)}
+        now, arrived, heard = Progress(state=rollout.ASKED), self.arrived(), len(self.store.healths)
         deadline = time.monotonic() + 60
         while self.arrived() == arrived:
-            assert time.monotonic() < deadline, f"it did not take all of it: {sending.state} {self.told()}"
+            assert time.monotonic() < deadline, f"it did not take all of it: {now} {self.told()}"
             for health in self.store.healths[heard:]:
                 heard += 1
-                sending.heard(health.get("update", {}), time.monotonic())
-            for piece in sending.due(time.monotonic()):
-                self.store.send("update", piece)
+                now = rollout.heard(now, health.get("update", {}), sent, None, int(time.monotonic() * 1000))
+            if (due := rollout.due(now, sent, int(time.monotonic() * 1000))) is not None:
+                now = due
+                for place in sorted(one for one in places if now.have <= one < now.until):
+                    self.store.send("update", places[place])
             await asyncio.sleep(0.01)
 
     def arrived(self) -> int:
@@ -56,7 +60,7 @@ class UpdatingWorld(pico_world.World):
 
     async def send_refused(self, blob: bytes, code: str) -> None:
         """Its head is enough for the reader to refuse it."""
-        self.store.send("update", pack.pieces(blob, 1024)[0])
+        self.store.send("update", made.pieces(blob, 1024)[0])
         await self.until(lambda: self.told().get("refused") == code, 30, code)
 
     async def ended(self) -> None:

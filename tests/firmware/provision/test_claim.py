@@ -1,7 +1,9 @@
 """The claim over HTTP: what is refused before anything is sent, and what the store says is what the technician reads."""
 
 import json
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -62,7 +64,10 @@ def test_what_the_store_refuses_is_said_in_its_own_words(store):
     assert code_of(at) == "slot-claimed"
 
 
-@pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (200, {}), (200, []), (502, b"bad gateway"), (404, {})])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"<html>"), (200, {}), (200, []), (200, b"[" * 200_000), (502, b"bad gateway"), (404, {})],
+)
 def test_what_is_no_store_is_said(store, status, body):
     assert code_of(store(status, body)[0]) == "store-answer"
 
@@ -71,6 +76,21 @@ def test_a_store_that_does_not_answer_is_said_with_what_it_means_for_the_token()
     with pytest.raises(ProvisionError) as refused:
         Store(address="http://127.0.0.1:1").claim("T", "e661")
     assert refused.value.code == "store-silent" and "once more" in str(refused.value)
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", b"hello\r\n\r\n", b""])
+def test_a_store_that_is_killed_in_the_middle_of_its_answer_is_said_likewise(said):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            came, _ = listening.accept()
+            with came:
+                came.recv(65_536)
+                came.sendall(said)
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(answer)
+            assert code_of(Store(address=f"http://127.0.0.1:{listening.getsockname()[1]}")) == "store-silent"
 
 
 @pytest.mark.parametrize("address", ["http://store.example", "ftp://store.example", "store.example", "https://", ""])

@@ -17,8 +17,8 @@ def path(tmp_path):
 
 @pytest.fixture
 def go(path, readers):
-    def _go(token="T-1", *, certify=lambda settings: 0):
-        return local.provision(token, path, claim=readers.claim, talk=Quietly(), certify=certify)
+    def _go(token="T-1", *, certify=lambda settings: 0, **more):
+        return local.provision(token, path, claim=readers.claim, certify=certify, **{"talk": Quietly()} | more)
 
     return _go
 
@@ -29,7 +29,8 @@ def test_a_pi_becomes_the_slots_reader_and_the_same_words_again_change_nothing(g
     told = json.loads(path.read_text())
     assert told["key"] == readers.made[0]["key"] and stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [one.name for one in path.parent.iterdir()] == ["settings.json"]
-    assert go().room is None and go(None).reader == "a-7"
+    assert go().room == "R0", "the same words give the same label"
+    assert (go(None).reader, go(None).room) == ("a-7", None)
     assert json.loads(path.read_text()) == told and len(readers.made) == 1
 
 
@@ -77,10 +78,24 @@ def test_a_pi_that_shows_a_certificate_gets_it_or_is_done_again(go, readers, pat
     with pytest.raises(ProvisionError) as refused:
         go(certify=lambda settings: asked.append(settings) or 1)
     assert (refused.value.code, asked) == ("certificate", [path])
-    assert go(certify=lambda settings: 0).reader == "a-7", "the same words again, and the token is not asked for"
+    said = Quietly()
+    assert go(certify=lambda settings: 0, talk=said).reader == "a-7", "the same words again, and no token is used up"
+    assert "muster-pi-certificate.timer" in said.said[-1], "without it the door is shut after thirty days"
 
 
 def test_a_pi_without_settings_and_without_a_token_says_what_it_wants(go):
     with pytest.raises(ProvisionError) as refused:
         go(None)
     assert refused.value.code == "token-needed"
+
+
+def test_whose_releases_it_takes_is_said_at_the_claim_or_to_a_reader_that_is_there(go, path):
+    first, second = ({"keys": [{"id": number, "n": f"{1 << 3071 | 1:x}"}]} for number in (1, 2))
+    go(release=first)
+    before = json.loads(path.read_text())
+    assert before["release"] == first
+    go(None)
+    assert json.loads(path.read_text()) == before, "nobody said another"
+    go(None, release=second)
+    assert json.loads(path.read_text()) == before | {"release": second}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600

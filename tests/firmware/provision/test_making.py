@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from firmware.provision import bundle
 from firmware.provision.bundle import File
 from firmware.provision.claim import fingerprint
 from firmware.provision.errors import PortLost, ProvisionError
@@ -40,7 +41,7 @@ def is_whole(look, cable, settings, token="T-1"):
     stays = {one.path: one.sha256 for one in SMALL if one.path != "selftest.mpy"}
     assert {path: files.get(path) for path in stays} == stays
     assert set(files) == {*stays, "settings.json"}, "no half file, no self-test, and it is not held still"
-    assert told == settings | {"wifi": None, "slot": fingerprint(token)}
+    assert told == settings | {"wifi": None, "slot": fingerprint(token), "room": "R0", "replaces": None}
 
 
 def test_a_blank_board_becomes_the_slots_reader(cables, make, readers, look):
@@ -127,6 +128,40 @@ def test_another_token_takes_no_readers_identity_away_unless_it_is_said(cables, 
     assert (refused.value.code, readers.tokens) == ("board-taken", {"T-2"})
     make(cable, token="T-2", wipe=True)
     is_whole(look, cable, readers.made[1], "T-2")
+
+
+def test_the_same_words_again_say_for_the_label_what_the_slot_was_for(cables, make, readers):
+    cable = cables()
+    make(cable)
+    again = make(cable)
+    assert (again.reader, again.room, len(readers.made)) == ("a-7", "R0", 1), "no run but the first claimed"
+
+
+def test_whose_releases_it_takes_is_said_at_the_claim_or_to_a_reader_that_is_there(cables, make, readers, look):
+    cable = cables()
+    first, second = ({"keys": [{"id": number, "n": f"{1 << 3071 | 1:x}"}]} for number in (1, 2))
+    make(cable, release=first)
+    before = look(cable)[1]
+    assert before["release"] == first and before["key"] == readers.made[0]["key"]
+    make(cable, token=None)
+    assert look(cable)[1] == before, "nobody said another"
+    make(cable, token=None, release=second)
+    assert look(cable)[1] == before | {"release": second}, "it stays who it is"
+
+
+@pytest.mark.long(15)
+@pytest.mark.timeout(180)
+def test_a_board_that_is_a_reader_with_the_whole_firmware_becomes_another_where_it_is_said(cables, make, readers, look):
+    cable = cables()
+    make(cable, files=bundle.layout(), self_test=False)
+    readers.tokens = {"T-2"}
+    refused = None
+    try:
+        make(cable, files=bundle.layout(), self_test=False, token="T-2", wipe=True)
+    except ProvisionError as error:
+        refused = error.code
+    assert refused is None, "littlefs hangs where a file was taken away that was open"
+    assert look(cable)[1]["key"] == readers.made[1]["key"]
 
 
 def test_records_of_a_reader_before_are_not_lost_unless_it_is_said(cables, make, readers, look):

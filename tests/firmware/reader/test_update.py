@@ -49,7 +49,7 @@ class Board:
 
 def test_a_signed_release_arrives_is_tried_confirmed_and_nothing_goes_back_below_it(board):
     first = (board.folder / "slot.a").read_bytes()
-    assert board.send(packs.pieces(made.signed(2), 512)) is None
+    assert board.send(made.pieces(made.signed(2), 512)) is None
     assert board.updates.restart
     assert (board.folder / "slot.a").read_bytes() == first, "the slot that runs was written"
     assert board.boot() == ("0.2", True)
@@ -59,24 +59,45 @@ def test_a_signed_release_arrives_is_tried_confirmed_and_nothing_goes_back_below
     assert board.boot() == ("0.2", False)
     assert board.updates.figures()["counter"] == 2
     for older in (1, 2):
-        assert board.send(packs.pieces(made.signed(older), 512)) == "update-older"
+        assert board.send(made.pieces(made.signed(older), 512)) == "update-older"
     # The next one goes into the slot that was left.
-    assert board.send(packs.pieces(made.signed(3), 512)) is None
+    assert board.send(made.pieces(made.signed(3), 512)) is None
     assert board.boot() == ("0.3", True)
 
 
+def test_where_no_memory_is_free_for_a_manifest_the_reader_goes_on_and_takes_it_when_it_is_offered_again(board):
+    class Full(tuple):
+        """Keys that find no memory the first time that they are looked through."""
+
+        tries = 0
+
+        def __iter__(self):
+            Full.tries += 1
+            if Full.tries == 1:
+                raise MemoryError
+            return super().__iter__()
+
+    board.updates = Updates(f"{board.folder}/", Full((made.key(),)))
+    try:
+        said = board.send(made.pieces(made.signed(2), 512))
+    except MemoryError:
+        said = "ended"
+    assert (said, board.updates.restart, board.has()) == (None, False, ["slot.a"])
+    assert board.send(made.pieces(made.signed(2), 512)) is None and board.updates.restart
+
+
 def test_a_release_that_never_confirms_itself_gives_way_after_three_starts_and_does_not_come_again(board):
-    board.send(packs.pieces(made.signed(2), 512))
+    board.send(made.pieces(made.signed(2), 512))
     assert [board.boot() for _ in range(3)] == [("0.2", True)] * 3
     assert board.boot() == ("0.1", False)
     assert board.updates.figures()["failed"] == 2
-    assert board.send(packs.pieces(made.signed(2), 512)) == "update-failed-before"
-    assert board.send(packs.pieces(made.signed(3), 512)) is None
+    assert board.send(made.pieces(made.signed(2), 512)) == "update-failed-before"
+    assert board.send(made.pieces(made.signed(3), 512)) is None
     assert board.boot() == ("0.3", True)
 
 
 def test_a_release_that_is_not_well_in_ten_minutes_gives_up_by_itself(board):
-    board.send(packs.pieces(made.signed(2), 512))
+    board.send(made.pieces(made.signed(2), 512))
     board.boot()
     assert board.updates.judge(False, 10 * MINUTE_MS - 1) is None
     assert board.updates.judge(False, 10 * MINUTE_MS) == "given-up"
@@ -85,27 +106,27 @@ def test_a_release_that_is_not_well_in_ten_minutes_gives_up_by_itself(board):
 
 
 def test_on_trial_no_other_release_is_taken(board):
-    board.send(packs.pieces(made.signed(2), 512))
+    board.send(made.pieces(made.signed(2), 512))
     board.boot()
-    assert board.send(packs.pieces(made.signed(3), 512)) == "update-on-trial"
+    assert board.send(made.pieces(made.signed(3), 512)) == "update-on-trial"
 
 
 def wrong(which: str) -> list[bytes]:
     good = made.signed(2)
     body = len(good) - release.size(packs.take_apart(good).manifest)
     if which == "spoiled":
-        return [*packs.pieces(good, 512)[:-1], packs.pieces(good, 512)[-1][:-1] + b"\xff"]
+        return [*made.pieces(good, 512)[:-1], made.pieces(good, 512)[-1][:-1] + b"\xff"]
     if which == "spoiled manifest":
         spoiled = good.replace(b"minimum 0", b"minimum 1")
         return [packs.take_apart(good).tag + bytes(4) + spoiled[:body]]
     if which == "trailing":
         tag = packs.take_apart(good).tag
-        return [*packs.pieces(good, 512)[:-1], tag + (len(good) - 100).to_bytes(4, "big") + good[-100:] + b"more"]
+        return [*made.pieces(good, 512)[:-1], tag + (len(good) - 100).to_bytes(4, "big") + good[-100:] + b"more"]
     if which == "no pack":
         return [bytes(8) + bytes(4) + b"nonsense, and not a head"]
     if which == "half a head":
-        return [packs.pieces(good, 512)[0][:-1]]
-    return packs.pieces(
+        return [made.pieces(good, 512)[0][:-1]]
+    return made.pieces(
         {
             "unsigned": lambda: made.plain(2),
             "wrong key": lambda: made.signed(2, by=2),
@@ -145,20 +166,20 @@ def test_a_signature_over_another_manifest_is_none(board):
     good, other = made.signed(2), made.signed(9)
     parts, foreign = packs.take_apart(good), packs.take_apart(other)
     mixed = release.head(parts.text, foreign.signature) + b"".join(parts.files.values())
-    assert board.send(packs.pieces(mixed, 512)) == "update-unsigned"
+    assert board.send(made.pieces(mixed, 512)) == "update-unsigned"
 
 
 def test_a_truncated_release_never_runs_and_the_next_one_does(board):
-    board.send(packs.pieces(made.signed(2), 512)[:-1])
+    board.send(made.pieces(made.signed(2), 512)[:-1])
     assert not board.updates.restart
     assert board.boot() == ("0.1", False)
     assert "slot.part" not in board.has()
-    assert board.send(packs.pieces(made.signed(2), 512)) is None
+    assert board.send(made.pieces(made.signed(2), 512)) is None
     assert board.boot() == ("0.2", True)
 
 
 def test_pieces_of_two_releases_do_not_mix_and_pieces_out_of_order_wait_to_be_offered_again(board):
-    one, two = packs.pieces(made.signed(2), 512), packs.pieces(made.signed(3), 512)
+    one, two = made.pieces(made.signed(2), 512), made.pieces(made.signed(3), 512)
     for piece in (one[0], two[1], one[2], one[1], one[1], b"", b"short", one[0][:12]):
         board.send([piece])
     assert board.updates.have == len(one[0]) - 12 + 512
@@ -183,16 +204,16 @@ def test_a_release_larger_than_a_slot_is_refused_before_anybody_signs_it_and_by_
 
 
 def test_a_bad_head_in_the_middle_does_not_stop_a_good_release(board):
-    good = packs.pieces(made.signed(2), 512)
+    good = made.pieces(made.signed(2), 512)
     board.send(good[:3])
-    assert board.send(packs.pieces(made.plain(5), 512)[:1]) == "update-unsigned"
+    assert board.send(made.pieces(made.plain(5), 512)[:1]) == "update-unsigned"
     board.send(good[3:])
     assert board.updates.restart
     assert board.boot() == ("0.2", True)
 
 
 def test_a_replayed_release_may_not_begin_again_and_again_and_wear_the_flash_out(board):
-    heads = [packs.pieces(made.signed(n), 512)[0] for n in (2, 3)]
+    heads = [made.pieces(made.signed(n), 512)[0] for n in (2, 3)]
     codes = [board.send([heads[n % 2]]) for n in range(12)]
     assert codes[:10] == [None] * 10
     assert codes[10:] == ["update-too-often"] * 2
@@ -200,7 +221,7 @@ def test_a_replayed_release_may_not_begin_again_and_again_and_wear_the_flash_out
 
 
 def test_what_is_offered_again_is_answered_once_more(board):
-    pieces = packs.pieces(made.signed(2), 512)
+    pieces = made.pieces(made.signed(2), 512)
     board.send(pieces[:2])
     for again in pieces[:2]:
         have = board.updates.have
@@ -211,7 +232,7 @@ def test_what_is_offered_again_is_answered_once_more(board):
 
 
 def test_pieces_in_memory_are_few(board):
-    pieces = packs.pieces(made.signed(2, files=[("firmware/a.mpy", bytes(9000))]), 512)
+    pieces = made.pieces(made.signed(2, files=[("firmware/a.mpy", bytes(9000))]), 512)
     board.send(pieces[:1])
     for piece in pieces[1:]:
         board.updates.take(piece)
@@ -222,7 +243,7 @@ def test_pieces_in_memory_are_few(board):
 
 
 def test_a_slot_that_rotted_gives_way_to_the_other_and_the_next_update_goes_over_it(board):
-    board.send(packs.pieces(made.signed(2), 512))
+    board.send(made.pieces(made.signed(2), 512))
     board.boot()
     board.updates.judge(True, MINUTE_MS)
     spoiled = bytearray((board.folder / "slot.b").read_bytes())
@@ -230,7 +251,7 @@ def test_a_slot_that_rotted_gives_way_to_the_other_and_the_next_update_goes_over
     (board.folder / "slot.b").write_bytes(spoiled)
     assert board.boot() == ("0.1", False)
     assert board.updates.figures()["counter"] == 2, "what rotted was confirmed: nothing older is taken"
-    assert board.send(packs.pieces(made.signed(3), 512)) is None
+    assert board.send(made.pieces(made.signed(3), 512)) is None
     assert (board.folder / "slot.a").read_bytes() == made.signed(1)
     assert board.boot() == ("0.3", True)
 
@@ -239,11 +260,11 @@ def test_a_slot_that_rotted_gives_way_to_the_other_and_the_next_update_goes_over
 def test_words_about_the_slots_that_are_none_mean_slot_a_and_its_counter_holds(board, text):
     (board.folder / "slots.json").write_text(text)
     assert board.boot() == ("0.1", False)
-    assert board.send(packs.pieces(made.signed(1), 512)) == "update-older"
+    assert board.send(made.pieces(made.signed(1), 512)) == "update-older"
 
 
 def test_a_flipped_bit_in_the_words_about_the_slots_is_seen(board):
-    board.send(packs.pieces(made.signed(2), 512))
+    board.send(made.pieces(made.signed(2), 512))
     text = (board.folder / "slots.json").read_text()
     assert json.loads(text.partition(" ")[2])["trial"] == "b"
     (board.folder / "slots.json").write_text(text.replace('"tries": 3', '"tries": 9'))
@@ -252,7 +273,7 @@ def test_a_flipped_bit_in_the_words_about_the_slots_is_seen(board):
 
 def test_a_release_that_failed_runs_again_only_before_nothing_would(board):
     (board.folder / "slot.a").unlink()
-    board.send(packs.pieces(made.signed(2), 512))
+    board.send(made.pieces(made.signed(2), 512))
     for _ in range(3):
         assert board.boot() == ("0.2", True)
     assert board.boot() == (None, False), "what was installed runs"
@@ -265,8 +286,8 @@ def test_a_board_without_any_slot_starts_from_plain_files(board):
 
 
 def test_a_flash_that_takes_nothing_refuses_the_update_and_the_reader_goes_on(board):
-    board.send(packs.pieces(made.signed(2), 512)[:1])
+    board.send(made.pieces(made.signed(2), 512)[:1])
     board.updates._file.close()
     board.updates._file = (board.folder / "slot.a").open("rb")  # not writable: an OSError, as a full flash is
-    assert board.send(packs.pieces(made.signed(2), 512)[1:2]) == "update-flash"
+    assert board.send(made.pieces(made.signed(2), 512)[1:2]) == "update-flash"
     assert board.boot() == ("0.1", False)

@@ -54,6 +54,15 @@ def test_a_key_is_locked_by_its_passphrase(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "other.pem").exists()
 
 
+def test_where_nobody_can_give_a_passphrase_no_key_is_made(tmp_path, monkeypatch, capsys):
+    def nobody(prompt):
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", nobody)
+    assert command.main(["keys", str(tmp_path / "key.pem")]) == 1
+    assert "at a terminal" in capsys.readouterr().err and not (tmp_path / "key.pem").exists()
+
+
 @pytest.mark.needs("micropython")
 def test_a_pico_s_release_holds_what_its_reader_imports_and_fits_its_slot(tmp_path, key_file, capsys):
     path, trusted = key_file

@@ -4,6 +4,7 @@ import pytest
 from cryptography import x509
 
 from firmware.contract import renewal
+from firmware.contract.errors import Malformed
 from firmware.contract.mac import Key
 from server.store import authorities, revocations
 from server.store.accounts import at_the_console
@@ -49,10 +50,17 @@ def test_nobody_gets_one_in_anothers_name(asking):
         renewal.token("a-1", asking.board.key, other),
         token[:-1],
         token.upper(),
+        token.replace(".1.", "..", 1),
         "a-1",
         "",
     ):
         assert asking.ask(said, wrong).status_code == 401, wrong
+
+
+@pytest.mark.parametrize("key", ["\u00b2", "\u0661", "", "1000", "-1", "+1", " 1", "1_0"])
+def test_a_keys_number_is_three_plain_digits_at_the_most(key):
+    with pytest.raises(Malformed):
+        renewal.read(f"a-1.{key}.{'0' * 32}")
 
 
 def test_a_revoked_reader_gets_none(asking):

@@ -3,11 +3,8 @@
 Each is a counterexample that was found by asking of every decision what it rests on.
 """
 
-import os
-
 from sqlalchemy import update
 
-from firmware.contract.mac import Key
 from server.store import due, journals, readers, schema
 from server.store.engine import writing
 from tests.server.store_world import HOUR, MIN, NINE, UIDS
@@ -206,7 +203,7 @@ def test_a_tap_that_came_before_its_cards_new_token_was_learnt_counts(world):
     """A reader that holds the new card key alone; the tap elsewhere that carries both tokens comes later."""
     session, board, other = world.session(), world.reader(), world.reader("a-2", room=1)
     world.now_ms = NINE + 30 * MIN
-    fresh = Key(2, os.urandom(32))
+    fresh = world.second_card_key()
     board.card_keys, other.card_keys = [fresh], [fresh, *world.keys]
     world.deliver(board.lines[0], board.swipe(UIDS[0], NINE + MIN))
     assert code(world, session) is None

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from server.errors import NotFound, Refused
 from server.scope import Grant, Scope
-from server.store import cards, misuse_flags, misuse_taps, schema
+from server.store import cards, misuse_flags, misuse_taps, revocations, schema
 from server.store.accounts import at_the_console
 from server.store.campus import FieldRefused
 from server.store.engine import reading, writing
@@ -49,6 +49,47 @@ def test_the_same_card_on_two_sites_within_minutes_is_flagged_with_both_taps_and
     assert campus.taps() == [(w.students[0], "a-1"), (w.students[0], "h-1")]
     assert w.marks() == before and len(w.credits()) == 1
     assert campus.look() == 0, "once for a cause"
+
+
+def revoke(campus, name, since_ms):
+    with writing(campus.w.engine) as c:
+        scope = at_the_console(campus.w.institution_id)
+        revocations.revoke(c, scope, name, since_ms=since_ms, why="stolen", now_ms=campus.w.now_ms)
+    campus.w.derive()
+
+
+def test_what_a_stolen_reader_told_accuses_nobody_and_what_it_did_accuse_of_is_taken_back(campus):
+    w = campus.w
+    theft_ms = w.now_ms + 1
+    w.now_ms += MIN
+    # Whoever has its key forges a tap beside an honest one, and another with a card that was lost.
+    w.deliver(campus.one.swipe(UIDS[0], NINE), campus.far.swipe(UIDS[0], NINE + 5 * MIN))
+    assert campus.look() == 1
+    revoke(campus, campus.far.name, theft_ms)
+    with writing(w.engine) as c:
+        [card] = cards.of_person(c, w.students[1], NINE)
+        cards.end(c, w.institution_id, card, NINE, "lost")
+    w.deliver(
+        campus.one.swipe(UIDS[2], NINE), campus.far.swipe(UIDS[2], NINE + MIN), campus.far.swipe(UIDS[1], NINE + MIN)
+    )
+    assert campus.look() == 0
+    w.now_ms += DAY
+    campus.look()
+    with reading(w.engine) as c:
+        assert misuse_flags.waiting(c, registry(campus), w.now_ms) == []
+
+
+def test_what_a_person_let_count_of_a_stolen_reader_is_looked_at_again(campus):
+    w = campus.w
+    theft_ms = w.now_ms + 1
+    w.now_ms += MIN
+    revoke(campus, campus.far.name, theft_ms)
+    w.deliver(campus.one.swipe(UIDS[0], NINE), campus.far.swipe(UIDS[0], NINE + 5 * MIN))
+    assert campus.look() == 0
+    with writing(w.engine) as c:
+        revocations.release(c, at_the_console(w.institution_id), campus.far.name, now_ms=w.now_ms)
+    w.now_ms += DAY
+    assert campus.look() == 1
 
 
 def test_what_came_with_two_gateways_hours_apart_is_flagged_when_the_second_half_is_there(campus):

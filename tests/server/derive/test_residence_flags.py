@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from server.policy.profile import Profiles
-from server.store import check_ins, residence_admin, residence_flags, residence_pins
+from server.store import check_ins, residence_admin, residence_flags, residence_pins, revocations
 from server.store.engine import reading, writing
 from server.store.schema_residence import check_in_reading, residence_flag
 from tests.rules import rule
@@ -324,13 +324,16 @@ def test_a_closed_flag_of_many_fingers_stays_closed_when_one_more_is_refused_an_
 # --- a card that is far away within minutes
 
 
-def far_away(hall, uid):
+def far_away(hall, uid, *, stolen=None):
     """Held at the kiosk of another house on another site, with a porter; and at a door here three minutes before."""
     w = hall.w
     south, there = hall.other_house()
     porter = w.person("W1", UIDS[41])
     hall.do(residence_admin.add_duty, hall.admin, south, porter, OPENS - HOUR, w.now_ms)
     door = w.reader("d-9", room=0)
+    if stolen is not None:
+        since_ms = w.now_ms - HOUR
+        hall.do(revocations.revoke, hall.console, stolen, since_ms=since_ms, why="stolen", now_ms=w.now_ms)
     word = hall.check_in(uid, OPENS + HOUR, method="witness", witness=UIDS[41], board=there)
     hall.deliver(hall.board.lines[0], there.lines[0], word, door.lines[0], door.swipe(uid, OPENS + HOUR - 3 * MIN))
     hall.judge()
@@ -343,6 +346,14 @@ def test_where_a_resident_was_is_told_to_their_own_house_and_not_to_the_one_whos
     person = hall.w.students[0]
     assert open_flags(hall) == [("elsewhere", person, 1), ("other-house", person, 1)]
     assert open_flags(hall, lou) == []
+
+
+@rule("DDU-12")
+@pytest.mark.parametrize("stolen", ["d-9", "k-2"])
+def test_what_a_stolen_reader_or_kiosk_says_accuses_no_resident(hall, stolen):
+    far_away(hall, UIDS[0], stolen=stolen)
+    told = {kind for kind, _, _ in open_flags(hall)}
+    assert "elsewhere" not in told, "whoever has its key has every student's token"
 
 
 @rule("DDU-12")

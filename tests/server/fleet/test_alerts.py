@@ -10,7 +10,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from server import certificates
 from server.clock import Clock
 from server.errors import BadSetting
 from server.fleet.alerting import Alerting
@@ -20,7 +23,7 @@ from server.mail_line import Account
 from server.policy import fleet_rules
 from server.policy.fleet_rules import CALM, DOWN, Rule, State
 from server.settings import load
-from server.store import gateways, schema
+from server.store import authorities, endings, gateways, schema
 from server.store.engine import writing
 from server.store.schema_fleet import fleet_alert, fleet_notice
 from tests.server.smtp_world import Inbox, Post
@@ -166,6 +169,20 @@ def test_a_server_that_begins_anew_says_nothing_twice(fleet):
     assert fleet.subjects() == ["Muster: 1 down: a-1 (R0)", "Muster: 1 up again: a-1 (R0)"]
 
 
+def test_what_the_database_did_not_take_is_raised_by_the_next_look(fleet):
+    fleet.go(3)
+    with writing(fleet.world.engine) as connection:
+        connection.execute(text("ALTER TABLE fleet_notice RENAME TO away"))
+    with pytest.raises(DBAPIError):
+        fleet.go(20, silent=("a-1",))
+    with writing(fleet.world.engine) as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO fleet_notice"))
+    assert fleet.alerts() == []
+    fleet.go(1, silent=("a-1",))
+    assert fleet.alerts() == [("silent", "a-1 (R0)", False)]
+    assert fleet.subjects() == ["Muster: 1 down: a-1 (R0)"]
+
+
 def test_many_that_fall_silent_at_once_are_one_message(fleet):
     for n in range(2, 30):
         fleet.add(f"a-{n}", room=None)
@@ -187,6 +204,40 @@ def test_without_a_gateway_the_line_is_down_and_no_reader(fleet):
         gateways.seen(connection, gateways.find(connection, token).id, fleet.now_ms + HOUR)
     fleet.go(5)
     assert fleet.alerts() == [("gateway", "line", True)]
+
+
+def test_a_brokers_certificate_that_ends_soon_is_said_once_and_over_once_the_next_is_issued(fleet):
+    world = fleet.world
+
+    def issue(now_ms):
+        with writing(world.engine) as connection:
+            issued = certificates.issue_broker(authority, ["b"], now_ms)
+            endings.note(connection, world.institution_id, "broker", issued.certificate, now_ms)
+
+    day = 24 * HOUR
+    with writing(world.engine) as connection:
+        authority = authorities.make(connection, world.vault, world.institution_id, "t", BEGIN)
+    issue(BEGIN - (certificates.BROKER_DAYS - 31) * day)
+    fleet.go(2)
+    assert fleet.alerts() == []
+    issue(BEGIN - (certificates.BROKER_DAYS - 29) * day)
+    fleet.go(10)
+    fleet.begin()
+    fleet.go(2)
+    assert fleet.alerts() == [("certificate", "line", False)]
+    issue(fleet.now_ms)
+    fleet.go(2)
+    assert fleet.alerts() == [("certificate", "line", True)]
+    assert fleet.subjects() == ["Muster: 1 down: line", "Muster: 1 up again: line"]
+
+
+def test_an_authority_that_ends_within_a_year_is_said(fleet):
+    world = fleet.world
+    with writing(world.engine) as connection:
+        begun = BEGIN - (certificates.AUTHORITY_DAYS - 360) * 24 * HOUR
+        authorities.make(connection, world.vault, world.institution_id, "t", begun)
+    fleet.go(1)
+    assert fleet.alerts() == [("authority", "line", False)]
 
 
 def test_what_a_reader_says_of_its_parts_raises_alerts(fleet):

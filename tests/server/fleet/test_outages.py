@@ -1,6 +1,8 @@
 """Outages become facts: silence, power, chip and storage, and the store's own, each to whom it belongs."""
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from server.fleet.watch import Watch
 from server.policy import outage_facts
@@ -82,6 +84,21 @@ def test_a_reader_that_was_cut_off_and_stayed_on_was_not_off_and_one_that_restar
     line.board.boot(at_ms=BEGIN + 30 * MIN)
     line.head(31)
     assert ("off", 20, 30) in line.found()
+
+
+def test_what_a_look_saw_that_was_rolled_back_is_seen_by_the_next_one(line):
+    heads(line, 0, 3)
+    line.board.boot(at_ms=BEGIN + 6 * MIN)
+    line.world.now_ms = BEGIN + 7 * MIN
+    line.world.deliver(*line.board.lines, line.board.head(BEGIN + 7 * MIN), derive=False)
+    with writing(line.world.engine) as connection:
+        connection.execute(text("ALTER TABLE reader_command RENAME TO away"))
+    with pytest.raises(DBAPIError):
+        line.look(7)
+    with writing(line.world.engine) as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO reader_command"))
+    line.head(8)
+    assert ("off", 2.0, 6.0) in line.found()
 
 
 def test_a_head_that_comes_late_shortens_the_time_in_which_a_reader_was_off(line):

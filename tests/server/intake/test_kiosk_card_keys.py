@@ -1,10 +1,7 @@
 """A rotation of card keys at a kiosk: who checks in there alone is known under the new key as well (design, Cards)."""
 
-import os
-
 import pytest
 
-from firmware.contract.mac import Key
 from server.store import schema
 from tests.rules import rule
 from tests.server.residence_world import HOUR, MIN, OPENS, UIDS, Residence
@@ -17,7 +14,7 @@ def hall(world):
     world.now_ms = OPENS + 2 * HOUR
     made.older = list(world.keys)
     made.deliver(made.board.hello(), made.board.lines[0])
-    world.keys = [Key(2, os.urandom(32)), *made.older]
+    world.keys = [world.second_card_key(), *made.older]
     return made
 
 

@@ -32,6 +32,7 @@ from server.store import (
     schema,
     schema_rights,
     schema_work,
+    signed_cards,
     trip_plans,
 )
 from server.store.engine import reading, writing
@@ -179,6 +180,12 @@ class College(Corrected):
         door, other = self.reader("bk-012"), self.reader("bk-104", room=1)
         lost = self.world.reader("bk-230", room=None)
         lost.boot(at_ms=self.now_ms - HOUR)
+        # Cards that sign, and said nothing at the door.
+        with writing(self.world.engine) as connection:
+            for uid in self.uids[4:6]:
+                card_id = cards.known(connection, self.world.institution_id, self.world.tokens(uid))
+                signed_cards.register(connection, self.world.vault, self.world.institution_id, card_id,
+                                      signed_cards.Signer(uid=bytes(7), key=bytes(16)), self.now_ms - DAY)  # fmt: skip
         for n in range(len(self.students) - 4):
             if n % 5 != 3:
                 door.swipe(self.uids[n], self.now_ms - (7 - n % 6) * MIN + n * 311)
@@ -199,6 +206,11 @@ class College(Corrected):
             alarms.raise_(connection, self.world.institution_id, "hole", "bk-230",
                           "bk-230 stated a record that did not come after three offers", self.now_ms)  # fmt: skip
         self.swipes = [row.swipe_id for row in self.world.all(schema.reading)][-2:]
+        desk = self.reader("desk-1", room=None)
+        for uid, ago_s in ((self.uids[7], 90), (bytes([4, 77, 77, 9]), 40), (b"", 20)):
+            desk.swipe(uid, self.now_ms - ago_s * 1000, verdict="check")
+        self.deliver(*desk.lines, desk.hello(), desk.head(self.now_ms))
+        self.desk_tap = self.world.all(schema.reading)[-2].swipe_id
 
     def _absences(self) -> None:
         world, now_ms, one = self.world, self.now_ms, self.students[0]
@@ -309,7 +321,7 @@ class College(Corrected):
             residence_flags.raise_all(c, world.institution_id, [odd])
             taps = misuse_taps.of_people(c, self.students[:2], 0, now_ms)
             case = Case(kind="pair", subject="college", person_id=self.students[0], other_person_id=self.students[1],
-                        apart=2, count=9, taps=tuple(taps))  # fmt: skip
+                        apart=2, count=9, taps=tuple(sorted(taps, key=lambda tap: tap.at_ms)))  # fmt: skip
             misuse_flags.raise_all(c, world.institution_id, [case], now_ms)
 
     def thing(self, noun: str) -> int | None:

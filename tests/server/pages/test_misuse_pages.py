@@ -48,6 +48,7 @@ def test_the_registry_reads_with_what_it_rests_on_and_closes_in_words(flagged, e
     assert "Two cards always within seconds of each other" in text
     assert "Sam Student was at a door 8 times, each time beside Tia Student, who was there 3 times without them" in text
     assert "a-101" in text and "±1 s" in text and "Mon 5 Oct 2026, 10:11:00" in text
+    assert "60 s later" in text, "what a person judges by"
     assert 'href="/misuse"' in rita.get("/registry").text
     form = {"csrf": rita.csrf("/misuse"), "outcome": "misuse", "text": ""}
     refused = rita.post("/misuse/1/close", form)

@@ -53,6 +53,26 @@ def test_the_code_on_the_page_is_the_token_behind_the_stores_address(school, sig
     assert token_in(answer) not in answer.request.url.path
 
 
+def test_where_there_are_several_sites_the_page_names_them_and_asks_which(school, signed):
+    visitor = signed("tess")
+    school.reader()
+    assert 'name="site"' not in visitor.get(HERE).text, "one site needs no name"
+    with writing(school.world.engine) as connection:
+        north = readers.ensure_site(connection, school.world.institution_id, "north")
+    for code, site in (("101", None), ("N-101", north)):
+        school.world.insert(schema.room, code=code, site_id=site)
+    page = visitor.get(HERE).text
+    assert re.search(r'<option value="N-101" label="N-101, north">', page) and "a-101, R0, main" in page
+    answer = post(visitor, room="101")
+    assert answer.status_code == 400 and "Say at which site this room is: main or north" in text_of(answer)
+    assert "r101, at 101, north" in text_of(post(visitor, room="101", site="north", name="r101"))
+    assert "n-101, at N-101, north" in text_of(post(visitor, room="N-101"))
+    answer = post(visitor, room="N-101", site="main")
+    assert "the registry has this room at the site north" in text_of(answer).replace("The registry", "the registry")
+    assert "<option selected>main</option>" in answer.text, "what was typed stays"
+    assert visitor.get(HERE).text.count('<div class="small soft">north</div>') == 2
+
+
 def test_a_slot_in_the_place_of_a_reader_is_for_its_room(school, signed):
     school.reader()
     answer = post(signed("tess"), replaces="a-101")
@@ -102,6 +122,11 @@ def test_a_reader_moves_from_a_time_on_and_what_it_recorded_before_stays_where_i
         at = [readers.at_door(connection, reader_id, school.now_ms + after).room_code for after in (0, HOUR - 1, HOUR)]
     assert at == ["R0", "R0", "R1"]
     assert [row.action for row in school.world.all(schema.audit)] == ["reader.move"]
+    before = school.world.all(schema.placement)
+    answer = post(visitor, "/doors/move", reader="a-101", to="R1", day="2026-10-05", time="11:20")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{HERE}?said=moved")
+    assert school.world.all(schema.placement) == before, "a form sent twice"
+    assert len(school.world.all(schema.audit)) == 1
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,18 @@ def test_one_click_and_what_it_gave_since_counts_for_nothing(stolen, signed):
     assert [row.action for row in stolen.world.all(schema.audit)].count("reader.revoke") == 1
 
 
+def test_its_own_page_and_the_evidence_of_a_morning_stay_and_nothing_can_be_asked_of_it(stolen, signed):
+    visitor = signed("tess")
+    day, clock = re.findall(r'name="(?:day|time)" type="(?:date|time)" value="([^"]+)"', visitor.get(HERE).text)
+    assert revoke(visitor, day=day, time=clock).status_code == 303
+    text = visitor.get("/doors/readers/a-101").text
+    assert "believed no more since" in text and "/command" not in text and "/doors/revoked?reader" not in text
+    assert visitor.get("/doors/readers/a-101/evidence").status_code == 200
+    answer = visitor.post("/doors/readers/a-101/command", {"csrf": visitor.csrf(HERE), "name": "identify"})
+    assert answer.status_code == 404
+    assert "a-101" not in visitor.get("/doors").text
+
+
 def test_what_is_older_than_the_theft_is_released_on_the_page(stolen, signed):
     visitor = signed("tess")
     # The form says the minute in which it is opened: what came in that minute came since then.

@@ -87,6 +87,9 @@ def _more(college: College) -> Iterator[Visit]:
     now, one, two = college.now, *college.students[:2]
     for name, address, who in (
         ("register of STEP", f"/sessions/{college.step}", "ada"),
+        ("register with a flag", f"/sessions/{now}", "rita"),
+        ("panel with a flag and a doubt", f"/sessions/{now}/people/{college.students[4]}", "rita"),
+        ("panel with a flag", f"/sessions/{now}/people/{one}", "rita"),
         ("register that ended", f"/sessions/{college.before}", "ada"),
         ("register to come", f"/sessions/{college.later}", "ada"),
         ("register that is cancelled", f"/sessions/{college.cancelled}", "ada"),
@@ -115,6 +118,8 @@ def _more(college: College) -> Iterator[Visit]:
         ("asking after a month", f"/sessions/{college.aged_month}/request", "hedda"),
         ("registry, found", college.found("rita", "/registry", "b"), "rita"),
         ("registry, nothing found", college.found("rita", "/registry", "nobody has this"), "rita"),
+        ("card desk, whom to give a card", f"/registry/card-desk/give?tap={college.desk_tap}", "rita"),
+        ("new card as it was tapped", f"/registry/people/{two}/card?tap={college.desk_tap}", "rita"),
         ("registry as an auditor", "/registry", "otto"),
         ("audit as an auditor", "/registry/audit?kind=residence", "otto"),
         ("audit, nothing that fits", "/registry/audit?since=2020-01-01&until=2020-01-01", "admin"),

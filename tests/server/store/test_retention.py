@@ -10,7 +10,7 @@ from server.errors import BadSetting
 from server.outbox import FORGET_MS, Outbox
 from server.policy import retention as policy
 from server.retention import REST_MS, Retention
-from server.store import emptying, notes, retention, schema, schema_residence, schema_rights, schema_work
+from server.store import emptying, notes, retention, schema, schema_fleet, schema_residence, schema_rights, schema_work
 from server.store.engine import open_engine, writing
 from tests.rules import rule
 from tests.server.store.personal_world import Personal
@@ -19,6 +19,8 @@ from tests.server.store_world import NINE, UIDS
 DAY = policy.DAY_MS
 #: the times in the made rows are small numbers: everything is as old as can be
 NOW = 1_800_000_000_000
+#: what is kept of readers, and goes whole
+OF_READERS = ("reader_outage", "fleet_alert", "fleet_notice", "reader_command")
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def two(database_url):
     made = Personal(engine)
     with writing(engine) as connection:
         connection.execute(schema_work.mail.update().values(state="sent"))
-        for name in ("duty_note", "import_run", "import_schedule", "quarantine"):
+        for name in ("duty_note", "import_run", "import_schedule", "quarantine", *OF_READERS):
             made._connection = connection
             made._add(schema.metadata.tables[name], "shared")
         connection.execute(schema.quarantine.update().values(authentic=False))
@@ -76,10 +78,12 @@ def test_each_rule_takes_what_it_says_and_a_dry_run_takes_nothing(two, outbox):
     assert changed == {
         "check_in", "swipe", "kiosk_event", "login", "sign_in_flow", "mail", "message", "import_run", "note",
         "quarantine", "import_schedule", "misuse_flag", "misuse_tap", "swipe_message",
+        *OF_READERS,
     }  # fmt: skip
     assert all(many == 0 for _, many in work.counts(NOW)), "nothing is found twice"
     assert after["swipe_message"] == [], "what a card said stands in the same field as its token"
     assert after["login"] == after["sign_in_flow"] == after["misuse_flag"] == after["misuse_tap"] == []
+    assert [after[name] for name in OF_READERS] == [[]] * 4
     assert {row.cell for row in after["check_in"]} == {None} and {row.token for row in after["swipe"]} == {None}
     for name in ("swipe", "check_in", "kiosk_event"):
         kept = set(emptying.MAY_EMPTY[schema.metadata.tables[name]])
@@ -105,6 +109,19 @@ def test_what_is_young_or_still_to_go_stays(two):
         connection.execute(schema.login.update().values(expires_ms=NOW - 90 * DAY))
     counted = {one.name: many for one, many in Retention(two.engine, rules()).counts(NOW)}
     assert counted["mails"] == counted["messages"] == counted["logins"] == 0 < counted["check-in-cells"]
+
+
+def test_what_goes_on_at_a_reader_and_what_was_not_said_yet_stays(two):
+    with writing(two.engine) as connection:
+        connection.execute(schema_fleet.reader_outage.update().values(to_ms=None))
+        connection.execute(schema_fleet.fleet_alert.update().values(cleared_ms=None))
+        connection.execute(schema_fleet.fleet_notice.update().values(sent_ms=None, failed_ms=None))
+        connection.execute(schema_fleet.reader_command.update().values(counter=NOW - 400 * DAY))
+    work = Retention(two.engine, [one for one in rules() if one.table in OF_READERS])
+    assert [many for _, many in work.all(NOW)] == [0] * 4
+    with writing(two.engine) as connection:
+        connection.execute(schema_fleet.fleet_notice.update().values(failed_ms=5))
+    assert {one.name: many for one, many in work.all(NOW) if many} == {"reader-notices": 1}
 
 
 def test_what_a_reader_sealed_stays_in_quarantine_until_somebody_has_looked_at_it(two):

@@ -6,7 +6,7 @@ from firmware.contract import statement
 from server import card_signature
 from server.errors import StoreError
 from server.policy import card_counters
-from server.store import cards, emptying, schema, signed_cards
+from server.store import card_doubts, cards, emptying, schema, signed_cards
 from server.store.engine import reading, writing
 from server.store.schema_cards import card_signer, swipe_message
 from tests.server.store_world import MIN, NINE
@@ -52,7 +52,7 @@ def a_class(world):
 
 def kinds(world, session, who):
     with reading(world.engine) as connection:
-        return [(one.at_ms, one.kind) for one in signed_cards.taps(connection, session, who)]
+        return [(one.at_ms, one.kind) for one in card_doubts.taps(connection, session, who)]
 
 
 def test_a_signed_tap_is_checked_and_credits_as_any_other(world):
@@ -94,7 +94,7 @@ def test_a_message_played_again_is_seen_though_it_arrived_first(world):
     assert len(world.all(schema.swipe)) == 2
     with reading(world.engine) as connection:
         (card_id,) = connection.execute(card_signer.select().with_only_columns(card_signer.c.card_id)).scalars()
-        judged = signed_cards.judged(connection, card_id)
+        judged = card_doubts.judged(connection, [card_id])
         at = dict(
             connection.execute(
                 schema.reading.select().with_only_columns(schema.reading.c.swipe_id, schema.reading.c.at_ms)
@@ -115,7 +115,7 @@ def test_late_taps_of_an_offline_door_are_no_doubt(world):
     world.deliver(board.lines[0], board.swipe(UID, NINE + MIN, session=session, said=message(world, 8)))
     with reading(world.engine) as connection:
         (card_id,) = connection.execute(card_signer.select().with_only_columns(card_signer.c.card_id)).scalars()
-        assert set(signed_cards.judged(connection, card_id).values()) == {card_counters.SIGNED}
+        assert set(card_doubts.judged(connection, [card_id]).values()) == {card_counters.SIGNED}
 
 
 def test_what_a_card_said_before_its_key_was_known_is_checked_when_it_is(world):

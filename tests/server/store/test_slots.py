@@ -182,6 +182,34 @@ def test_a_new_board_takes_over_the_door_and_the_old_one_delivers_what_it_record
     assert owner == {world.students[0]}, "what it took after the new one took over counts at no door"
 
 
+def test_a_swap_leaves_the_old_reader_at_the_door_where_somebody_moved_it_meanwhile(world, make, claim):
+    world.reader("a-1")
+    made = make(name=None, room_code=None, replaces="a-1")
+    with writing(world.engine) as connection:
+        readers.move(connection, world.institution_id, "a-1", "R1", world.now_ms, world.now_ms)
+    got = claim(made.token)
+    assert (got.room_code, got.replaces) == ("R0", None), "nobody is told that it left a door"
+    with reading(world.engine) as connection:
+        old = readers.by_name(connection, ["a-1"])["a-1"]
+        assert readers.at_door(connection, old.id, world.now_ms).room_code == "R1"
+
+
+def test_a_reader_that_was_never_heard_is_at_the_door_and_site_of_its_newest_slot(world, make, claim):
+    world.insert(schema.room, code="R9")
+    with writing(world.engine) as connection:
+        readers.ensure_site(connection, world.institution_id, "north")
+        readers.ensure_site(connection, world.institution_id, "south")
+    first = claim(make(room_code="R9", site_name="north").token)
+    with writing(world.engine) as connection:
+        readers.move(connection, world.institution_id, "a-7", "R0", world.now_ms, world.now_ms)
+    again = claim(make(room_code="R9", site_name="south").token)
+    assert (first.site, again.site, again.room_code) == ("north", "south", "R9")
+    with reading(world.engine) as connection:
+        found = readers.by_name(connection, ["a-7"])["a-7"]
+        assert found.site == "south", "what is passed down goes where the board listens"
+        assert readers.at_door(connection, found.id, world.now_ms).room_code == "R9", "as its label says"
+
+
 def test_a_reader_without_a_door_is_not_swapped(world, make):
     world.reader("a-1")
     with writing(world.engine) as connection:
@@ -193,7 +221,10 @@ def test_a_reader_without_a_door_is_not_swapped(world, make):
 def test_a_name_is_found_where_none_is_given(world, make):
     world.reader("r0")
     assert make(name=None).reader == "r0-2"
-    assert make(name="").reader == "r0-2", "its slot is no reader yet"
+    second = make(name="")
+    assert second.reader == "r0-3", "a room with two doors has two slots, and each token stays good"
+    world.now_ms = second.expires_ms
+    assert make(name=None).reader == "r0-2", "what has expired is free again"
 
 
 @pytest.mark.parametrize(
@@ -272,3 +303,31 @@ def test_what_was_done_with_a_slot_is_written_down_without_its_token(world, scop
     assert {"slot.make", "slot.claim", "slot.withdraw"} <= set(lines)
     assert json.loads(lines["slot.claim"].detail)["key"] == 1
     assert made.token not in repr(lines) and made.token.replace("-", "") not in repr(lines)
+
+
+def at_site(world, code, site):
+    """A room that the registry has at this site."""
+    with writing(world.engine) as connection:
+        found = readers.ensure_site(connection, world.institution_id, site)
+    return world.insert(schema.room, code=code, site_id=found)
+
+
+def test_a_reader_is_at_the_site_of_its_room_and_else_somebody_says_which(world, make, claim):
+    world.reader("a-1")
+    at_site(world, "N-101", "north")
+    assert make(name="n-1", room_code="N-101").site == "north"
+    assert make(room_code="N-101", site_name="north").site == "north"
+    assert make(name="b-1").site == "main", "a reader at this door is at main"
+    world.insert(schema.room, code="R9")
+    assert code_of(make, room_code="R9") == "slot-site", "which of two is not to be guessed"
+    assert make(name="r-9", room_code="R9", site_name="north").site == "north"
+    got = claim(make(name="r-10", room_code="R9", site_name="south", new_site=True).token)
+    assert (got.site, make(name="r-11", room_code="R9").site) == ("south", "south")
+
+
+def test_the_room_of_another_site_and_a_site_that_nobody_named_are_refused(world, make):
+    world.reader("a-1")
+    at_site(world, "N-101", "north")
+    assert code_of(make, room_code="N-101", site_name="main") == "slot-site", "another room was meant"
+    assert code_of(make, site_name="mian") == "slot-site"
+    assert world.all(schema_slots.slot) == []

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from server.store import agents, authorities, carried, credentials, readers, revocations
+from server import certificates
+from server.store import agents, authorities, carried, credentials, endings, readers, revocations, turning
 from server.store.accounts import at_the_console
 from server.store.engine import reading, writing
 from server.store.schema_trust import reader_revocation
@@ -92,8 +93,30 @@ def test_the_authority_and_the_brokers_agent_that_were_made_since_are_there(rest
     def change(old, connection):
         told.append(authorities.make(connection, old.vault, old.institution_id, "college", old.now_ms))
         told.append(agents.make(connection, old.institution_id, "broker", old.now_ms))
+        issued = certificates.issue_broker(told[0], ["b"], old.now_ms)
+        endings.note(connection, old.institution_id, "broker", issued.certificate, old.now_ms)
+        told.append(endings.every(connection, old.institution_id))
 
     new = restored(change)
     with reading(new.engine) as connection:
         assert authorities.signing(connection, new.vault, new.institution_id) == told[0]
         assert agents.find(connection, told[1]) is not None
+        assert endings.every(connection, new.institution_id) == told[2]
+
+
+def test_an_authority_that_was_turned_to_since_the_backup_signs_there_and_who_knows_it_is_known(restored):
+    told = []
+
+    def change(old, connection):
+        scope = at_the_console(old.institution_id)
+        authorities.make(connection, old.vault, old.institution_id, "college", old.now_ms)
+        turning.prepare(connection, old.vault, scope, "college", old.now_ms)
+        turning.told(connection, old.institution_id, "a-1", turning.trusted(connection, old.institution_id), old.now_ms)
+        assert turning.turn(connection, scope, old.now_ms) == []
+        told.append(turning.trusted(connection, old.institution_id))
+
+    new = restored(change)
+    with reading(new.engine) as connection:
+        assert turning.trusted(connection, new.institution_id) == told[0]
+        assert authorities.signing(connection, new.vault, new.institution_id).certificate == told[0][0]
+        assert turning.unaware_of(connection, new.institution_id, told[0][0]) == []

@@ -2,12 +2,13 @@
 
 import pytest
 
-from firmware.contract import statement
+from firmware.contract import roster, statement
 from firmware.contract.mac import Key
 from server import deliveries
+from server.derive.rosters import build as build_rosters
 from server.errors import NotFound, Refused, StoreError
 from server.intake.placing import Placing
-from server.store import cards, credentials, emergency, readers, revocations, schema
+from server.store import cards, credentials, emergency, readers, revocations, rosters, schema, withheld_taps
 from server.store.accounts import at_the_console
 from server.store.engine import reading, writing
 from server.store.schema_trust import broker_credential
@@ -95,6 +96,56 @@ def test_what_comes_after_the_call_counts_for_nothing_whatever_it_says_of_its_ti
     assert (answer.new, credited(stolen)) == (3, set())
     assert len(stolen.all(schema.swipe)) == 3
     assert "revoked-delivers" in stolen.alarms()
+
+
+def test_what_is_withheld_says_so_and_not_that_no_session_was_open(stolen):
+    begin(stolen)
+    # One that repeats, within two minutes, an answer of before the theft; and one long after it.
+    arrive(stolen, THEFT - 1000, stolen.tap(0, THEFT - 2000))
+    stolen.now_ms = THEFT + HOUR
+    stolen.revoke()
+    arrive(stolen, THEFT + HOUR + MIN, stolen.tap(0, THEFT + 30_000), stolen.tap(1, NINE + 4 * MIN))
+    said = {row.at_ms: (row.verdict, row.session_id, row.credits) for row in stolen.all(schema.reading)}
+    assert said[THEFT + 30_000] == said[NINE + 4 * MIN] == ("withheld", None, False)
+    assert said[THEFT - 2000][0] == "green"
+    with reading(stolen.engine) as connection:
+        found = [withheld_taps.of_person(connection, one, NINE, THEFT + HOUR) for one in stolen.students[:3]]
+        assert [[(one.at_ms, one.since_ms, one.waits) for one in mine] for mine in found] == [
+            [(THEFT + 30_000, THEFT, False)],
+            [(NINE + 4 * MIN, THEFT, True)],
+            [],
+        ]
+    assert stolen.release() == 1
+    said = {row.at_ms: row.verdict for row in stolen.all(schema.reading)}
+    assert (said[NINE + 4 * MIN], said[THEFT + 30_000]) == ("green", "withheld")
+
+
+def test_a_revoked_reader_gets_no_password_again(stolen):
+    begin(stolen)
+    stolen.now_ms = THEFT + HOUR
+    reader_id = stolen.revoke()
+    with writing(stolen.engine) as connection, pytest.raises(Refused) as refused:
+        credentials.make(connection, stolen.institution_id, reader_id, stolen.now_ms)
+    assert refused.value.code == "reader-ended" and stolen.all(broker_credential) == []
+
+
+def test_its_class_list_is_taken_from_brokers_and_gateways_once(stolen):
+    begin(stolen)
+
+    def listed():
+        with writing(stolen.engine) as connection:
+            build_rosters(connection, stolen.ring, stolen.institution_id, stolen.now_ms)
+            [row] = rosters.after(connection, stolen.institution_id, 0)
+        return roster.decode(bytes(row.payload), stolen.door.key, "a-1")
+
+    assert len(listed().sessions) == 4
+    stolen.now_ms = THEFT
+    stolen.revoke()
+    emptied = listed()
+    assert emptied.sessions == []
+    # Once: it is not issued again and again for a reader that is gone.
+    stolen.now_ms += 24 * HOUR
+    assert listed().version_ms == emptied.version_ms
 
 
 def test_a_revoked_reader_gets_no_answer(stolen):

@@ -16,6 +16,7 @@ from server.store import (
     logins,
     schema,
     schema_misuse,
+    schema_releases,
     schema_residence,
     schema_rights,
     schema_slots,
@@ -437,6 +438,54 @@ def slot(walk, visitor):
         token_hash=str(walk.number()).encode(),
         made_ms=walk.school.now_ms,
         expires_ms=walk.school.now_ms + 1,
+    )
+    return both(made)
+
+
+@of("release")
+def release(walk, visitor):
+    n = walk.number()
+    made = walk.made(
+        schema_releases.firmware_release,
+        board="pico",
+        version=f"0.{n}",
+        counter=n,
+        minimum=0,
+        built_ms=1,
+        key_number=1,
+        tag=f"{n:016x}",
+        head=8,
+        size=9,
+        pack=b"walk",
+        added_ms=1,
+    )
+    return both(made)
+
+
+@of("tag")
+def tag(walk, visitor):
+    # A release's, by which gateways ask for it.
+    made = release(walk, visitor)[0]
+    return both(next(row.tag for row in walk.world.all(schema_releases.firmware_release) if row.id == made))
+
+
+@of("rollout")
+def rollout(walk, visitor):
+    made = walk.made(
+        schema_releases.rollout,
+        release_id=release(walk, visitor)[0],
+        percents="100",
+        soak_ms=0,
+        state="stopped",
+        stage=1,
+        began_ms=1,
+    )
+    walk.made(
+        schema_releases.rollout_reader,
+        rollout_id=made,
+        reader_id=walk.world.all(schema.reader)[0].id,
+        stage=1,
+        state="waiting",
     )
     return both(made)
 
