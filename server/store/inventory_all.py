@@ -14,7 +14,9 @@ from server.store.inventory_releases import RELEASES_
 from server.store.inventory_residence import RESIDENCE_
 
 #: table's name -> its line
-EVERY: Mapping[str, Kept] = {one.table.name: one for one in (*PEOPLE, *REGISTERS_, *RESIDENCE_, *MISUSE_, *CARDS_, *RELEASES_)}
+EVERY: Mapping[str, Kept] = {
+    one.table.name: one for one in (*PEOPLE, *REGISTERS_, *RESIDENCE_, *MISUSE_, *CARDS_, *RELEASES_)
+}
 
 
 def of_group(group: str) -> list[Kept]:
@@ -27,7 +29,7 @@ def as_markdown() -> str:
     lines = ["| table | whose | what | purpose | columns beside numbers, times and counts |", "|---|---|---|---|---|"]
     for group, about in GROUPS.items():
         for one in of_group(group):
-            classes = {name: one.column_class(name) for name in one.table.c.keys()}  # noqa: SIM118  # noqa: SIM118  columns, not names, are what it iterates
+            classes = {name: one.column_class(name) for name in one.table.c.keys()}  # noqa: SIM118  columns, not names, are what it iterates
             told = ", ".join(f"{name} ({what})" for name, what in classes.items() if what not in (ID, TIME, VALUE))
             lines.append(f"| `{one.table.name}` | {one.whose} | {one.holds} | {about.title} | {told} |")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.counts import Counts
-from gateway.errors import SpoolError, StoreAway
+from gateway.errors import SpoolError, StoreAway, StoreRefused
 from gateway.events import Condition, Events
 from gateway.link import Message
 from gateway.service import Gateway
@@ -180,6 +180,9 @@ class StoreLine:
 
     async def rosters(self, after: str | None) -> tuple[str, list[Offer]]:
         return await self._ask(lambda: self._host.server.rosters(self._host.number, after), f"rosters {after}")
+
+    async def release(self, tag: str) -> bytes:
+        raise StoreRefused("store-refused-404", "nobody sends a release in the simulation")
 
     async def _ask(self, request: Callable[[], Any], what: str) -> Any:
         host = self._host

@@ -53,7 +53,7 @@ class Authority:
             self.knows.append(knows)
             asked = x509.load_pem_x509_csr(request)
             made = self.sign(asked.subject, key or asked.public_key(), days)
-            told = {"certificate": made.public_bytes(serialization.Encoding.PEM).decode()}
+            told: dict[str, object] = {"certificate": made.public_bytes(serialization.Encoding.PEM).decode()}
             if names is not None:
                 told["authorities"] = [base64.b64encode(one).decode() for one in names]
                 told["mac"] = (mac or KEY.mac(renewal.answer_text("p-1", 3, request, names))).hex()

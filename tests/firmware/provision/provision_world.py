@@ -57,7 +57,7 @@ class Quietly:
     def say(self, text):
         self.said.append(text)
 
-    def ask(self, question):
+    def ask(self, question) -> bool | None:
         self.said.append(question)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,9 @@ def path(tmp_path):
 
 @pytest.fixture
 def go(path, readers):
-    def _go(token="T-1", *, certify=lambda settings: 0, **more):
-        return local.provision(token, path, claim=readers.claim, certify=certify, **{"talk": Quietly()} | more)
+    def _go(token="T-1", *, certify=lambda settings: 0, **more: Any):
+        more = {"talk": Quietly()} | more
+        return local.provision(token, path, claim=readers.claim, certify=certify, **more)
 
     return _go
 

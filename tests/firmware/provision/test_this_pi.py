@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -126,10 +127,13 @@ def test_root_becomes_the_one_to_whom_the_readers_folder_belongs():
         def stat(self):
             return SimpleNamespace(st_uid=self._user, st_gid=self._user)
 
-    found = bench.as_whom(Folder(107), 0)
+    def folder(user) -> Any:
+        return Folder(user)
+
+    found = bench.as_whom(folder(107), 0)
     assert (found.get("user"), found.get("group")) == (107, 107)
-    assert bench.as_whom(Folder(107), 1000) == {}, "who is not root stays who they are"
-    assert bench.as_whom(Folder(0), 0) == bench.as_whom(Folder(None), 0) == {}
+    assert bench.as_whom(folder(107), 1000) == {}, "who is not root stays who they are"
+    assert bench.as_whom(folder(0), 0) == bench.as_whom(folder(None), 0) == {}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another")

@@ -184,6 +184,7 @@ class College(Corrected):
         with writing(self.world.engine) as connection:
             for uid in self.uids[4:6]:
                 card_id = cards.known(connection, self.world.institution_id, self.world.tokens(uid))
+                assert card_id is not None
                 signed_cards.register(connection, self.world.vault, self.world.institution_id, card_id,
                                       signed_cards.Signer(uid=bytes(7), key=bytes(16)), self.now_ms - DAY)  # fmt: skip
         for n in range(len(self.students) - 4):

@@ -107,7 +107,7 @@ class School:
             parts.set_staff(connection, world.institution_id, session_id, people, world.now_ms)
         return session_id
 
-    def reader(self, name="a-101", *, room=0):
+    def reader(self, name="a-101", *, room: int | None = 0):
         """A reader at a room's door that has said hello."""
         board = self.world.reader(name, room=room)
         board.boot(at_ms=self.now_ms - 3_600_000)

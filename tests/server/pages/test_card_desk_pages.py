@@ -124,6 +124,7 @@ def test_a_card_that_was_stopped_says_whose_it_was_before_it_is_given_again(scho
     with writing(school.world.engine) as connection:
         world = school.world
         card_id = cards.known(connection, world.institution_id, world.tokens(school.uids[1]))
+        assert card_id is not None
         cards.end(connection, world.institution_id, card_id, school.now_ms - 60 * MIN, "lost")
     tap = hold(school, desk, school.uids[1])
     told = "It was Student 001’s until Mon 5 Oct 2026: lost"

@@ -8,7 +8,8 @@ from sqlalchemy import event
 from firmware.contract import statement
 from server import card_signature
 from server.policy import card_counters
-from server.store import card_doubts, cards, signed_cards
+from server.store import card_doubts, cards, revocations, signed_cards
+from server.store.accounts import at_the_console
 from server.store.card_doubts import Rests
 from server.store.engine import reading, writing
 from tests.server.store_world import MIN, NINE
@@ -27,6 +28,7 @@ def signing(world, n):
     world.enrol(world.group, who)
     with writing(world.engine) as connection:
         card_id = cards.known(connection, world.institution_id, world.tokens(uid(n)))
+        assert card_id is not None
         signer = signed_cards.Signer(uid=uid(n), key=KEY)
         signed_cards.register(connection, world.vault, world.institution_id, card_id, signer, world.now_ms)
     return who
@@ -104,3 +106,25 @@ def test_where_no_card_signs_one_question_is_asked_and_nothing_is_said(world):
     event.listen(world.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
     assert of_session(world, session) == {}
     assert len([one for one in asked if one.lstrip().upper().startswith("SELECT")]) == 1, asked
+
+
+def test_what_a_stolen_reader_says_once_more_throws_no_doubt_on_the_owners_own_tap(world):
+    """Whoever has its journal has messages of cards that sign, and says one of them with an earlier time."""
+    who, session = signing(world, 1), world.session()
+    board, stolen = world.reader(), world.reader("a-2", room=1)
+    world.now_ms = NINE + 30 * MIN
+    world.deliver(board.lines[0], board.swipe(uid(1), NINE + MIN, said=message(1, 3)))
+    world.deliver(stolen.lines[0], stolen.swipe(uid(1), NINE - 5 * MIN, said=message(1, 3)))
+
+    def kinds():
+        with reading(world.engine) as connection:
+            return [one.kind for one in card_doubts.taps(connection, session, who)], {
+                one.kind for one in card_doubts.of_session(connection, session, {}).values()
+            }
+
+    assert kinds() == ([card_counters.REPEATED], {card_counters.REPEATED})
+    with writing(world.engine) as connection:
+        scope = at_the_console(world.institution_id)
+        revocations.revoke(connection, scope, "a-2", since_ms=world.now_ms, why="stolen", now_ms=world.now_ms)
+    world.derive()
+    assert kinds() == ([card_counters.SIGNED], {card_counters.SIGNED})

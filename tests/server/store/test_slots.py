@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def scope(world):
 
 @pytest.fixture
 def make(world, scope):
-    def _make(**wanted):
+    def _make(**wanted: Any):
         wanted = {"name": "a-7", "room_code": "R0"} | wanted
         with writing(world.engine) as connection:
             return slots.make(connection, scope, now_ms=world.now_ms, **wanted)

@@ -175,8 +175,10 @@ def settings_of(trust, known, *, name="localhost"):
 
 
 def comes_in(trust, account, known) -> bool:
+    tls = settings_of(trust, known).tls
+    assert tls is not None
     try:
-        client = trust.client(account.user, account.password, context=pi_trust.context(settings_of(trust, known).tls))
+        client = trust.client(account.user, account.password, context=pi_trust.context(tls))
     except ssl.SSLCertVerificationError:
         return False
     return client.answer()
