@@ -44,6 +44,7 @@ class Technician:
 
 @pytest.mark.timeout(420)
 @pytest.mark.long(180)
+@pytest.mark.proof
 @pytest.mark.needs("mosquitto", "micropython")
 async def test_a_release_that_a_technician_brings_is_confirmed_by_a_board_over_tls(tmp_path):
     with Line(tmp_path) as line:
