@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -11,8 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from simulator.cable import Cable
+from simulator.doors import BoardDoor
+from simulator.pn532_card import Card
 from simulator.processes import ROOT, Part, free_port, muster, run, wait_http, wait_port
 from simulator.unixport import runner
 from tests.server.store_world import MIN, World
@@ -168,3 +172,25 @@ class Line:
         self._parts.append(part)
         part.start()
         return part
+
+
+def blank_door(line: Line) -> tuple[BoardDoor, list[Wired]]:
+    """Room R0's door with a blank board; its cable is in the list once it has power."""
+    cables: list[Wired] = []
+
+    def board(pty: str) -> Any:
+        cables.append(Wired(line.cable(MUSTER_BOARD_PTY=pty)))
+        return cables[-1]
+
+    return BoardDoor("R0", "r0", board), cables
+
+
+async def provisioned(line: Line, door: BoardDoor, cables: list[Wired]) -> tuple[str, Done]:
+    """Power, `muster reader new`, `muster provision`: the token, and what the command said."""
+    await door.power_on()
+    # A card lies on it for the self-test: whose, nobody hears.
+    shown = door.chip.card_in(Card(uid=b"\x04\xff\xee\xdd"))
+    token = await asyncio.to_thread(line.token, "--room", "R0")
+    done = await asyncio.to_thread(line.provision, cables[0].cable, token)
+    door.chip.card_out(shown)
+    return token, done

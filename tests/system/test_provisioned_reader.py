@@ -6,12 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from simulator.doors import BoardDoor
-from simulator.pn532_card import Card
 from simulator.processes import Part, muster
 from tests.firmware.pi.pi_world import World
 from tests.server.store_world import UIDS
-from tests.system.provisioned_line import Line, Wired
+from tests.system.provisioned_line import Line, blank_door, provisioned
 
 
 @pytest.mark.rule("PORT-1", "PORT-3")
@@ -21,20 +19,9 @@ from tests.system.provisioned_line import Line, Wired
 async def test_a_blank_board_is_provisioned_and_a_card_is_in_the_register(tmp_path):
     with Line(tmp_path) as line:
         world = line.world
-        cables = []
-
-        def board(pty):
-            cables.append(Wired(line.cable(MUSTER_BOARD_PTY=pty)))
-            return cables[-1]
-
-        door = BoardDoor("R0", "r0", board)
+        door, cables = blank_door(line)
         try:
-            await door.power_on()
-            # A card lies on it for the self-test: whose, nobody hears.
-            shown = door.chip.card_in(Card(uid=b"\x04\xff\xee\xdd"))
-            token = await asyncio.to_thread(line.token, "--room", "R0")
-            done = await asyncio.to_thread(line.provision, cables[0].cable, token)
-            door.chip.card_out(shown)
+            token, done = await provisioned(line, door, cables)
             print(f"provisioned in {done.seconds:.1f} s\n{done.said}")
             assert done.status == 0, done.said
             for step in (

@@ -10,11 +10,9 @@ import pytest
 
 from server.store import schema
 from server.store.schema_releases import rollout, rollout_reader
-from simulator.doors import BoardDoor
-from simulator.pn532_card import Card
 from simulator.processes import run
 from tests.server.store_world import UIDS
-from tests.system.provisioned_line import Line, Wired
+from tests.system.provisioned_line import Line, blank_door, provisioned
 
 PASSWORD = "correct horse battery"
 HERE = "/doors/releases"
@@ -56,19 +54,9 @@ async def test_a_release_that_a_technician_brings_is_confirmed_by_a_board_over_t
         run(["staff", "add", "tess", "--role", "technician", "--password-file", str(tmp_path / "password")], env=env)
         run(["release", "make", "--board", "pico", "--version", "9.9.9", "--counter", "5", "--out", str(pack)], env=env)
         run(["release", "sign", str(pack), "--key", str(key)], env=env)
-        cables = []
-
-        def board(pty):
-            cables.append(Wired(line.cable(MUSTER_BOARD_PTY=pty)))
-            return cables[-1]
-
-        door = BoardDoor("R0", "r0", board)
+        door, cables = blank_door(line)
         try:
-            await door.power_on()
-            shown = door.chip.card_in(Card(uid=b"\x04\xff\xee\xdd"))
-            token = await asyncio.to_thread(line.token, "--room", "R0")
-            done = await asyncio.to_thread(line.provision, cables[0].cable, token)
-            door.chip.card_out(shown)
+            _, done = await provisioned(line, door, cables)
             assert done.status == 0, done.said
             tess = Technician(line.store)
             release = tess.bring(pack.read_bytes())

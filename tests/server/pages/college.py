@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from server.derive import check_ins as judging
 from server.pages import sought
 from server.policy.misuse import Case
 from server.policy.oddities import ONE_CARD, Odd
+from server.release_pack import Key
 from server.scope import STUDENT
 from server.store import (
     absence_decisions,
@@ -23,12 +25,15 @@ from server.store import (
     misuse_flags,
     misuse_taps,
     notes,
+    releases,
     reported_absences,
     residence_acts,
     residence_admin,
     residence_flags,
     residence_leaves,
     residence_templates,
+    rollout_progress,
+    rollouts,
     schema,
     schema_rights,
     schema_work,
@@ -38,10 +43,11 @@ from server.store import (
 from server.store.engine import reading, writing
 from server.store.hands import record
 from server.store.wanted_marks import Wanted
+from tests.firmware.pico import release_packs
 from tests.server.filetypes.files import LETTER
 from tests.server.pages.requesting import DAY, Corrected, ask, decide, made
 from tests.server.pages.school import HASHER, LONDON, PASSWORD, Visitor
-from tests.server.store_world import HOUR, MIN
+from tests.server.store_world import HOUR, MIN, wrap
 
 NAMES = """Amara Okafor|Anton Weiß|Beatriz Álvarez Núñez|Chen Yu-Ting|Daniel O’Sullivan|Elif Yıldız|Farah Haddad
 Grace Kim|Hamish MacDonald|Ingrid Sørensen|Wolfeschlegelsteinhausenbergerdorff-Raghunathan Maximiliana Theodora Alexandra
@@ -72,6 +78,7 @@ class College(Corrected):
         self._catalogue()
         self._registers()
         self._evidence()
+        self._releases()
         self._absences()
         self._requests()
         self._office()
@@ -175,6 +182,30 @@ class College(Corrected):
                     source="import", rule="test", authority=None, by_account_id=None,
                     now_ms=self.now_ms - days * DAY, profiles=self.world.profiles,
                 )  # fmt: skip
+
+    def _releases(self) -> None:
+        """One that three readers have, and one that stopped by itself after the first."""
+        scope = accounts.at_the_console(self.world.institution_id)
+        doors = ("bk-012", "bk-104", "bk-230")
+
+        def say(name, **told):
+            update = {"board": "pico", "counter": 1, "tag": None, "have": 0} | told
+            self.world.deliver(wrap(json.dumps({"update": update}), reader=name, kind="health"), derive=False)
+
+        with writing(self.world.engine) as connection:
+            releases.trust(connection, scope, Key(1, release_packs.key().n), self.now_ms - DAY)
+            for counter in (1, 2):
+                releases.add(connection, scope, release_packs.signed(counter), self.now_ms - DAY // counter)
+            newest = releases.listed(connection, self.world.institution_id)[0]
+        for name in doors:
+            say(name)
+        with writing(self.world.engine) as connection:
+            rollouts.start(connection, scope, newest.id, percents=(1, 50, 100), soak_min=10, now_ms=self.now_ms)
+            rollout_progress.step(connection, self.world.institution_id, self.now_ms)
+        for name in doors:
+            say(name, failed=2)
+        with writing(self.world.engine) as connection:
+            rollout_progress.step(connection, self.world.institution_id, self.now_ms)
 
     def _evidence(self) -> None:
         door, other = self.reader("bk-012"), self.reader("bk-104", room=1)

@@ -448,8 +448,8 @@ def release(walk, visitor):
     made = walk.made(
         schema_releases.firmware_release,
         board="pico",
-        version=f"0.{n}",
-        counter=n,
+        version=f"9.{n}",
+        counter=1000 + n,
         minimum=0,
         built_ms=1,
         key_number=1,
