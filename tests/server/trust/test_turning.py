@@ -202,6 +202,7 @@ def pair(trust, signs, folder, account):
     return came_in(trust, account, certified(trust, signs, folder))
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.proof
 @pytest.mark.long(90)
 def test_with_a_real_broker_who_knows_both_comes_in_before_and_after_and_who_knows_the_old_until_the_turn(
