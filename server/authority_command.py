@@ -72,7 +72,7 @@ def _next(_arguments: argparse.Namespace) -> int:
     print(
         f"The next certificate authority is made. SHA-256: {certificates.fingerprint(made)}\n"
         f"{len(unaware)} readers do not know it yet. Run `muster broker config` now and restart the broker, so that it takes "
-        "both; give gateways the new ca.crt. Then provision each Pico W again; Raspberry Pis learn it within fifteen days. "
+        "both; give gateways the new ca.crt. Then each Pico W becomes a new reader: `muster reader new --swap NAME`, and `muster provision --wipe` with its token; Raspberry Pis learn it within fifteen days. "
         "`muster ca show` counts them"
     )
     return DONE

@@ -1,7 +1,7 @@
 """From one certificate authority to the next: made beside the one that signs, made known to readers, turned to, the old ended.
 
 Readers trust both meanwhile. A reader on a wall keeps the authorities that it was given: a Pico W learns the next one only
-by being provisioned again, a Raspberry Pi when it renews its certificate.
+as a new reader in its place, a Raspberry Pi when it renews its certificate.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def turn(connection: Connection, scope: Scope, now_ms: int, *, forced: bool = Fa
         raise Refused(
             "ca-unknown",
             f"these do not know the next authority, and would not connect any more: {', '.join(unaware[:NAMED])}{more}. "
-            "Provision them again, and let Raspberry Pis renew; or say --force",
+            "Put a new reader in the place of each Pico W (`muster reader new --swap`), let Raspberry Pis renew; or say --force",
         )
     old = connection.execute(
         select(authority.c.certificate, authority.c.created_ms).where(
