@@ -44,6 +44,7 @@ def short(results: Sequence[Result]) -> list[str]:
     found = []
     for result in results:
         found += [f"- {result.part} failed"] if not result.ok else []
+        found += [f"- {result.part}: {' '.join(line.split())}" for line in result.wrong]
         for row in result.rows:
             if not row.harmless:
                 cost = f"{row.lost} lost, {row.doubled} doubled, {row.miscredited} miscredited"

@@ -38,6 +38,8 @@ class Result:
     rows: tuple[Row, ...]
     #: name -> a number, or a short text
     figures: dict[str, Any]
+    #: what went wrong besides rows and figures, a line each: it ends the output, where whoever looks at a CI reads
+    wrong: tuple[str, ...] = ()
     #: how it was run, for who wants to repeat it
     command: str = ""
     #: when it ended, UTC, to the minute
@@ -68,6 +70,7 @@ def read(path: Path) -> Result:
             seed=said.get("seed"),
             rows=rows,
             figures=dict(said.get("figures") or {}),
+            wrong=tuple(str(line) for line in said.get("wrong") or ()),
             command=str(said.get("command", "")),
             ended=str(said.get("ended", "")),
             commit=str(said.get("commit", "")),
@@ -78,6 +81,8 @@ def read(path: Path) -> Result:
         raise BadResult(f"{path.name}: not a part's result: {error!r}") from error
     if result.ok and not all(row.harmless for row in rows):
         raise BadResult(f"{path.name}: says ok, and yet something was lost, doubled or miscredited")
+    if result.ok and result.wrong:
+        raise BadResult(f"{path.name}: says ok, and yet {result.wrong[0]}")
     if result.ok and not any(row.points for row in rows):
         raise BadResult(f"{path.name}: says ok, and tried nothing")
     return result

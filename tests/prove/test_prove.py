@@ -40,6 +40,11 @@ def test_a_part_that_lost_something_and_says_ok_is_not_believed(tmp_path, what):
     assert read(kept(tmp_path, rows=rows, ok=False)).rows[0].harmless is False
 
 
+def test_a_part_that_names_what_went_wrong_and_says_ok_is_not_believed(tmp_path):
+    with pytest.raises(BadResult, match="no fsync: not caught"):
+        read(kept(tmp_path, wrong=["no fsync: not caught"]))
+
+
 @pytest.mark.parametrize("rows", [[], [SAID["rows"][0] | {"points": 0}]])
 def test_a_part_that_tried_nothing_and_says_ok_is_not_believed(tmp_path, rows):
     with pytest.raises(BadResult, match="tried nothing"):
@@ -68,6 +73,8 @@ def test_the_tables_keep_their_columns_whatever_stands_in_a_cell(tmp_path):
         ({"ok": False}, ["- power failed"]),
         ({"ok": False, "rows": [SAID["rows"][0] | {"lost": 2}]},
          ["- power failed", "- power: spool, kill | at a write: 2 lost, 0 doubled, 0 miscredited"]),
+        ({"ok": False, "wrong": ["no fsync:\n the test passed"]},
+         ["- power failed", "- power: no fsync: the test passed"]),
         ({"figures": {"pico_capacity_swipes": 5000}}, []),
         ({"figures": {"pico_capacity_swipes": 4999}},
          ["- power: pico_capacity_swipes: 4,999, where at least 5,000 is demanded"]),

@@ -57,7 +57,7 @@ def main(argv: Sequence[str], saboteurs: Sequence[Saboteur] | None = None) -> in
     caught = sum(one.caught for one in verdicts)
     print(f"{caught} of {len(chosen)} caught, control {'FAILED' if wrong else 'passed'}, {seconds:.0f} s")
     if options.json:
-        Path(options.json).write_text(json.dumps(as_json(verdicts, seconds, options.seed, ok), indent=1) + "\n")
+        Path(options.json).write_text(json.dumps(as_json(verdicts, wrong, seconds, options.seed, ok), indent=1) + "\n")
     return 0 if ok else 1
 
 
@@ -77,7 +77,8 @@ def trials(bench: Bench, pool: ThreadPoolExecutor, chosen: Sequence[Saboteur]) -
     futures: dict[Future[Verdict], str] = {pool.submit(bench.trial, one, n): one.name for n, one in enumerate(chosen)}
     for done in as_completed(futures):
         verdict = done.result()
-        print(f"  {verdict.outcome}: {verdict.saboteur.name} ({verdict.seconds:.1f} s)", flush=True)
+        said = "" if verdict.caught else f": {' '.join(verdict.text.split())}"
+        print(f"  {verdict.outcome}: {verdict.saboteur.name} ({verdict.seconds:.1f} s){said}", flush=True)
     return [future.result() for future in futures]
 
 
@@ -91,8 +92,9 @@ def table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def as_json(verdicts: Sequence[Verdict], seconds: float, seed: int, ok: bool) -> dict:
-    """The result in the form that every part of the proof has."""
+def as_json(verdicts: Sequence[Verdict], wrong: Sequence[str], seconds: float, seed: int, ok: bool) -> dict:
+    """The result in the form that every part of the proof has. wrong: what the control found."""
+    missed = [f"{one.saboteur.name}: {one.outcome}: {one.text}" for one in verdicts if not one.caught]
     return {
         "part": "saboteurs",
         "seconds": round(seconds, 1),
@@ -112,6 +114,7 @@ def as_json(verdicts: Sequence[Verdict], seconds: float, seed: int, ok: bool) ->
             }
             for one in verdicts
         ],
+        "wrong": [*(f"control: {line}" for line in wrong), *missed],
         "figures": {"saboteurs": len(verdicts), "caught": sum(one.caught for one in verdicts)},
         "ok": ok,
     }
