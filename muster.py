@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "server": Command("server.main:main", "server", "The store, its API and its pages"),
     "gateway": Command("gateway.main:main", "gateway", "MQTT in, spooled, forwarded to the store"),
     "gateway add": Command("server.staff_command:gateway", "server", "Make a gateway's token"),
+    "gateway revoke": Command("server.staff_command:gateway_revoke", "server", "A gateway delivers no more"),
     "reader": Command("server.reader_command:main", "server", "Make a reader, its key and its configuration"),
     "reader heads": Command("server.heads_command:main", "server", "Thin what readers stated each minute, long ago"),
     "reader revoke": Command("server.revoke_command:revoke", "server", "Believe a reader no more that was stolen"),

@@ -71,8 +71,9 @@ def _next(_arguments: argparse.Namespace) -> int:
         unaware = turning.unaware_of(connection, here.id, made)
     print(
         f"The next certificate authority is made. SHA-256: {certificates.fingerprint(made)}\n"
-        f"{len(unaware)} readers do not know it yet. Run `muster broker config` now and restart the broker, so that it takes "
-        "both; give gateways the new ca.crt. Then each Pico W becomes a new reader: `muster reader new --swap NAME`, and `muster provision --wipe` with its token; Raspberry Pis learn it within fifteen days. "
+        f"{len(unaware)} readers do not know it yet. Run `muster broker config` now, carry its files, and restart broker, "
+        "muster-broker and gateways, so that they take both. Then each Pico W becomes a new reader: `muster reader new --swap NAME`, `muster provision --wipe` "
+        "with its token, and `muster reader revoke NAME` of the old one; Raspberry Pis learn it within fifteen days. "
         "`muster ca show` counts them"
     )
     return DONE
@@ -85,8 +86,8 @@ def _turn(arguments: argparse.Namespace) -> int:
     if unaware:
         print(f"These do not know it, and connect no more: {', '.join(unaware)}")
     print(
-        "Certificates are issued by the next authority from now on. Run `muster broker config` and restart the broker: "
-        "until then it shows the old one's. `muster ca issue` for other servers. Make a backup"
+        "Certificates are issued by the next authority from now on. Run `muster broker config`, carry its files, and restart "
+        "broker, muster-broker and gateways: until then it shows the old one's. `muster ca issue` for other servers. Make a backup"
     )
     return DONE
 
@@ -96,7 +97,8 @@ def _end(arguments: argparse.Namespace) -> int:
     with writing(store.engine) as connection:
         turning.end(connection, store.console(connection), store.clock.now_ms(), forced=arguments.force)
     print(
-        "The authority before is trusted no more. Run `muster broker config` and restart the broker, for it to hold there"
+        "The authority before is trusted no more. Run `muster broker config`, carry its files, and restart broker, "
+        "muster-broker and gateways, for it to hold there"
     )
     return DONE
 

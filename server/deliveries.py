@@ -90,7 +90,7 @@ class Delivery:
         self.answering.gone(heads.settle(self.desk.connection, moved, held, self.desk.now_ms))
         self.answering.receipts(greeted, held)
         self.commanding.say()
-        self.offering.say(items)
+        self.offering.say()
         quarantines.keep(
             self.desk.connection, self.desk.institution_id, self.desk.suspects, self.desk.gateway_id, self.desk.now_ms
         )

@@ -113,8 +113,8 @@ def claimed(
 
 def write(path: Path, told: dict[str, Any]) -> None:
     """Write the file, for its owner alone; one that is there is never overwritten. Raises StoreError(`file`)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise StoreError("file", f"{path} cannot be written: {error.strerror}") from error

@@ -11,7 +11,7 @@ from typing import Any
 from server.commands import DONE, open_store, run
 from server.errors import StoreError
 from server.release_pack import Key
-from server.store import releases
+from server.store import releases, rollouts
 from server.store.engine import writing
 
 
@@ -50,9 +50,10 @@ def _trust(arguments: argparse.Namespace) -> int:
 def _distrust(arguments: argparse.Namespace) -> int:
     store = open_store().ready()
     with writing(store.engine) as connection:
-        releases.distrust(connection, store.console(connection), arguments.number, store.clock.now_ms())
+        ended = rollouts.distrust(connection, store.console(connection), arguments.number, store.clock.now_ms())
     print(
-        f"Key {arguments.number} is trusted no more. Releases that it signed before stay here: send none of them out."
+        f"Key {arguments.number} is trusted no more. Releases that it signed stay here, and none of them is sent out. "
+        f"Roll-outs of them that ended now: {ended}"
     )
     return DONE
 

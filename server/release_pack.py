@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from server.errors import StoreError, TooMuch
 
 #: bits of a key that readers take (firmware/reader/settings.py)
 KEY_BITS = 3072
+#: what a reader can say of itself, and `muster release make` takes (firmware/release/command.py)
+VERSION = re.compile(r"[A-Za-z0-9._+-]{1,32}")
 
 
 class Key(NamedTuple):
@@ -60,6 +63,10 @@ def opened(data: bytes, keys: Iterable[Key]) -> Opened:
         raise StoreError(
             "release-unsigned",
             "no key that this store trusts signed this: `muster release sign` it, and `muster release trust` the key",
+        )
+    if not VERSION.fullmatch(said.version):
+        raise StoreError(
+            "release-form", "no reader could say this version in its hello: letters, digits and . _ + - only"
         )
     if len(data) != head + release.size(said):
         raise StoreError("release-cut", "the pack is shorter or longer than its manifest says: copy it again")

@@ -21,7 +21,7 @@ from server.backup_command import look_through, said_of
 from server.backup_file import AUDIT_KEY, KEY, POSTGRES, SQLITE, Manifest
 from server.commands import DONE, Store, open_store, run, who_runs
 from server.errors import BadSetting, Refused, StoreError
-from server.store import attached, attachments, cards, carried, carried_signers, copies, migrations, readers
+from server.store import attached, attachments, cards, carried, carried_signers, copies, migrations, readers, rollouts
 from server.store.carried import Carried, Changes
 from server.store.engine import DBAPIError, Engine, open_engine, reading, writing
 from server.vault import Vault
@@ -153,6 +153,7 @@ def _finish(engine: Engine, manifest: Manifest, vault: Vault, old: Carried | Non
         if old is not None:
             changes = carried.apply(connection, old, now_ms)
             changes.signing = carried_signers.apply(connection, vault, old.signing)
+        changes.rollouts = rollouts.stop_restored(connection, now_ms)
         copies.go_on(
             connection,
             made_ms=manifest.made_ms,
@@ -228,6 +229,8 @@ def _say(manifest: Manifest, changes: Changes, kept: str, readable: bool) -> Non
     ):
         if names:
             print(f"{what}: {', '.join(sorted(set(names)))}")
+    if changes.rollouts:
+        print(f"roll-outs that were under way then, and are stopped: {changes.rollouts}. Let them go on, or end them")
     if changes.card_keys:
         print(f"card keys made since, taken over: {changes.card_keys}")
     if changes.signing.secrets:
@@ -242,7 +245,7 @@ def _say(manifest: Manifest, changes: Changes, kept: str, readable: bool) -> Non
     if not kept or not readable:
         print(
             "Nothing newer could be read, so look yourself: accounts, tokens and gateways that were closed since are open "
-            "again; readers that were revoked since are believed again: muster reader revoke them once more; a reader made since is unknown until `muster reader adopt` is given its settings file; cards that sign registered since must be registered again: muster card sign FILE, and before it muster card secret --take FILE if their secret was made since."
+            "again; readers that were revoked since are believed again: muster reader revoke them once more; a release key that was trusted no more is trusted again: muster release distrust; a reader made since is unknown until `muster reader adopt` is given its settings file; cards that sign registered since must be registered again: muster card sign FILE, and before it muster card secret --take FILE if their secret was made since."
         )
     print(
         "Start the server. Gateways and readers bring by themselves what they gave since then. Marks set by hand and "

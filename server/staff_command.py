@@ -1,4 +1,4 @@
-"""The commands `muster staff` and `muster gateway add`: accounts, and tokens that are printed once."""
+"""The commands `muster staff` and `muster gateway add|revoke`: accounts, and tokens that are printed once."""
 
 from __future__ import annotations
 
@@ -160,4 +160,27 @@ def _add_gateway(arguments: argparse.Namespace) -> int:
         subject = f"gateway:{gateways.id_of(connection, here.id, arguments.name)}"
         campus.write_down(connection, store.console(connection), "gateway.add", subject, now_ms)
     print(token)
+    return DONE
+
+
+def gateway_revoke(argv: Sequence[str]) -> int:
+    """`muster gateway revoke NAME`: a gateway that was stolen or taken away delivers no more. argv: what follows."""
+    parser = argparse.ArgumentParser(
+        prog="muster gateway revoke", description="Its token and its account at the broker hold no more."
+    )
+    parser.add_argument("name")
+    arguments = parser.parse_args(argv)
+    return run(_revoke_gateway, arguments)
+
+
+def _revoke_gateway(arguments: argparse.Namespace) -> int:
+    store = open_store().ready()
+    with writing(store.engine) as connection:
+        here = store.institution(connection)
+        now_ms = store.clock.now_ms()
+        subject = f"gateway:{gateways.revoke(connection, here.id, arguments.name, now_ms)}"
+        campus.write_down(connection, store.console(connection), "gateway.revoke", subject, now_ms)
+    print(
+        f"{arguments.name}: its token and its account at the broker hold no more. What waits in its spool stays there"
+    )
     return DONE

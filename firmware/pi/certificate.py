@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
         print("muster pi: these settings name no certificate: make them with muster reader add --pi", file=sys.stderr)
         return USAGE
     now = datetime.now(UTC)
-    if not arguments.now and is_fresh(tls, now):
+    if not arguments.now and is_fresh(tls, settings.reader, now):
         return OK
     try:
         before = trust.authorities(tls)
@@ -82,14 +82,17 @@ def main(argv: list[str]) -> int:
     return OK
 
 
-def is_fresh(tls: Tls, now: datetime) -> bool:
-    """Whether the certificate is there, fits its key, and more than half of its life is left."""
+def is_fresh(tls: Tls, reader: str, now: datetime) -> bool:
+    """Whether the certificate is there, is this reader's, fits its key, and more than half of its life is left."""
     try:
         held = x509.load_pem_x509_certificate(Path(tls.certificate).read_bytes())
         key = serialization.load_pem_private_key(Path(tls.key).read_bytes(), None)
     except (OSError, ValueError, TypeError):
         return False
     if key.public_key() != held.public_key():
+        return False
+    if [one.value for one in held.subject.get_attributes_for_oid(NameOID.COMMON_NAME)] != [reader]:
+        # Of the reader that this Pi was before.
         return False
     return (held.not_valid_after_utc - now).total_seconds() > LIFE_S / 2
 

@@ -20,7 +20,7 @@ from firmware.pi.disk import sync_folder
 from firmware.reader import releases
 
 CURRENT = "current"
-_RUN = "run-"
+_RUN, _BESIDE = "run-", ".part"
 TAG_DIGITS = 16
 
 
@@ -40,7 +40,7 @@ def synced(folder: Path) -> Callable[[BinaryIO | TextIO | None], None]:
 def choose(folder: Path) -> tuple[str | None, bool]:
     """Lets `current` lead to what is to run now. (its version or None: what was installed, whether on trial).
 
-    Raises OSError where the disk does not take it: then `current` is as it was.
+    Raises OSError where the disk does not take it: then `current` is as it was, and a release on trial has failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pack, on_trial = releases.choose(f"{folder}/", synced(folder))
@@ -50,15 +50,34 @@ def choose(folder: Path) -> tuple[str | None, bool]:
         return None, False
     blob = Path(pack.path).read_bytes()
     run = folder / (_RUN + _tag(blob))
-    if not _laid_out(blob, run):
-        _lay_out(blob, run)
-    link = folder / (CURRENT + ".part")
-    link.unlink(missing_ok=True)
-    link.symlink_to(run.name)
-    link.replace(folder / CURRENT)
-    sync_folder(folder)
+    try:
+        if not _laid_out(blob, run):
+            _lay_out(blob, run)
+        link = folder / (CURRENT + ".part")
+        link.unlink(missing_ok=True)
+        link.symlink_to(run.name)
+        link.replace(folder / CURRENT)
+        sync_folder(folder)
+    except OSError:
+        # A full disk, mostly: what lies half there leaves its room to the journal. What runs now is not what is on trial.
+        shutil.rmtree(run.with_name(run.name + _BESIDE), ignore_errors=True)
+        if on_trial:
+            with contextlib.suppress(OSError):
+                releases.State(f"{folder}/", synced(folder)).gave_up()
+        raise
     _tidy(folder, run)
     return pack.version, on_trial
+
+
+def runs_the_trial(folder: Path) -> bool:
+    """Whether `current` leads to the release that is on trial: another program must not confirm it."""
+    trial = releases.State(f"{folder}/").trial
+    if trial is None:
+        return False
+    try:
+        return (folder / CURRENT).readlink().name == _RUN + _tag(Path(releases.path(f"{folder}/", trial)).read_bytes())
+    except (OSError, release.Malformed):
+        return False
 
 
 def _parts(blob: bytes) -> Iterator[tuple[release.Entry, bytes]]:
@@ -83,7 +102,7 @@ def _laid_out(blob: bytes, run: Path) -> bool:
 
 
 def _lay_out(blob: bytes, run: Path) -> None:
-    beside = run.with_name(run.name + ".part")
+    beside = run.with_name(run.name + _BESIDE)
     for old in (beside, run):
         shutil.rmtree(old, ignore_errors=True)
     folders = {beside}

@@ -13,7 +13,7 @@ from gpiozero.pins import Factory
 from firmware.contract.statement import Held
 from firmware.pi.journal import SqliteJournal
 from firmware.pi.lamp import Lamp
-from firmware.pi.release import synced
+from firmware.pi.release import runs_the_trial, synced
 from firmware.reader.errors import StorageFailed
 from firmware.reader.settings import Settings
 from firmware.reader.update import Updates
@@ -43,7 +43,10 @@ class Wiring:
             return None
         folder = self.data / RELEASES
         folder.mkdir(parents=True, exist_ok=True)
-        return Updates(f"{folder}/", self.settings.release, "pi", synced(folder))
+        updates = Updates(f"{folder}/", self.settings.release, "pi", synced(folder))
+        # Where the disk did not take what is on trial, what ran before runs.
+        updates.on_trial = updates.on_trial and runs_the_trial(folder)
+        return updates
 
 
 class NoJournal:

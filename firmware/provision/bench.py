@@ -19,10 +19,11 @@ from typing import Any
 
 import muster
 from firmware.provision.errors import ProvisionError
+from firmware.provision.local import DATA
 from firmware.provision.selftest import Words
 
-#: where packaging/systemd/muster-pi.service keeps the journal, where the chip is, and what may use chip and pins
-DATA, CHIP, GROUPS = Path("/var/lib/muster-reader"), "/dev/ttyAMA0", ("dialout", "gpio")
+#: where packaging/systemd/muster-pi.service has the chip, and what may use chip and pins
+CHIP, GROUPS = "/dev/ttyAMA0", ("dialout", "gpio")
 #: one of these holds chip, pins and journal while it runs
 SERVICES = ("muster-pi", "muster-kiosk")
 LINE: Words = {

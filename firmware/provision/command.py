@@ -2,7 +2,8 @@
 
     muster provision --port /dev/ttyACM0 --store https://muster.example --token ABCDE-… --wifi campus-iot
 
-Without --token the board is a reader already: its firmware is brought up to date, and it is tested again.
+Without --token the board is a reader already: its firmware is brought up to date, and it is tested again; with --wifi it
+joins that one from now on.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from firmware.reader.settings import release_keys
 OK, FAILED, USAGE = 0, 1, 2
 #: how long a board that was unplugged is waited for, and at first
 BACK_S = 300.0
+#: bytes of a Wi-Fi's name, and of its password: a passphrase of 8 to 63, or 64 hex digits (IEEE 802.11, WPA2)
+SSID_MOST, WPA = 32, (8, 64)
 
 
 def main(argv: list[str]) -> int:
@@ -40,7 +43,7 @@ def main(argv: list[str]) -> int:
         store, token = _slot(arguments)
         wanted = Wanted(
             token=token,
-            wifi=_wifi(arguments) if token is not None and not arguments.pi else None,
+            wifi=None if arguments.pi else _wifi(arguments, needed=token is not None),
             wipe=arguments.wipe,
             card=not arguments.no_card,
             self_test=not arguments.no_test,
@@ -58,6 +61,7 @@ def main(argv: list[str]) -> int:
                 test=None if arguments.no_test else partial(_test, arguments, talk),
                 running=bench.running,
                 release=wanted.release,
+                data=arguments.data,
             )
             return _end(made, store, arguments.label, talk)
         path = arguments.port or port.find()
@@ -93,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wifi-password-file", type=Path, help="a file whose first line is the password")
     parser.add_argument("--pi", action="store_true", help="this very machine, a Raspberry Pi, becomes the reader")
     parser.add_argument("--settings", type=Path, default=local.SETTINGS, help="with --pi: where its settings go")
-    parser.add_argument("--data", type=Path, default=bench.DATA, help="with --pi: folder of its journal")
+    parser.add_argument("--data", type=Path, default=local.DATA, help="with --pi: folder of its journal")
     parser.add_argument("--chip", default=bench.CHIP, help="with --pi: serial port of its PN532")
     parser.add_argument("--mock-pins", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(
@@ -114,7 +118,7 @@ def _slot(arguments: argparse.Namespace) -> tuple[str, str | None]:
     """(store, token)."""
     if arguments.token is None:
         return arguments.store, None
-    text = arguments.token if arguments.token != "-" else getpass.getpass("Token, typed or scanned: ")
+    text = arguments.token if arguments.token != "-" else _typed("Token, typed or scanned: ")
     store, token = claim.scanned(text)
     store = arguments.store or store or ""
     if not store:
@@ -124,19 +128,36 @@ def _slot(arguments: argparse.Namespace) -> tuple[str, str | None]:
     return store, token
 
 
-def _wifi(arguments: argparse.Namespace) -> dict[str, str] | None:
-    if arguments.no_wifi:
+def _typed(question: str) -> str:
+    """What somebody types without its being shown. Raises ProvisionError(`usage`) where nobody is there."""
+    try:
+        return getpass.getpass(question)
+    except EOFError:
+        raise ProvisionError("usage", "nobody is there to type it: give this at a terminal") from None
+
+
+def _wifi(arguments: argparse.Namespace, *, needed: bool) -> dict[str, str] | None:
+    """The Wi-Fi that it joins; None: it has none, or (where a reader is tested again) keeps what it has."""
+    if arguments.no_wifi or (arguments.wifi is None and not needed):
         return None
     if not arguments.wifi:
         raise ProvisionError("usage", "say with --wifi which Wi-Fi the reader joins")
     if arguments.wifi_password_file is None:
         if arguments.unattended:
             raise ProvisionError("usage", "say with --wifi-password-file where the Wi-Fi's password is")
-        return {"ssid": arguments.wifi, "password": getpass.getpass(f"Password of {arguments.wifi}: ")}
-    try:
-        password = arguments.wifi_password_file.read_text("utf-8").split("\n", 1)[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError):
-        raise ProvisionError("wifi-password-file", f"{arguments.wifi_password_file} cannot be read") from None
+        password = _typed(f"Password of {arguments.wifi}: ")
+    else:
+        try:
+            password = arguments.wifi_password_file.read_text("utf-8").split("\n", 1)[0].rstrip("\r")
+        except (OSError, UnicodeDecodeError):
+            raise ProvisionError("wifi-password-file", f"{arguments.wifi_password_file} cannot be read") from None
+    length = len(password.encode())
+    if len(arguments.wifi.encode()) > SSID_MOST or (length and not WPA[0] <= length <= WPA[1]):
+        # Before a token is used up for a board that would never join. An open one has no password.
+        raise ProvisionError(
+            "wifi",
+            f"a Wi-Fi's name has at most {SSID_MOST} bytes, and its password {WPA[0]} to {WPA[1]}: type them again",
+        )
     return {"ssid": arguments.wifi, "password": password}
 
 

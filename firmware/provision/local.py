@@ -23,7 +23,7 @@ from firmware.provision.making import Made
 from firmware.provision.talk import Found, Talk
 
 #: where packaging/systemd/muster-pi.service looks for them
-SETTINGS = Path("/etc/muster/settings.json")
+SETTINGS, DATA = Path("/etc/muster/settings.json"), Path("/var/lib/muster-reader")
 
 
 def provision(
@@ -36,12 +36,13 @@ def provision(
     test: Callable[[dict[str, Any]], tuple[Found, ...]] | None = None,
     running: Callable[[], str] = lambda: "",
     release: dict[str, Any] | None = None,
+    data: Path = DATA,
 ) -> Made:
     """This Pi becomes the slot's reader, and is tested. certify: gets its certificate for the broker; its exit status.
     test: the self-test under these settings; None: none. running: the service that holds chip, pins and journal.
-    release: as in `making.Wanted`.
+    release: as in `making.Wanted`. data: folder of its journal.
 
-    Raises ProvisionError(`board-taken`, `token-needed`, `settings-file`, `certificate`, `service-runs`).
+    Raises ProvisionError(`board-taken`, `board-journal`, `token-needed`, `settings-file`, `certificate`, `service-runs`).
     """
     if test is not None and (name := running()):
         # Before the token is used up.
@@ -59,10 +60,17 @@ def provision(
         raise ProvisionError(
             "board-taken",
             f"this Pi is the reader {told['reader']} ({path}). Let it deliver what it has (the doors page says what waits), "
-            "then move that file and the folder of its journal away",
+            f"then move that file away, and all that is in {data}: not the folder, which belongs to the reader's user",
         )
     elif token is None:
         raise ProvisionError("token-needed", "this Pi is no reader yet: say the token of a slot with --token")
+    elif any(data.glob("journal-*.db")):
+        # Signed under a key that this reader will not have: they would wait here for ever, and others' taps with them.
+        raise ProvisionError(
+            "board-journal",
+            f"{data} holds records of a reader before this one, that the store may not have: put that one's settings back "
+            "and let it deliver, or move all that is in that folder away (not the folder)",
+        )
     else:
         # The file's place is tried before the token is used up.
         _write(path.with_name(path.name + ".try"), b"{}")

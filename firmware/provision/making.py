@@ -1,6 +1,6 @@
 """Making a reader of a board, step by step; each can be done again, and is, when the board was unplugged in between.
 
-    find it -> hold it still -> firmware, hashes read back -> (erase) -> claim -> settings -> self-test -> let it go
+    find it -> hold it still -> firmware, hashes read back -> claim -> (erase) -> settings -> self-test -> let it go
 
 The claim uses the token up, and its answer is nowhere else: so it comes after everything that may fail before it, and
 until the settings are on the board this process holds them and waits for the board to come back. Settings are written
@@ -30,12 +30,14 @@ TIMES = 20
 #: what stands in a board's settings besides what the store said: the token's fingerprint, what it was for, and what it
 #: replaced, so that the same words give the same label however the first run ended
 SLOT_OF, _ROOM, _REPLACES = "slot", "room", "replaces"
-RELEASE = "release"
+RELEASE, WIFI = "release", "wifi"
+#: after these the store may have made a reader of the token: the one that was on the board may serve no door any more
+PERHAPS = ("slot-claimed", "store-silent", "store-answer")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is to be made. token: None where the board is a reader already. wifi: None: it has none."""
+    """What is to be made. token: None where the board is a reader already. wifi: None: it has none, or keeps what it has."""
 
     token: str | None = field(repr=False)
     wifi: dict[str, str] | None = field(repr=False)
@@ -98,7 +100,8 @@ class Making:
         self._claim = claim
         self._talk = talk
         self._claimed: Claimed | None = None
-        self._wiped = False
+        #: number of the board whose records were erased
+        self._wiped = ""
         self._port: Port | None = None
 
     def run(self) -> Made:
@@ -117,7 +120,7 @@ class Making:
     def _once(self) -> Made:
         board, known = self._connected()
         self._talk.say(f"board {known.number}, MicroPython {known.version}")
-        told = self._identity(board)
+        told = self._identity(board, known)
         have = board.files()
         if HOLD not in have:
             board.hold()
@@ -133,12 +136,9 @@ class Making:
         self._talk.say(f"firmware: {len(self._files)} files, each read back and right")
         board.ask("import still\nstill.settle()")
         if told is None:
-            self._blank(board)
-            told = self._settle(board, known)
-        elif self._wanted.release not in (None, told.get(RELEASE)):
-            told = told | {RELEASE: self._wanted.release}
-            board.write(File(path=SETTINGS, data=json.dumps(told).encode()))
-            self._talk.say("its settings say whose releases it takes")
+            told = self._anew(board, known)
+        else:
+            told = self._changed(board, told)
         found: tuple[Found, ...] = ()
         if self._wanted.self_test:
             tested = selftest.run(
@@ -150,26 +150,37 @@ class Making:
         board.restart()
         return made(told, self._wanted.token, found)
 
-    def _identity(self, board: Board) -> dict | None:
-        """The board's settings, if they stay. Raises ProvisionError(`board-taken`, `token-needed`)."""
+    def _identity(self, board: Board, known: Known) -> dict | None:
+        """The board's settings, if they stay; where they do not, they are on it until the new ones are. Raises
+        ProvisionError(`board-taken`, `token-needed`)."""
         told = board.settings()
         if told is not None and "reader" in told:
             token = self._wanted.token
             if token is None or told.get(SLOT_OF) == claims.fingerprint(token):
                 self._talk.say(f"this board is {told['reader']} already: it is brought up to date, and tested")
                 return told
-            if self._wiped or not self._wanted.wipe:
+            if not self._wanted.wipe or self._wiped not in ("", known.number):
                 raise ProvisionError(
                     "board-taken",
                     f"this board is the reader {told['reader']}. What it has recorded and not delivered would be lost: let "
                     "it deliver (the doors page says what waits), then say --wipe; or leave the token out to test it",
                 )
-            board.remove(SETTINGS)
         elif self._wanted.token is None:
             raise ProvisionError("token-needed", "this board is no reader yet: say the token of a slot with --token")
         return None
 
-    def _blank(self, board: Board) -> None:
+    def _anew(self, board: Board, known: Known) -> dict:
+        """It becomes the slot's reader; its settings. What a reader before left is lost where that was said, and not before
+        the store took the token: one that is too old takes no reader off its door."""
+        if not self._wanted.wipe:
+            self._blank(board, known)
+        if self._claimed is None:
+            self._become(board, known)
+        if self._wanted.wipe:
+            self._blank(board, known)
+        return self._settle(board)
+
+    def _blank(self, board: Board, known: Known) -> None:
         """No record of another reader is on it. Raises ProvisionError(`board-journal`)."""
         [told] = board.ask(f"{selftest.IMPORT}selftest.journals()", 60.0)
         if told["count"] and not self._wanted.wipe:
@@ -181,19 +192,43 @@ class Making:
         if told["count"] or told["damaged"]:
             self._talk.say("erasing what was recorded on it before")
             board.ask(f"{selftest.IMPORT}selftest.erase()", 120.0)
-        self._wiped = True
+        self._wiped = known.number
 
-    def _settle(self, board: Board, known: Known) -> dict:
-        """Claim, if that was not done in this run, and write the settings."""
+    def _become(self, board: Board, known: Known) -> None:
+        """Claim."""
+        assert self._wanted.token is not None, "asked for in _identity"
+        try:
+            self._claimed = self._claim(self._wanted.token, known.number)
+        except ProvisionError as error:
+            if error.code not in PERHAPS and "reader" in (board.settings() or {}):
+                # It is the reader that it was, and goes on.
+                board.remove(SELFTEST)
+                board.release()
+                board.restart()
+            raise
+        self._talk.say(f"the store made the reader {self._claimed.settings['reader']}, at {self._claimed.room}")
+
+    def _settle(self, board: Board) -> dict:
+        """Write the settings of the claim."""
         token = self._wanted.token
-        assert token is not None, "asked for in _identity"
-        if self._claimed is None:
-            self._claimed = self._claim(token, known.number)
-            self._talk.say(f"the store made the reader {self._claimed.settings['reader']}, at {self._claimed.room}")
-        told = settled(self._claimed, token, self._wanted.release) | {"wifi": self._wanted.wifi}
+        assert token is not None and self._claimed is not None
+        told = settled(self._claimed, token, self._wanted.release) | {WIFI: self._wanted.wifi}
         board.write(File(path=SETTINGS, data=json.dumps(told).encode()))
         self._talk.say("its settings are on it")
         return told
+
+    def _changed(self, board: Board, told: dict) -> dict:
+        """A reader's settings, with the Wi-Fi and the release keys that were said now: a Wi-Fi that was mistyped is put
+        right so, and one with a new password is made known."""
+        now = {WIFI: self._wanted.wifi, RELEASE: self._wanted.release}
+        new = {name: one for name, one in now.items() if one is not None and one != told.get(name)}
+        if new:
+            board.write(File(path=SETTINGS, data=json.dumps(told | new).encode()))
+        if WIFI in new:
+            self._talk.say("its settings say which Wi-Fi it joins")
+        if RELEASE in new:
+            self._talk.say("its settings say whose releases it takes")
+        return told | new
 
     def _copied(self, path: str, number: int, of: int) -> None:
         self._talk.say(f"  {number}/{of} {path}")

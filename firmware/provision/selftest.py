@@ -17,7 +17,10 @@ TICKS_OFF = 0.05
 Words = Mapping[str, tuple[str, str]]
 _LINE: Words = {
     "storage": ("its journal can be written", "the flash cannot be written: replace the board"),
-    "wifi": ("Wi-Fi is joined", "it cannot join the Wi-Fi: look at the name and the password, and do it again"),
+    "wifi": (
+        "Wi-Fi is joined",
+        "it cannot join the Wi-Fi: look at the name and the password, and do it again with the right --wifi",
+    ),
     "broker": ("the broker took it", "the broker did not take it: see that it runs, and what it says in its log"),
     "clock": ("the store told it the time", "the store did not answer: see that the gateway and the store run"),
     "roster": ("it has its class list", "no class list came: see on the doors page whether it serves a room"),

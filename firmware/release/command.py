@@ -10,6 +10,7 @@ import argparse
 import getpass
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ from firmware.release import make, pack
 from firmware.release.errors import ReleaseError
 
 OK, FAILED, USAGE = 0, 1, 2
+#: a reader says it in its hello, as a word; the store takes no other (server/release_pack.py)
+VERSION = re.compile(r"[A-Za-z0-9._+-]{1,32}")
 
 
 def main(argv: list[str]) -> int:
@@ -77,6 +80,8 @@ def _keys(arguments: argparse.Namespace) -> None:
 
 
 def _make(arguments: argparse.Namespace) -> None:
+    if not VERSION.fullmatch(arguments.version):
+        raise ReleaseError("release-version", "a version is 1 to 32 letters, digits and . _ + -, such as 0.2.0")
     built_s = int(time.time())
     made = pack.put_together(
         make.files(arguments.board, arguments.version, built_s),

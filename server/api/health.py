@@ -73,7 +73,7 @@ def metrics(request: Request) -> PlainTextResponse:
         oldest: list[int] = []
         fleet: list[figures.Line] = []
         for found in institutions.every(connection):
-            here = f'institution="{found.name}"'
+            here = figures.labelled({"institution": found.name})
             lines.append(("muster_due_persons", "gauge", f"{{{here}}}", due.waiting(connection, found.id)))
             lines.append(("muster_swipes_unplaced", "gauge", f"{{{here}}}", swipes.unplaced(connection, found.id)))
             lines.append(("muster_swipes_differing", "gauge", f"{{{here}}}", swipes.differing(connection, found.id)))

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from server.fleet import measures
 from server.fleet.watch import Watch
-from server.policy import fleet_rules
+from server.policy import fleet_rules, outage_facts
 from server.policy.fleet_rules import DOWN, OF_READER, Rule, State
 from server.policy.outage_facts import GATEWAY, OFF, STORE
 from server.store import doors, endings, fleet_alerts, institutions, outages, rollout_progress
@@ -87,9 +87,7 @@ class Alerting:
                     continue
                 key = (rule.name, reader_id)
                 there = held.get(key)
-                before = states.get(key) or (
-                    State(phase=DOWN, since_ms=there.raised_ms) if there is not None else State(since_ms=now_ms)
-                )
+                before = _stands(states.get(key), there, now_ms)
                 after = fleet_rules.after(rule, before, measured.get(rule.measure), now_ms)
                 turned[key] = after
                 if after.is_down != before.is_down:
@@ -101,7 +99,7 @@ class Alerting:
         gone = [one for key, one in held.items() if key[1] not in each or key[0] not in self._rules]
         if turns or gone:
             with writing(self._engine) as connection:
-                self._write(connection, found, turns, gone, held, now_ms)
+                self._write(connection, found, turns, gone, now_ms)
         # After the commit: where the database took nothing, the next look sees it turn once more.
         states.update(turned)
 
@@ -115,11 +113,13 @@ class Alerting:
         # Whoever was deaf itself has nothing to say of others until it has listened for a while.
         deaf = any(one.kind == STORE and one.to_ms is not None and now_ms - one.to_ms < 2 * LOOK_MS for one in day)
         line = 0 if no_gateway_ms is None else max(1, (now_ms - no_gateway_ms) // 1000)
+        seen = outages.gateways_seen(connection, here)
         found: dict[int | None, tuple[str, dict[str, float | None]]] = {
             None: (
                 LINE,
                 measures.left(endings.every(connection, here), now_ms)
                 | {fleet_rules.GATEWAY_SILENT_S: None if deaf else line}
+                | {fleet_rules.GATEWAYS_AWAY: None if deaf or line else outage_facts.gateways_away(seen, now_ms)}
                 | {fleet_rules.ROLLOUTS_STOPPED: rollout_progress.stopped_by_themselves(connection, here)},
             )
         }
@@ -137,13 +137,16 @@ class Alerting:
         found: Institution,
         turns: list[tuple[Key, _Turn]],
         gone: list[Alert],
-        held: Mapping[Key, Alert],
         now_ms: int,
     ) -> None:
+        # Of two servers on one database the second one waits here, and finds said what the first one said.
+        fleet_alerts.lock(connection, found.id)
+        held = {(one.rule, one.reader_id): one for one in fleet_alerts.open_alerts(connection, found.id)}
+        turns = [(key, turn) for key, turn in turns if turn.down != (key in held)]
         for (rule, reader_id), turn in turns:
             if turn.down:
                 fleet_alerts.raise_(connection, found.id, reader_id, rule, turn.subject, turn.text, now_ms)
-            elif (rule, reader_id) in held:
+            else:
                 fleet_alerts.clear(connection, held[rule, reader_id].id, now_ms)
         for one in gone:
             fleet_alerts.clear(connection, one.id, now_ms)
@@ -153,6 +156,14 @@ class Alerting:
             for channel in self._channels:
                 body = as_json(found, told, now_ms) if channel == fleet_alerts.WEBHOOK else as_text(found, told, now_ms)
                 fleet_alerts.write(connection, found.id, channel, subject, body, now_ms)
+
+
+def _stands(state: State | None, there: Alert | None, now_ms: int) -> State:
+    """Where a rule stands: whether it is down is the store's to say, as another server may have raised or ended it; since
+    when it rises or falls is known here alone."""
+    if there is not None:
+        return state if state is not None and state.is_down else State(phase=DOWN, since_ms=there.raised_ms)
+    return State(since_ms=now_ms) if state is None or state.is_down else state
 
 
 def title(turns: list[_Turn]) -> str:

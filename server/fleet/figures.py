@@ -7,6 +7,7 @@ Grafana dashboard in packaging/ asks for nothing else. No student is in them.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from server.fleet import measures
@@ -112,10 +113,15 @@ def text(lines: list[Line]) -> str:
         if mine:
             said += [f"# HELP {PREFIX}{name} {helps}", f"# TYPE {PREFIX}{name} {sort}"]
         for line in mine:
-            labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in line.labels.items())
+            labels = labelled(line.labels)
             value = int(line.value) if float(line.value).is_integer() else line.value
             said.append(f"{PREFIX}{name}{{{labels}}} {value}" if labels else f"{PREFIX}{name} {value}")
     return "".join(f"{line}\n" for line in said)
+
+
+def labelled(labels: Mapping[str, str]) -> str:
+    """`key="value"` of each, with what would end a value early escaped."""
+    return ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items())
 
 
 def _escaped(value: str) -> str:

@@ -25,6 +25,7 @@ def measures(door: Door, now_ms: int, *, restarts: int = 0) -> dict[str, float |
     found: dict[str, float | None] = {
         fleet_rules.SILENT_S: None if never else 0 if since_ms is None else max(1, (now_ms - since_ms) // 1000),
         fleet_rules.RESTARTS_DAY: restarts,
+        fleet_rules.ALARMS: len(door.alarms),
     }
     if not is_heard(door, now_ms):
         return found

@@ -32,6 +32,8 @@ LOOK_S = 2.0
 PATIENCE_S = 10.0
 #: store time until one is tried again: doubled each time, to the most; and until it is given up
 AGAIN_MS, AGAIN_MOST_MS, GIVEN_UP_MS = 15_000, 1_800_000, 2 * 24 * 3_600_000
+#: store time in which nobody else tries one that is tried now, longer than a try lasts; whoever is killed leaves it so long
+TAKEN_MS = 120_000
 SENT, OUTBOX, GONE = "sent", "outbox", "given-up"
 #: hex HMAC-SHA256 of the body, under the first line of the secret's file
 SIGNATURE = "Muster-Signature"
@@ -92,10 +94,17 @@ class Telling:
         for one in ready:
             if self._stop.is_set():
                 break
+            if not self._take(one):
+                continue
             code, gone = self._mail(one) if one.channel == MAIL else self._post(one)
             sent += gone
             self._note(one, code, gone)
         return sent
+
+    def _take(self, one: Notice) -> bool:
+        now_ms = self._clock.now_ms()
+        with writing(self._engine) as connection:
+            return fleet_alerts.take(connection, one.id, now_ms, now_ms + TAKEN_MS)
 
     def _note(self, one: Notice, code: str, gone: bool) -> None:
         now_ms = self._clock.now_ms()
@@ -157,12 +166,13 @@ class Telling:
             if targets.secret_file != Path():
                 secret = mail_line.password(targets.secret_file)
                 headers[SIGNATURE.lower()] = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-            # No redirect: what was signed for one address is not for another.
-            answer = httpx.post(
-                targets.webhook, content=body, headers=headers, timeout=PATIENCE_S, follow_redirects=False
-            )
+            # No redirect: what was signed for one address is not for another. What it says besides its state is not
+            # read: an answer that never ends would hold every mail behind it.
+            with httpx.stream(
+                "POST", targets.webhook, content=body, headers=headers, timeout=PATIENCE_S, follow_redirects=False
+            ) as answer:
+                return f"webhook-{answer.status_code}", answer.is_success
         except BadSetting:
             return "webhook-secret", False
         except (httpx.HTTPError, httpx.InvalidURL):
             return "webhook-unreachable", False
-        return f"webhook-{answer.status_code}", answer.is_success

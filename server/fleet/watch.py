@@ -15,6 +15,8 @@ from server.store.engine import Connection, Engine, reading, writing
 LOOK_MS = 10_000
 #: nobody looked for longer than this: the store was not running
 GAP_MS = 60_000
+#: after that, or after a time without a gateway, a roll-out judges nobody by its silence before everybody could be heard
+LISTEN_MS = 300_000
 
 
 class Watch:
@@ -25,6 +27,8 @@ class Watch:
         self._looked_ms: int | None = None
         #: institution id -> since when this server has been looking
         self._since: dict[int, int] = {}
+        #: institution id -> when it last was so that nobody looked, or no gateway was heard
+        self._deaf: dict[int, int] = {}
         #: institution id -> the newest head as two looks ago: a delivery that committed late is still found
         self._behind: dict[int, int] = {}
         #: reader id -> its newest head
@@ -37,13 +41,13 @@ class Watch:
         with reading(self._engine) as connection:
             every = [found.id for found in institutions.every(connection)]
         for one in every:
-            before = dict(self._since), dict(self._behind), dict(self._last)
+            before = dict(self._since), dict(self._deaf), dict(self._behind), dict(self._last)
             try:
                 with writing(self._engine) as connection:
                     self._look(connection, one, now_ms)
             except BaseException:
                 # What was rolled back was not looked at: the next look sees it.
-                self._since, self._behind, self._last = before
+                self._since, self._deaf, self._behind, self._last = before
                 raise
         self._looked_ms = now_ms
 
@@ -55,7 +59,10 @@ class Watch:
         if here not in self._since or (before is not None and now_ms - before[0] > GAP_MS):
             self._since[here] = now_ms
             if before is not None and now_ms - before[0] > GAP_MS:
+                self._deaf[here] = now_ms
                 outages.note(connection, here, None, Change(kind=STORE, from_ms=before[0], to_ms=now_ms), now_ms)
+        if GATEWAY in open_.get(None, {}):
+            self._deaf[here] = now_ms
         while some := outages.heads_after(connection, here, after):
             for number, head in some:
                 self._take(connection, here, number, head, open_, now_ms)
@@ -64,7 +71,8 @@ class Watch:
                 break
         self._silences(connection, here, open_, now_ms)
         reader_commands.settle(connection, here, now_ms)
-        rollout_progress.step(connection, here, now_ms)
+        if here not in self._deaf or not 0 <= now_ms - self._deaf[here] < LISTEN_MS:
+            rollout_progress.step(connection, here, now_ms)
         outages.note_look(connection, here, now_ms, min(self._behind.get(here, after), newest))
         self._behind[here] = max(after, newest)
 

@@ -6,9 +6,7 @@ lost on the way is named again with a later delivery of the site.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from server.intake.desk import Desk, Item
+from server.intake.desk import Desk
 from server.policy import rollout as policy
 from server.store import rollout_progress, rollouts
 
@@ -19,20 +17,21 @@ class Offering:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
 
-    def say(self, items: Sequence[Item]) -> None:
-        """What waits for readers at the sites of those that these items name. Called when their states were read."""
+    def say(self) -> None:
+        """What waits for readers at the sites of those that this delivery names. Called when their states were noted: of
+        health reports only what was taken counts."""
         desk = self.desk
         sites = {one.site for one in desk.by_id.values() if one.institution_id == desk.institution_id}
         if not sites:
             return
-        reported = {item.reader: item.line for item in items if item.kind == "health"}
         for row in rollout_progress.busy(desk.connection, desk.institution_id):
             if row.site not in sites:
                 continue
             sent, after = rollout_progress.sent_of(row), rollout_progress.progress_of(row)
-            if row.name in reported:
+            report = desk.notes.get(row.reader_id, {}).get("health")
+            if report is not None:
                 says = desk.known_of(row.reader_id, "firmware")
-                after = policy.heard(after, rollouts.updates(reported[row.name]), sent, says, desk.now_ms)
+                after = policy.heard(after, rollouts.updates(report), sent, says, desk.now_ms)
             due = policy.due(after, sent, desk.now_ms)
             rollout_progress.move(desk.connection, row, due or after)
             if due is not None:

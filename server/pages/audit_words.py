@@ -136,6 +136,7 @@ ACTIONS: Mapping[str, str] = {
     "reader.adopt": "made known again, under the key that it has",
     "reader.lost": "records declared lost: {first} to {last} of journal {journal}",
     "gateway.add": "made, with its token",
+    "gateway.revoke": "revoked: it delivers no more",
     "token.make": "token for programs made",
     "ca.make": "certificate authority made",
     "ca.issue": "certificate made for {hosts}",

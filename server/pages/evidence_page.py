@@ -43,6 +43,7 @@ _WHY = {
     "full": "its journal was full",
     "storage": "its storage had failed",
     "list": "it had no list of residents",
+    door_evidence.TWO_BOARDS: "two boards speak as this reader, and nobody has said yet which one stood here (see its alarm)",
 }
 _SHOWN = {
     "green": "green: recorded",
@@ -58,6 +59,11 @@ _WORTH = {
     "unknown_card": "of a card that nobody has",
     "unplaced": "whose time is not known yet",
     "undecided": "not judged yet",
+}
+_CHECK_INS = {
+    "green": "green: recorded",
+    "shut": "red: no evening open",
+    "check": "blue, quick double flash: stored, to be checked",
 }
 _CLOCKS = {"sync": "right", "hold": "held since it lost the server", "none": "not set"}
 
@@ -93,7 +99,7 @@ def show(signed: Signed, reader: str, day: str = "", show: str = "") -> Response
         span=f"{local.seconds(from_ms)} to {local.seconds(ends_ms)}",
         made=f"{local.dated(local.now_ms)}, {local.seconds(local.now_ms)}",
         conclusions=[] if found is None else conclusions(found, from_ms, ends_ms, local),
-        sections=[] if found is None else _sections(found, local),
+        sections=[] if found is None else sections(found, local),
     )
 
 
@@ -108,6 +114,10 @@ def _bounds(local: Local, wanted: date, first: int, last: int) -> tuple[int, int
 def conclusions(found: Evidence, from_ms: int, to_ms: int, local: Local) -> list[Said]:
     """What follows from it, the gravest first."""
     said = []
+    if found.revoked_ms is not None and found.revoked_ms < to_ms:
+        said.append(Said("bad", f"It is believed no more: it was out of our hands since {local.dated(found.revoked_ms)}, "
+                                f"{local.seconds(found.revoked_ms)}. What came from it since then proves nothing; its taps "
+                                "count only where a person let them."))  # fmt: skip
     if found.unproved:
         for begins, ends, why in found.unproved:
             span = f"{local.seconds(begins)} to {local.seconds(ends)}"
@@ -138,13 +148,17 @@ def conclusions(found: Evidence, from_ms: int, to_ms: int, local: Local) -> list
     return said
 
 
-def _sections(found: Evidence, local: Local) -> list[dict[str, Any]]:
+def sections(found: Evidence, local: Local) -> list[dict[str, Any]]:
+    """What it rests on, in numbers: of each part its title, and its lines of name and text."""
+    check_ins = [(_CHECK_INS.get(word, word), str(many)) for word, many in found.check_ins.items()]
+    check_ins += [("Of these count for their evening", str(found.counted))] if check_ins else []
     taps = [(text, found.shown.get(word, 0)) for word, text in _SHOWN.items()]
     taps += [(word, many) for word, many in found.shown.items() if word not in _SHOWN]
     return [
         {"title": "Taps, as the light showed them", "lines": [(text, str(many)) for text, many in taps if many] or
          [("No tap was recorded", "0")]},
         {"title": "The same taps, as the store judged them", "lines": _worth(found, local)},
+        *([{"title": "Check-ins, as the kiosk showed them", "lines": check_ins}] if check_ins else []),
         {"title": "Sessions at this door", "lines": [
             (f"{one.title}{' (cancelled)' if one.cancelled else ''}",
              f"open {local.time(one.opens_ms)} to {local.time(one.closes_ms)}; {one.swipes} taps, {one.credited} of them "

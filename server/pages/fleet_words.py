@@ -161,4 +161,6 @@ def problems(door: Door, local: Local, rules: Mapping[str, Rule]) -> list[dict[s
     return found
 
 
-_SAID_ELSEWHERE = (fleet_rules.SILENT_S, fleet_rules.UNABLE, fleet_rules.UNCLOCKED, fleet_rules.LIST_AGE_H)
+_SAID_ELSEWHERE = (
+    fleet_rules.SILENT_S, fleet_rules.UNABLE, fleet_rules.UNCLOCKED, fleet_rules.LIST_AGE_H, fleet_rules.ALARMS,
+)  # fmt: skip

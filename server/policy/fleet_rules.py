@@ -6,6 +6,7 @@ A measure crosses `above` (or `below`) and stays there for `after_s`: down. It c
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -20,15 +21,15 @@ SHIPPED = Path(__file__).parent / "fleet_rules.toml"
 SILENT_S, UNABLE, UNCLOCKED, UNCERTAIN_MS, BACKLOG, LIST_AGE_H = (
     "silent_s", "unable", "unclocked", "uncertain_ms", "backlog", "list_age_h",
 )  # fmt: skip
-SIGNAL_DBM, CHIP_LOSSES, STORAGE_FAULTS, ROOM, RESTARTS_DAY = (
-    "signal_dbm", "chip_losses", "storage_faults", "room", "restarts_day",
+SIGNAL_DBM, CHIP_LOSSES, STORAGE_FAULTS, ROOM, RESTARTS_DAY, ALARMS = (
+    "signal_dbm", "chip_losses", "storage_faults", "room", "restarts_day", "alarms",
 )  # fmt: skip
 OF_READER = (SILENT_S, UNABLE, UNCLOCKED, UNCERTAIN_MS, BACKLOG, LIST_AGE_H, SIGNAL_DBM, CHIP_LOSSES, STORAGE_FAULTS,
-             ROOM, RESTARTS_DAY)  # fmt: skip
+             ROOM, RESTARTS_DAY, ALARMS)  # fmt: skip
 #: of the whole line
 GATEWAY_SILENT_S, CERTIFICATE_LEFT_D, AUTHORITY_LEFT_D = "gateway_silent_s", "certificate_left_d", "authority_left_d"
-ROLLOUTS_STOPPED = "rollouts_stopped"
-MEASURES = (*OF_READER, GATEWAY_SILENT_S, CERTIFICATE_LEFT_D, AUTHORITY_LEFT_D, ROLLOUTS_STOPPED)
+ROLLOUTS_STOPPED, GATEWAYS_AWAY = "rollouts_stopped", "gateways_away"
+MEASURES = (*OF_READER, GATEWAY_SILENT_S, GATEWAYS_AWAY, CERTIFICATE_LEFT_D, AUTHORITY_LEFT_D, ROLLOUTS_STOPPED)
 
 CALM, RISING, DOWN, FALLING = "calm", "rising", "down", "falling"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -101,9 +102,14 @@ def load(own: Path) -> dict[str, Rule]:
     found: dict[str, Rule] = {}
     for text in texts:
         try:
-            rows = tomllib.loads(text).get("rule", [])
+            said = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise BadSetting("fleet-rule", f"the fleet's rules are no TOML: {error}") from error
+        rows = said.get("rule", [])
+        if set(said) - {"rule"} or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise BadSetting(
+                "fleet-rule", "each of the fleet's rules stands under its own [[rule]], and nothing else in the file"
+            )
         for row in rows:
             one = _rule(row)
             found[one.name] = one
@@ -120,7 +126,7 @@ def _rule(row: Mapping[str, Any]) -> Rule:
     if ("above" in row) == ("below" in row):
         raise BadSetting("fleet-rule", f"{name}: it has above or below, and not both")
     numbers = [row.get("above", row.get("below")), row.get("clear"), row.get("after_s"), row.get("clear_after_s")]
-    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers):
+    if any(isinstance(one, bool) or not isinstance(one, int | float) or math.isnan(one) for one in numbers):
         raise BadSetting("fleet-rule", f"{name}: above or below, clear, after_s and clear_after_s are numbers")
     threshold, clear, after_s, clear_after_s = numbers
     below = "below" in row

@@ -20,6 +20,8 @@ KINDS = (SILENT, OFF, *ABLE, GATEWAY, STORE)
 
 #: heads come each minute: two that were lost, and some
 SILENT_AFTER_MS = 150_000
+#: a gateway that was not heard for so long was taken away by somebody
+TAKEN_AWAY_MS = 7 * 24 * 3_600_000
 #: two readings of one moment by a reader's clock may differ by this
 SLACK_MS = 5_000
 #: no head tells of a time after its own arrival but by a clock's error
@@ -93,6 +95,11 @@ def gateways_from(seen: Iterable[int | None], watched_from_ms: int, now_ms: int)
     if not heard or now_ms - max(*heard, watched_from_ms, 0) <= SILENT_AFTER_MS:
         return None
     return max(heard)
+
+
+def gateways_away(seen: Iterable[int | None], now_ms: int) -> int:
+    """How many gateways are not heard, of those that were in the last days."""
+    return sum(SILENT_AFTER_MS < now_ms - one <= TAKEN_AWAY_MS for one in seen if one is not None)
 
 
 def overlap_ms(spans: Iterable[tuple[int, int]], from_ms: int, to_ms: int) -> int:

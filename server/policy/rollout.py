@@ -20,6 +20,9 @@ WINDOW = 4
 AGAIN_MS, SILENT_MS = 15_000, 180_000
 #: a trial lasts ten minutes at most, three times with its starts
 TRIAL_MS = 45 * 60_000
+#: a reader that waits for its turn, and of which nothing was heard for this long, is left for another time: an hour without
+#: a broker is none of the readers'
+GONE_MS = 30 * 60_000
 STAGES = (1, 10, 100)  #: percent of the readers
 SOAK_MIN = 10
 #: of a stage's readers this share may fail before it stops: one of fifty, and none of fewer
@@ -28,6 +31,8 @@ FAILED_OF = 50
 AT_ONCE = 8
 #: a reader whose newest head is older than this is not there
 THERE_MS = 300_000
+#: whoever is asked was heard within this: while the line is away nobody's turn goes by
+ASKED_MS = 150_000
 
 WAITING, ASKED, TAKING, TRIAL, CONFIRMED, REFUSED, FAILED, SILENT = STATES = (
     "waiting", "asked", "taking", "trial", "confirmed", "refused", "failed", "silent",
@@ -51,7 +56,8 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far one reader is. have: bytes that it says it has; until: what was sent reaches to here; code: why not."""
+    """How far one reader is. have: bytes that it says it has; until: what was sent reaches to here; code: why not.
+    heard_ms: when it was last heard of this; on trial: since when it is."""
 
     state: str = WAITING
     have: int = 0
@@ -94,9 +100,10 @@ def heard(before: Progress, told: Mapping[str, Any], sent: Sent, says: str | Non
         return replace(now, state=FAILED, code="update-failed")
     if _number(counter) and counter >= sent.counter:
         # Nobody signed the report: without a hello that says the same it may be anybody's.
-        return replace(now, state=CONFIRMED if says == sent.firmware else TRIAL)
+        return replace(now, state=CONFIRMED) if says == sent.firmware else _on_trial(now, before)
     if before.state == TRIAL:
-        return now
+        # Not heard anew: whoever says nothing good of it for long enough has not kept it, however much it says.
+        return before
     if told.get("trial") == sent.counter:
         return replace(now, state=TRIAL)
     if told.get("tag") == sent.tag:
@@ -107,7 +114,7 @@ def heard(before: Progress, told: Mapping[str, Any], sent: Sent, says: str | Non
         again = have != before.have and have >= before.until
         return replace(now, state=TAKING, have=have, sent_ms=None if again else before.sent_ms)
     if told.get("refused_tag") == sent.tag and before.sent_ms is not None:
-        return replace(now, state=REFUSED, code=str(told.get("refused"))[:32])
+        return replace(now, state=REFUSED, code=_code(told.get("refused")))
     if before.state == TAKING and told.get("tag") is None:
         # It began anew in the middle: so does this.
         return replace(now, state=ASKED, have=0, until=0, sent_ms=None)
@@ -124,13 +131,14 @@ def due(before: Progress, sent: Sent, now_ms: int) -> Progress | None:
     return replace(before, until=until, sent_ms=now_ms)
 
 
-def aged(before: Progress, now_ms: int) -> Progress:
-    """After nothing was heard for a while. Who had all of it and is not back is no reader that was merely away."""
+def aged(before: Progress, sent: Sent, now_ms: int) -> Progress:
+    """After nothing was heard for a while. Who had all of it and is not back is no reader that was merely away; nor is who
+    was sent the last of it and then said nothing: a board restarts into it without a word."""
     waited_ms = now_ms - (now_ms if before.heard_ms is None else before.heard_ms)
+    if before.state == TRIAL or (before.state in BUSY and before.until >= sent.size):
+        return replace(before, state=FAILED, code=LOST) if waited_ms > TRIAL_MS else before
     if before.state in BUSY and waited_ms > SILENT_MS:
         return replace(before, state=SILENT)
-    if before.state == TRIAL and waited_ms > TRIAL_MS:
-        return replace(before, state=FAILED, code=LOST)
     return before
 
 
@@ -162,6 +170,16 @@ def decide(stage: Sequence[Seen], *, over_for_ms: int, soak_ms: int) -> Decision
     if stage and all(one.state == SILENT for one in stage):
         return Decision(stop="no reader of this stage answered")
     return Decision(go=over_for_ms >= soak_ms)
+
+
+def _on_trial(now: Progress, before: Progress) -> Progress:
+    return before if before.state == TRIAL else replace(now, state=TRIAL)
+
+
+def _code(said: object) -> str:
+    # Whoever sits at the broker may say anything here: what is no word of ours is not kept.
+    is_word = isinstance(said, str) and said.isascii() and said.replace("-", "").isalnum() and len(said) <= 32
+    return str(said) if is_word else "update-refused"
 
 
 def _number(value: object) -> TypeGuard[int]:

@@ -27,6 +27,7 @@ from server.store.schema import (
     site,
 )
 from server.store.schema_certificates import authority_beside, issued_certificate, reader_authority
+from server.store.schema_releases import release_key
 from server.store.schema_trust import authority, broker_agent, broker_credential, reader_revocation
 from server.store.upsert import new_id, over
 
@@ -52,6 +53,8 @@ class Carried:
     #: which authority readers know, with the reader's name
     aware: list[dict[str, Any]] = field(default_factory=list)
     revocations: list[dict[str, Any]] = field(default_factory=list)
+    #: whose releases readers are sent
+    release_keys: list[dict[str, Any]] = field(default_factory=list)
     #: taken over by itself (`carried_signers.apply`): it needs the server key
     signing: carried_signers.Signing = field(default_factory=carried_signers.Signing)
 
@@ -68,6 +71,8 @@ class Changes:
     closed: list[str] = field(default_factory=list)
     #: readers that are believed no more since
     revoked: list[str] = field(default_factory=list)
+    #: roll-outs that were under way in the backup, and are stopped
+    rollouts: int = 0
     #: cards that sign
     signing: carried_signers.Taken = field(default_factory=carried_signers.Taken)
     #: accounts that the backup does not know: they must be made again
@@ -127,6 +132,7 @@ def read(connection: Connection) -> Carried:
             ),
             reader_revocation,
         ),
+        release_keys=_named(connection, select(release_key), release_key),
         signing=carried_signers.read(connection),
     )
 
@@ -158,6 +164,7 @@ class _Taking:
         self._closed()
         self._broker()
         self._revocations()
+        self._release_keys()
         return self.changes
 
     def _insert(self, table: Table, row: dict[str, Any], **values: Any) -> int:
@@ -294,6 +301,19 @@ class _Taking:
             here = self.here[row["institution"]]
             if revocations.carry(self.connection, here, ids[row["reader"]], row, self.now_ms):
                 self.changes.revoked.append(row["reader"])
+
+    def _release_keys(self) -> None:
+        """A key that was trusted no more must not be trusted again."""
+        names = ("modulus", "added_ms", "ended_ms")
+        newest = over(self.connection, release_key, ("institution_id", "number"), names)
+        for row in self._known(self.old.release_keys):
+            here, number = self.here[row["institution"]], row["number"]
+            values = {name: row[name] for name in names}
+            there = select(release_key).where(release_key.c.institution_id == here, release_key.c.number == number)
+            before = self.connection.execute(there).first()
+            if row["ended_ms"] is not None and before is not None and before.ended_ms is None:
+                self.changes.closed.append(f"release key {number}")
+            self.connection.execute(newest.values(institution_id=here, number=number, **values))
 
     def _card_keys(self) -> None:
         there = {(row.institution_id, row.key_id): row for row in self.connection.execute(select(card_key))}

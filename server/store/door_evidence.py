@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select
 
 from server.policy import outages as lives
-from server.store import heads, journals, outages
+from server.store import alarms, heads, journals, outages, withheld
 from server.store.outages import Outage
 from server.store.schema import (
+    alarm,
     head,
     journal,
     placement,
@@ -28,6 +29,10 @@ from server.store.schema import (
     session_room,
     swipe,
 )
+from server.store.schema_residence import check_in, check_in_reading
+
+#: why nothing is proved: two boards speak as this reader, and what one states says nothing of the other's taps
+TWO_BOARDS = "two-boards"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,8 @@ class Evidence:
     heads: Heads
     #: (from, to, why): where its heads do not prove that it was on and took cards
     unproved: tuple[tuple[int, int, str], ...]
+    #: since when it is believed no more, as it was out of our hands; None: it is believed
+    revoked_ms: int | None
     outages: tuple[Outage, ...]
     #: everything that it recorded up to then is here; None: nothing is known
     known_until_ms: int | None
@@ -83,6 +90,9 @@ class Evidence:
     #: the longest that a swipe took to come here
     latest_ms: int | None
     sessions: tuple[Session, ...]
+    #: of a residence's kiosk: shown -> check-ins; and how many of them count for their evening
+    check_ins: dict[str, int]
+    counted: int
     #: records that are said to exist and are not here, now; records that were declared lost
     missing: int
     lost: int
@@ -94,16 +104,23 @@ def of(
     connection: Connection, institution_id: int, reader_id: int, reader_name: str, from_ms: int, to_ms: int
 ) -> Evidence:
     """What is known of this reader in [from, to)."""
-    stated = heads.stated(connection, reader_id, from_ms, to_ms)
+    revoked = withheld.of_readers(connection, [reader_id]).get(reader_id)
+    # What came from a reader that was stolen may be whoever's, also what says that it is older: it proves nothing.
+    by_ms = heads.LAST_MS if revoked is None else revoked.since_ms
+    stated = heads.stated(connection, reader_id, from_ms, to_ms, by_ms=by_ms)
+    unproved = lives.outages(stated, from_ms, to_ms) if stated else ((from_ms, to_ms, "unknown"),)
+    two = _are_two(connection, reader_id)
     counts = _swipes(connection, reader_id, from_ms, to_ms)
     known = connection.execute(
         select(reader_state.c.known_until_ms).where(reader_state.c.reader_id == reader_id)
     ).scalar()
-    missing = connection.execute(
-        select(func.coalesce(func.sum(journal.c.head - journal.c.up_to), 0)).where(
+    # Added up here: a reader may state any number, and no database adds two of the largest.
+    behind = connection.execute(
+        select(journal.c.head, journal.c.up_to).where(
             journal.c.reader_id == reader_id, journal.c.head > journal.c.up_to
         )
-    ).scalar_one()
+    )
+    missing = sum(row.head - row.up_to for row in behind)
     lost = sum(row.last - row.first + 1 for row in journals.lost_of(connection, [reader_id]).get(reader_id, []))
     suspects = connection.execute(
         select(quarantine.c.code, func.sum(quarantine.c.count))
@@ -120,15 +137,25 @@ def of(
     return Evidence(
         rooms=tuple(dict.fromkeys(row.code for row in placed)),
         heads=_heads(connection, reader_id, from_ms, to_ms),
-        unproved=lives.outages(stated, from_ms, to_ms) if stated else ((from_ms, to_ms, "unknown"),),
+        unproved=((from_ms, to_ms, TWO_BOARDS),) if two else unproved,
+        revoked_ms=None if revoked is None else revoked.since_ms,
         outages=tuple(outages.within(connection, institution_id, from_ms, to_ms, reader_id=reader_id)),
-        known_until_ms=known,
+        known_until_ms=None if two else known,
         sessions=_sessions(connection, reader_id, placed, from_ms, to_ms),
-        missing=int(missing),
+        missing=missing,
         lost=lost,
         suspect={code: int(many) for code, many in suspects},
         **counts,
+        **_check_ins(connection, reader_id, from_ms, to_ms),
     )
+
+
+def _are_two(connection: Connection, reader_id: int) -> bool:
+    """Whether nobody has said yet which of two boards this is: registers do not rest on it either (store/evidence.py)."""
+    query = select(alarm.c.id).where(
+        alarm.c.reader_id == reader_id, alarm.c.code == alarms.CLONE, alarm.c.closed_ms.is_(None)
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _heads(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> Heads:
@@ -199,6 +226,24 @@ def _swipes(connection: Connection, reader_id: int, from_ms: int, to_ms: int) ->
         "unplaced": unplaced,
         "latest_ms": max(latest, default=None),
     }
+
+
+def _check_ins(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> dict[str, Any]:
+    """Check-ins by the time that the store gives them; those without one by their arrival."""
+    at = func.coalesce(check_in_reading.c.at_ms, check_in.c.received_ms)
+    query = (
+        select(check_in.c.verdict, check_in_reading.c.counts, func.count().label("many"))
+        .join(check_in_reading, check_in_reading.c.check_in_id == check_in.c.id)
+        .where(check_in.c.reader_id == reader_id, at >= from_ms, at < to_ms)
+        .group_by(check_in.c.verdict, check_in_reading.c.counts)
+        .order_by(check_in.c.verdict)
+    )
+    shown: dict[str, int] = {}
+    counted = 0
+    for row in connection.execute(query):
+        shown[row.verdict] = shown.get(row.verdict, 0) + row.many
+        counted += row.many if row.counts else 0
+    return {"check_ins": shown, "counted": counted}
 
 
 def _placed(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[Any]:

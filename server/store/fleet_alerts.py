@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select, update
 
-from server.store.schema_fleet import fleet_alert, fleet_notice
+from server.store.schema_fleet import fleet_alert, fleet_notice, fleet_watch
 
 MAIL, WEBHOOK = CHANNELS = ("mail", "webhook")
 
@@ -35,6 +35,13 @@ def open_alerts(connection: Connection, institution_id: int) -> list[Alert]:
         .order_by(fleet_alert.c.raised_ms, fleet_alert.c.id)
     )
     return [Alert(**row._mapping) for row in connection.execute(query)]
+
+
+def lock(connection: Connection, institution_id: int) -> None:
+    """Let no other server raise or end alerts of this institution before this transaction ends."""
+    connection.execute(
+        select(fleet_watch.c.looked_ms).where(fleet_watch.c.institution_id == institution_id).with_for_update()
+    )
 
 
 def of_reader(connection: Connection, reader_id: int, from_ms: int, to_ms: int, limit: int) -> list[Alert]:
@@ -113,6 +120,22 @@ def due(connection: Connection, now_ms: int, limit: int = 20) -> list[Notice]:
         .limit(limit)
     )
     return [Notice(**row._mapping) for row in connection.execute(query)]
+
+
+def take(connection: Connection, notice_id: int, now_ms: int, until_ms: int) -> bool:
+    """Try this one now; by then, where it is not known what came of it, it may be tried again. False: another server on
+    the same database has taken it, or sent it."""
+    taken = connection.execute(
+        update(fleet_notice)
+        .where(
+            fleet_notice.c.id == notice_id,
+            fleet_notice.c.sent_ms.is_(None),
+            fleet_notice.c.failed_ms.is_(None),
+            fleet_notice.c.next_ms <= now_ms,
+        )
+        .values(next_ms=until_ms)
+    )
+    return taken.rowcount == 1
 
 
 def tried(

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from server.errors import Refused
+from server.errors import NotFound, Refused
 from server.store.logins import hash_of
 from server.store.schema import gateway
 
@@ -37,6 +37,16 @@ def id_of(connection: Connection, institution_id: int, name: str) -> int | None:
         gateway.c.name == name, gateway.c.institution_id == institution_id, gateway.c.revoked_ms.is_(None)
     )
     return connection.execute(query).scalar()
+
+
+def revoke(connection: Connection, institution_id: int, name: str, now_ms: int) -> int:
+    """This gateway is ours no more: from the commit on its token and its account at the broker hold no more, and nobody
+    misses it. Returns its id. Raises NotFound(`gateway`)."""
+    found = id_of(connection, institution_id, name)
+    if found is None:
+        raise NotFound("gateway", f"there is no gateway {name} that may deliver: the page of doors names them")
+    connection.execute(update(gateway).where(gateway.c.id == found).values(revoked_ms=now_ms))
+    return found
 
 
 def seen(connection: Connection, gateway_id: int, now_ms: int) -> None:

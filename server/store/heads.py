@@ -213,7 +213,7 @@ class Stated:
 
 def near(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[two_boards.Said]:
     """When the reader's timed heads in [from, to] were stated, and how long after its start."""
-    values = {"reader": reader_id, "from_ms": min(from_ms, LAST_MS), "to_ms": min(to_ms, LAST_MS)}
+    values = {"reader": reader_id, "from_ms": min(from_ms, LAST_MS), "to_ms": min(to_ms, LAST_MS), "by_ms": LAST_MS}
     return [
         two_boards.Said(wall_ms=row.wall_ms, boot_ms=row.boot_ms, unsure_ms=row.unsure_ms)
         for row in _STATED[1].all(connection, values)
@@ -222,7 +222,10 @@ def near(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> li
 
 _UNSURE = func.coalesce(head.c.uncertainty_ms, 0)
 _TIMED = select(head.c.wall_ms, head.c.boot_ms, head.c.able, _UNSURE.label("unsure_ms"), head.c.journals).where(
-    head.c.reader_id == bindparam("reader"), head.c.wall_ms.is_not(None), head.c.clock != "none"
+    head.c.reader_id == bindparam("reader"),
+    head.c.wall_ms.is_not(None),
+    head.c.clock != "none",
+    head.c.received_ms < bindparam("by_ms"),
 )
 _FROM, _TO = bindparam("from_ms"), bindparam("to_ms")
 _STATED = (
@@ -234,9 +237,10 @@ _STATED = (
 )
 
 
-def stated(connection: Connection, reader_id: int, from_ms: int, to_ms: int) -> list[Stated]:
-    """The reader's timed heads that say something about [from, to]: those inside, the last before, the first after."""
-    values = {"reader": reader_id, "from_ms": from_ms, "to_ms": to_ms}
+def stated(connection: Connection, reader_id: int, from_ms: int, to_ms: int, *, by_ms: int = LAST_MS) -> list[Stated]:
+    """The reader's timed heads that say something about [from, to]: those inside, the last before, the first after.
+    by_ms: of those that had come here before this."""
+    values = {"reader": reader_id, "from_ms": from_ms, "to_ms": to_ms, "by_ms": by_ms}
     rows = {tuple(row): row for query in _STATED for row in query.all(connection, values)}.values()
     return [
         Stated(

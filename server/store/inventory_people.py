@@ -116,7 +116,7 @@ PEOPLE = (
         (schema_certificates.reader_authority, "Which authority a reader knows.", {"sha256": BYTES}),
         (_T.broker_agent, "What stands beside the broker.", {"token_hash": SECRET}),
         (schema_slots.slot, "Doors that wait for a board, which becomes their reader.", {"token_hash": SECRET}),
-        (_T.reader_revocation, "Readers that were stolen, lost or opened.", {}),
+        (_T.reader_revocation, "Readers that were stolen, lost, opened or replaced.", {}),
         (_S.placement, "At which door a reader is.", {}),
         (_S.reader_state, "How a reader is.", {"health": WORD}),
         (_S.journal, "How far a reader's records are held.", {}),

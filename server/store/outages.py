@@ -29,9 +29,12 @@ class Outage:
 
 
 def looked(connection: Connection, institution_id: int) -> tuple[int, int] | None:
-    """When the store looked last, and up to which head; None: never."""
+    """When the store looked last, and up to which head; None: never. Of two servers at once the second one waits, and finds
+    what the first one noted."""
     row = connection.execute(
-        select(fleet_watch.c.looked_ms, fleet_watch.c.head_id).where(fleet_watch.c.institution_id == institution_id)
+        select(fleet_watch.c.looked_ms, fleet_watch.c.head_id)
+        .where(fleet_watch.c.institution_id == institution_id)
+        .with_for_update()
     ).first()
     return (row.looked_ms, row.head_id) if row is not None else None
 

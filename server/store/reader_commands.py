@@ -54,10 +54,13 @@ def ask(connection: Connection, scope: Scope, reader_name: str, name: str, now_m
     scope.need_tending()
     if name not in NAMES:
         raise StoreError("command-name", f"a reader can be asked for: {', '.join(NAMES)}")
+    # Of two at once the second one waits here, and finds the first one's row.
     found = connection.execute(
-        select(reader.c.id).where(
+        select(reader.c.id)
+        .where(
             reader.c.name == reader_name, reader.c.institution_id == scope.institution_id, reader.c.ended_ms.is_(None)
         )
+        .with_for_update(key_share=True)
     ).scalar()
     if found is None:
         raise NotFound("reader", "there is no such reader: the page of doors lists them")
@@ -97,6 +100,8 @@ _WAITING = Prepared(
         reader_command.c.institution_id == bindparam("here"),
         reader_command.c.sent_ms.is_(None),
         reader_command.c.counter > bindparam("after_ms"),
+        # It may have been asked for just before its reader was stolen: nothing goes down to that one any more.
+        reader.c.ended_ms.is_(None),
     )
     .order_by(reader_command.c.counter)
 )

@@ -60,7 +60,8 @@ def trust(connection: Connection, scope: Scope, key: Key, now_ms: int) -> bool:
 
 
 def distrust(connection: Connection, scope: Scope, number: int, now_ms: int) -> None:
-    """Take no more releases of this key. Readers still know it. Raises NotAllowed, NotFound(`release-key`)."""
+    """Take no more releases of this key (`rollouts.distrust` also ends what goes out of them). Readers still know it.
+    Raises NotAllowed, NotFound(`release-key`)."""
     scope.need(TEND)
     done = connection.execute(
         update(release_key)

@@ -22,7 +22,14 @@ from server.store.schema_trust import reader_revocation
 
 TEND = "doors.tend"
 #: why a reader is revoked, as pages say it
-WHYS = {"stolen": "it was stolen", "lost": "it is lost", "opened": "somebody opened it", "key": "its key is known"}
+WHYS = {
+    "stolen": "it was stolen",
+    "lost": "it is lost",
+    "opened": "somebody opened it",
+    "key": "its key is known",
+    # Nobody took it: its board is another reader now, or broken, and nobody waits for it (docs/trust.md).
+    "replaced": "another took its place",
+}
 #: how far back a theft may be said to have been: registers older than this are not looked at again either
 BACK_MS = 30 * 24 * 3_600_000
 

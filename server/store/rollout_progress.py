@@ -117,21 +117,22 @@ def _look(connection: Connection, one: Any, room: int, now_ms: int) -> int:
     asked, seen = 0, []
     for row in stage:
         before = after = progress_of(row)
+        if row.reader_ended_ms is not None:
+            # Revoked, or another one hangs in its place: no fault of the release.
+            move(connection, row, before if before.state in policy.OVER else Progress(state=policy.SILENT))
+            continue
         if before.state == policy.WAITING:
-            if row.reader_ended_ms is not None or not rollouts.is_there(row.head_ms, now_ms):
+            if not rollouts.was_there(row.head_ms, now_ms, policy.GONE_MS):
                 after = Progress(state=policy.SILENT)
-            elif asked < room:
+            elif asked < room and rollouts.was_there(row.head_ms, now_ms, policy.ASKED_MS):
                 after, asked = Progress(state=policy.ASKED, heard_ms=now_ms), asked + 1
                 connection.execute(
                     update(rollout_reader).where(rollout_reader.c.id == row.id).values(was_well=_is_well(row, now_ms))
                 )
         elif before.state == policy.TRIAL and row.health_ms is not None:
             told = rollouts.updates(row.health)
-            if policy.heard(before, told, sent_of(row), row.firmware, now_ms).state != before.state or (
-                before.heard_ms is None or row.health_ms > before.heard_ms
-            ):
-                after = policy.heard(before, told, sent_of(row), row.firmware, row.health_ms)
-        after = policy.aged(after, now_ms)
+            after = policy.heard(before, told, sent_of(row), row.firmware, row.health_ms)
+        after = policy.aged(after, sent_of(row), now_ms)
         move(connection, row, after)
         if not row.excused:
             was_well = row.was_well or before.state == policy.WAITING

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, true, update
 
 from server.errors import NotFound, Refused, StoreError
 from server.policy import rollout as policy
+from server.release_pack import opened
 from server.scope import Scope
 from server.store import campus, releases
 from server.store.releases import Release
@@ -117,8 +118,14 @@ def _begin(
 def _trusted(connection: Connection, scope: Scope, release_id: int) -> Release:
     """The release, if its key is trusted still. Raises NotFound(`release`), Refused(`release-distrusted`)."""
     found = releases.one(connection, scope.institution_id, release_id)
-    if found.key_number not in {key.id for key in releases.keys(connection, scope.institution_id)}:
-        raise Refused("release-distrusted", f"key {found.key_number} signed it, and is trusted no more: sign a new one")
+    pack = releases.pack(connection, scope.institution_id, found.tag)
+    try:
+        # Looked at anew: another key may be trusted under the same number by now.
+        opened(pack, releases.keys(connection, scope.institution_id))
+    except StoreError as error:
+        raise Refused(
+            "release-distrusted", f"key {found.key_number} signed it, and is trusted no more: sign a new one"
+        ) from error
     return found
 
 
@@ -156,12 +163,19 @@ def _candidates(
 
 def _takes(told: Mapping[str, Any], found: Release) -> bool:
     counter = told.get("counter")
+    if told.get("failed") == found.counter:
+        return False  # it did not keep this one, and never takes it again
     return told.get("board") == found.board and isinstance(counter, int) and found.minimum <= counter < found.counter
 
 
 def is_there(head_ms: int | None, now_ms: int) -> bool:
     """Whether a reader was heard lately: by its heads, which are MACed and come each minute."""
-    return head_ms is not None and now_ms - head_ms <= policy.THERE_MS
+    return was_there(head_ms, now_ms, policy.THERE_MS)
+
+
+def was_there(head_ms: int | None, now_ms: int, within_ms: int) -> bool:
+    """Whether its newest head is no older than this."""
+    return head_ms is not None and now_ms - head_ms <= within_ms
 
 
 def updates(health: str | None) -> Mapping[str, Any]:
@@ -185,7 +199,13 @@ def end(connection: Connection, scope: Scope, rollout_id: int, now_ms: int) -> N
 
 
 def go_on(connection: Connection, scope: Scope, rollout_id: int, now_ms: int) -> None:
-    """A stopped one goes on: whoever failed so far is known and no reason to stop any more. Raises as `stop`."""
+    """A stopped one goes on: whoever failed so far is known and no reason to stop any more. Raises as `stop`, and
+    Refused(`release-distrusted`)."""
+    scope.need(releases.TEND)
+    here = (rollout.c.id == rollout_id, rollout.c.institution_id == scope.institution_id)
+    release_id = connection.execute(select(rollout.c.release_id).where(*here)).scalar()
+    if release_id is not None:
+        _trusted(connection, scope, release_id)
     _turn(connection, scope, rollout_id, (STOPPED,), RUNNING, now_ms)
     mine = rollout_reader.c.rollout_id == rollout_id
     connection.execute(update(rollout_reader).where(mine, rollout_reader.c.state.in_(policy.OVER)).values(excused=True))
@@ -194,6 +214,35 @@ def go_on(connection: Connection, scope: Scope, rollout_id: int, now_ms: int) ->
         .where(mine, rollout_reader.c.state.in_(policy.BUSY))
         .values(heard_ms=now_ms, sent_ms=None)
     )
+
+
+def stop_restored(connection: Connection, now_ms: int) -> int:
+    """In a store that was put back from a backup, of every institution: what was under way then may have been stopped since,
+    and a bad release must not go out anew. Returns how many are stopped."""
+    running = update(rollout).where(rollout.c.state == RUNNING)
+    return connection.execute(running.values(state=STOPPED, ended_ms=now_ms)).rowcount
+
+
+def distrust(connection: Connection, scope: Scope, number: int, now_ms: int) -> int:
+    """Trust a release key no more, and send none of its releases any more: what goes out of them ends. Returns how many
+    roll-outs did. Raises NotAllowed, NotFound(`release-key`)."""
+    scope.need(releases.TEND)
+    campus.begin(connection, scope)
+    releases.distrust(connection, scope, number, now_ms)
+    query = (
+        select(rollout.c.id)
+        .join(firmware_release, firmware_release.c.id == rollout.c.release_id)
+        .where(
+            rollout.c.institution_id == scope.institution_id,
+            rollout.c.state.in_((RUNNING, STOPPED)),
+            firmware_release.c.key_number == number,
+        )
+        .order_by(rollout.c.id)
+    )
+    found = connection.execute(query).scalars().all()
+    for rollout_id in found:
+        _turn(connection, scope, rollout_id, (RUNNING, STOPPED), ENDED, now_ms)
+    return len(found)
 
 
 def _turn(
@@ -218,7 +267,10 @@ def _turn(
 def offered(connection: Connection, scope: Scope, reader_name: str, now_ms: int) -> Release | None:
     """The newest release that this reader could take now; None: there is none, or it is taking one. Raises NotAllowed."""
     scope.need(releases.TEND)
+    trusted = {key.id for key in releases.keys(connection, scope.institution_id)}
     for found in releases.listed(connection, scope.institution_id):
-        if reader_name in _candidates(connection, scope.institution_id, found, now_ms, only=reader_name):
+        if found.key_number in trusted and reader_name in _candidates(
+            connection, scope.institution_id, found, now_ms, only=reader_name
+        ):
             return found
     return None

@@ -104,6 +104,8 @@ def make(
     `door-none`).
     """
     scope.need(TEND)
+    # Of two at once for one room the second sees the first one's slot: one name would be two boards' otherwise.
+    campus.begin(connection, scope)
     old = None if replaces is None else _served(connection, scope, replaces, now_ms)
     code = old.room_code if old is not None else (room_code or "").strip()
     if not code:
@@ -176,13 +178,14 @@ def claim(connection: Connection, vault: Vault, text: str, *, board: str, now_ms
     # The database has compared hashes; a hash tells nothing of the token that it is near to.
     if token is None or row is None or not hmac.compare_digest(bytes(row.token_hash), wanted):
         raise no_token()
+    nobody = Scope(institution_id=row.institution_id, account_id=row.made_by_account_id or 0, person_id=None)
+    campus.begin(connection, nobody)  # in the order of `make`
     if not _use_up(connection, row.id, board, now_ms):
         raise _why_not(connection, row.id, now_ms)
     code = connection.execute(select(room.c.code).where(room.c.id == row.room_id)).scalar_one()
     reader_id, key = _reader(connection, vault, row, code, now_ms)
     replaced = _taken_over(connection, row, now_ms)
     connection.execute(update(slot).where(slot.c.id == row.id).values(reader_id=reader_id))
-    nobody = Scope(institution_id=row.institution_id, account_id=row.made_by_account_id or 0, person_id=None)
     campus.write_down(
         connection, nobody, "slot.claim", f"reader:{reader_id}", now_ms, slot=row.id, replaces=replaced, key=key[0]
     )
@@ -300,10 +303,8 @@ def _reader(
         return readers.by_name(connection, [row.reader_name])[row.reader_name].id, key
     nobody = Scope(institution_id=row.institution_id, account_id=0, person_id=None)
     _need_unheard(connection, nobody, row.reader_name, row.room_id)
-    key_id = connection.execute(
-        select(func.max(reader_key.c.key_id)).where(reader_key.c.reader_id == there.id)
-    ).scalar_one()
-    key = key_id + 1, os.urandom(32)
+    newest = select(func.max(reader_key.c.key_id)).where(reader_key.c.reader_id == there.id)
+    key = connection.execute(newest).scalar_one() + 1, os.urandom(32)
     readers.add_key(connection, vault, row.institution_id, there.id, row.reader_name, key, now_ms)
     # After the new one is there: a row's number is not given twice, and key rings remember keys by it.
     connection.execute(delete(reader_key).where(reader_key.c.reader_id == there.id, reader_key.c.key_id != key[0]))
@@ -372,9 +373,8 @@ def _served(connection: Connection, scope: Scope, name: str, now_ms: int) -> Row
 
 
 def _room(connection: Connection, scope: Scope, code: str) -> int:
-    found = connection.execute(
-        select(room.c.id).where(room.c.institution_id == scope.institution_id, room.c.code == code)
-    ).scalar()
+    ours = select(room.c.id).where(room.c.institution_id == scope.institution_id, room.c.code == code)
+    found = connection.execute(ours).scalar()
     if found is None:
         raise NotFound("room", f"there is no room {code}: import a timetable first, or add the room in the registry")
     return found

@@ -91,7 +91,8 @@ def turn(connection: Connection, scope: Scope, now_ms: int, *, forced: bool = Fa
         raise Refused(
             "ca-unknown",
             f"these do not know the next authority, and would not connect any more: {', '.join(unaware[:NAMED])}{more}. "
-            "Put a new reader in the place of each Pico W (`muster reader new --swap`), let Raspberry Pis renew; or say --force",
+            "Put a new reader in the place of each Pico W (`muster reader new --swap`), revoke what serves no door any more "
+            "(`muster reader revoke`), let Raspberry Pis renew; or say --force",
         )
     old = connection.execute(
         select(authority.c.certificate, authority.c.created_ms).where(

@@ -15,6 +15,8 @@ import muster
 from server import backup_file, settings
 from server.store import copies, migrations, schema
 from server.store.engine import open_engine, reading, writing
+from server.store.schema_releases import firmware_release, rollout
+from server.store.upsert import new_id
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
@@ -197,6 +199,22 @@ def test_a_backup_while_others_write_is_one_state(run):
     assert all((count - before) % 2 == 0 for count in counts) and counts[-1] > before, counts
     assert run("restore", "w2", "--over")[0] == 0
     assert len(rows(schema.audit)) == counts[-1] + 1, "and a line that it was restored"
+
+
+def test_a_roll_out_that_was_under_way_in_the_backup_does_not_go_on_by_itself(run, tmp_path):
+    made = engine()
+    with writing(made) as connection:
+        here = connection.execute(schema.institution.select()).first().id
+        of = {"institution_id": here, "board": "pico", "version": "0.2", "counter": 2, "minimum": 0, "built_ms": 0}
+        pack = {"key_number": 1, "tag": "aa" * 8, "head": 1, "size": 2, "pack": b"xx", "added_ms": 0}
+        release_id = new_id(connection.execute(firmware_release.insert().values(**of, **pack)))
+        out = {"percents": "100", "soak_ms": 0, "state": "running", "stage": 1, "began_ms": 0}
+        connection.execute(rollout.insert().values(institution_id=here, release_id=release_id, **out))
+    made.dispose()
+    assert run("backup", "b.muster-backup")[0] == 0
+    status, said = run("restore", "b.muster-backup", "--over")
+    assert status == 0 and "roll-outs that were under way then, and are stopped: 1" in said
+    assert [row.state for row in rows(rollout)] == ["stopped"]
 
 
 def test_a_restored_store_issues_class_lists_anew_and_ends_logins(run):

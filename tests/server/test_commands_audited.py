@@ -50,6 +50,7 @@ CHANGES: tuple[tuple[str, str, str], ...] = (
     ("release distrust", "1", "release.distrust"),
     ("broker config", "broker --host broker.example", "broker.config"),
     ("broker password", "--gateway g1", "broker.password"),
+    ("gateway revoke", "g1", "gateway.revoke"),
     ("broker password", "--reader b-1", "broker.password"),
     ("batch", "B1 --first 2026-10-05 --do", "batch.change"),
     ("programme", "P1 --title Welding --do", "programme.change"),

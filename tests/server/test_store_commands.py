@@ -54,6 +54,13 @@ def test_an_address_whose_password_would_cut_it_short_makes_no_reader(run, tmp_p
     assert not (tmp_path / "a.json").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_said_and_makes_no_reader(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, _, said = run("reader", "add", "a-1", "--out", "file/a.json")
+    assert (status, "[file]" in said) == (1, True)
+    assert "a-1" not in run("reader", "list")[1]
+
+
 def test_a_reader_that_exists_is_refused_with_its_code(run):
     assert run("reader", "add", "a-1", "--out", "a.json")[0] == 0
     status, _, said = run("reader", "add", "a-1", "--out", "b.json")

@@ -62,7 +62,7 @@ class Line:
         (folder / "server.key").chmod(0o600)
         # What reads it later opens it anew, beside the processes that write it.
         self.world.engine.dispose()
-        self._port, self._store_port = free_port(), free_port()
+        self._port, self._mutual_port, self._store_port = free_port(), free_port(), free_port()
         self.store = f"http://127.0.0.1:{self._store_port}"
         self.env = {
             "MUSTER_DATABASE_URL": database,
@@ -75,6 +75,8 @@ class Line:
         # Not below the test's own folder, where no other user may look.
         self._of_broker = Path(tempfile.mkdtemp(prefix="muster-broker-"))
         self._of_broker.chmod(0o755)
+        #: what Mosquitto reads
+        self.broker = self._of_broker / "muster"
 
     def __enter__(self) -> Line:
         try:
@@ -118,6 +120,29 @@ class Line:
         """The same on this very machine, as a Pi."""
         return self._provision(token, *words)
 
+    def configure(self) -> None:
+        """`muster broker config`, and its files carried to where Mosquitto runs, as docs/trust.md carries them."""
+        made = self.folder / "broker"
+        run(
+            ["broker", "config", str(made), "--at", str(self.broker), "--host", "127.0.0.1", "--bind", "127.0.0.1",
+             "--port", str(self._port), "--mutual-port", str(self._mutual_port)],
+            env=self.env,
+        )  # fmt: skip
+        subprocess.run(["cp", "-rT", "--preserve=mode", str(made), str(self.broker)], check=True)
+        # Root's Mosquitto becomes the user mosquitto, who may read its own files and no more.
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", "mosquitto:", str(self.broker)], check=True)
+        shutil.rmtree(made)
+
+    def restart(self, *names: str) -> None:
+        """These parts end and begin again, the first one first."""
+        for name in names:
+            part = next(one for one in self._parts if one.name == name)
+            part.stop()
+            part.start()
+            if name == "broker":
+                wait_port(self._port, part)
+
     def until(self, what: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until it is so."""
         deadline = time.monotonic() + seconds
@@ -142,16 +167,8 @@ class Line:
         token = folder / "g1.token"
         token.write_text(run(["gateway", "add", "g1"], env=env))
         of_gateway = run(["broker", "password", "--gateway", "g1"], env=env).strip()
-        made, broker = folder / "broker", self._of_broker / "muster"
-        run(
-            ["broker", "config", str(made), "--at", str(broker), "--host", "127.0.0.1", "--bind", "127.0.0.1",
-             "--port", str(self._port), "--mutual-port", str(free_port())],
-            env=env,
-        )  # fmt: skip
-        # As docs/trust.md carries them. Root's Mosquitto becomes the user mosquitto, who may read its own files and no more.
-        subprocess.run(["cp", "-rT", "--preserve=mode", str(made), str(broker)], check=True)
-        if os.geteuid() == 0:
-            subprocess.run(["chown", "-R", "mosquitto:", str(broker)], check=True)
+        self.configure()
+        broker = self.broker
         main = folder / "mosquitto.conf"
         main.write_text(f"pid_file {broker}/pid\nlog_dest none\n" + (broker / "muster.conf").read_text())
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"

@@ -80,7 +80,7 @@ def test_what_it_got_is_a_pair_that_tls_takes(settings, authority):
     assert abs(until - NOW - timedelta(days=30)) < timedelta(seconds=2)
     assert authority.asked[0][0] == "https://store/api/reader/v1/certificate"
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(settings.tls.certificate, settings.tls.key)
-    assert certificate.is_fresh(settings.tls, NOW)
+    assert certificate.is_fresh(settings.tls, "p-1", NOW)
 
 
 def test_it_learns_the_next_authority_by_the_stores_word_and_takes_what_that_one_issues(settings, authority):
@@ -91,7 +91,7 @@ def test_it_learns_the_next_authority_by_the_stores_word_and_takes_what_that_one
     certificate.renew(settings, "https://store", other.answer(names=[other.der]), NOW)
     assert other.knows == [[renewal.digest(authority.der), renewal.digest(other.der)]]
     assert trust.authorities(settings.tls) == [other.der]
-    assert certificate.is_fresh(settings.tls, NOW)
+    assert certificate.is_fresh(settings.tls, "p-1", NOW)
 
 
 def test_what_was_turned_to_without_it_it_learns_all_the_same(settings, authority):
@@ -121,11 +121,16 @@ def test_settings_that_were_made_since_are_trusted_and_not_what_was_learnt_befor
 
 def test_it_is_renewed_when_half_of_it_is_over_and_then_with_another_key(settings, authority):
     certificate.renew(settings, "https://store", authority.answer(), NOW)
-    assert certificate.is_fresh(settings.tls, NOW + timedelta(days=14, hours=23))
-    assert not certificate.is_fresh(settings.tls, NOW + timedelta(days=15, hours=1))
+    assert certificate.is_fresh(settings.tls, "p-1", NOW + timedelta(days=14, hours=23))
+    assert not certificate.is_fresh(settings.tls, "p-1", NOW + timedelta(days=15, hours=1))
     before = Path(settings.tls.key).read_bytes()
     certificate.renew(settings, "https://store", authority.answer(), NOW)
     assert Path(settings.tls.key).read_bytes() != before
+
+
+def test_the_certificate_of_the_reader_that_this_pi_was_before_is_no_fresh_one(settings, authority):
+    certificate.renew(settings, "https://store", authority.answer(), NOW)
+    assert certificate.is_fresh(settings.tls, "p-1", NOW) and not certificate.is_fresh(settings.tls, "p-2", NOW)
 
 
 @pytest.mark.parametrize(
@@ -179,10 +184,10 @@ def test_what_root_gets_at_the_provisioning_is_the_readers_to_read(settings, aut
 
 
 def test_a_pair_that_does_not_fit_is_not_fresh(settings, authority, tmp_path):
-    assert not certificate.is_fresh(settings.tls, NOW)
+    assert not certificate.is_fresh(settings.tls, "p-1", NOW)
     certificate.renew(settings, "https://store", authority.answer(), NOW)
     other = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     (tmp_path / "other").write_bytes(other)
-    assert not certificate.is_fresh(settings.tls._replace(key=str(tmp_path / "other")), NOW)
+    assert not certificate.is_fresh(settings.tls._replace(key=str(tmp_path / "other")), "p-1", NOW)

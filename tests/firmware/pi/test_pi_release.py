@@ -5,11 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from firmware.pi import release as pi_release
 from firmware.pi.main import main
+from firmware.pi.wiring import Wiring
+from firmware.reader.releases import State
 from firmware.reader.update import Updates
 from firmware.release import make, pack
 from tests.firmware.pico import release_packs as made
@@ -20,6 +24,17 @@ MINUTE_MS = 60_000
 def blob(counter: int, **more) -> bytes:
     files = [("muster.py", b"# %d" % counter), ("firmware/pi/words/en.toml", b"x" * 700), ("firmware/__init__.py", b"")]
     return made.signed(counter, board="pi", files=files, **more)
+
+
+def full_disk(patch) -> None:
+    real = Path.open
+
+    def opened(self, mode="r", *args, **more):
+        if "w" in mode and "run-" in str(self):
+            raise OSError(errno.ENOSPC, "full")
+        return real(self, mode, *args, **more)
+
+    patch.setattr(Path, "open", opened)
 
 
 class Pi:
@@ -138,6 +153,37 @@ def test_a_start_that_is_cut_at_any_step_leaves_the_old_or_the_new_and_the_next_
             assert at > 0 or what in ("mkdir", "unlink")
             return
         at += 1
+
+
+def test_a_release_that_a_full_disk_cannot_lay_out_is_not_confirmed_by_the_one_that_runs(pi, monkeypatch, capsys):
+    pi.send(blob(2))
+    pi.start()
+    pi.updates.judge(True, MINUTE_MS)
+    pi.send(blob(3))
+    full_disk(monkeypatch)
+    assert main(["choose", "--data", str(pi.folder.parent)]) == 0
+    monkeypatch.undo()
+    assert "left as they are" in capsys.readouterr().err and pi.runs() == "# 2"
+    assert not list(pi.folder.glob("*.part")), "what lies half there keeps its room from the journal"
+    assert pi.start() == ("0.2", False)
+    assert pi.updates.judge(True, MINUTE_MS) is None
+    assert (pi.updates.figures()["counter"], pi.updates.figures()["failed"]) == (2, 3)
+
+
+def test_where_not_even_that_can_be_written_down_nothing_is_confirmed_either(pi, tmp_path, monkeypatch):
+    pi.send(blob(2))
+    with monkeypatch.context() as patch:
+        full_disk(patch)
+        patch.setattr(State, "gave_up", lambda self: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+        assert main(["choose", "--data", str(tmp_path)]) == 0
+    assert pi.runs() is None and not pi_release.runs_the_trial(pi.folder)
+    key = made.key()
+    #: of a wiring only what `updates` looks at
+    wiring = cast("Wiring", SimpleNamespace(settings=SimpleNamespace(release=(key,)), data=tmp_path))
+    updates = Wiring.updates(wiring)
+    assert not updates.on_trial and updates.judge(True, MINUTE_MS) is None
+    assert pi.start() == ("0.2", True) and pi_release.runs_the_trial(pi.folder)
+    assert Wiring.updates(wiring).on_trial
 
 
 def test_the_command_before_each_start_never_keeps_a_door_shut(tmp_path, capsys):

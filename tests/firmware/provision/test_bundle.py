@@ -65,10 +65,23 @@ def test_a_file_that_cannot_be_compiled_is_named(tmp_path):
             1,
             "wifi-password-file",
         ),
+        (["--token", "T", "--store", "https://s", "--wifi", "x", "--wifi-password-file", "short"], 1, "wifi"),
+        (["--wifi", "x" * 33, "--wifi-password-file", "open"], 1, "wifi"),
+        (["--wifi", "x" * 32, "--wifi-password-file", "open"], 1, "board-none"),
+        (["--token", "-", "--store", "https://s", "--no-wifi"], 2, "usage"),
         (["--token", "T", "--store", "https://s", "--no-wifi"], 1, "board-none"),
     ],
 )
-def test_what_is_missing_on_the_command_line_is_said(words, status, code, capsys, monkeypatch):
+def test_what_is_missing_on_the_command_line_is_said(words, status, code, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: [])
+    monkeypatch.setattr("getpass.getpass", nobody)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short").write_text("1234567\n")
+    (tmp_path / "open").write_text("\n")
     assert muster.main(["provision", *words]) == status
     assert f"[{code}]" in capsys.readouterr().err
+
+
+def nobody(question):
+    """No terminal, and nothing more to read."""
+    raise EOFError

@@ -19,7 +19,7 @@ def path(tmp_path):
 @pytest.fixture
 def go(path, readers):
     def _go(token="T-1", *, certify=lambda settings: 0, **more: Any):
-        more = {"talk": Quietly()} | more
+        more = {"talk": Quietly(), "data": path.parent / "none"} | more
         return local.provision(token, path, claim=readers.claim, certify=certify, **more)
 
     return _go
@@ -42,6 +42,19 @@ def test_another_token_takes_no_pis_identity_away(go, path, readers):
     with pytest.raises(ProvisionError) as refused:
         go("T-2")
     assert (refused.value.code, readers.tokens) == ("board-taken", {"T-2"})
+
+
+def test_records_of_a_reader_before_are_not_mixed_with_a_new_ones_and_no_token_is_used_up(go, readers, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "journal-1.db").write_bytes(b"records under another key")
+    with pytest.raises(ProvisionError) as refused:
+        go(data=data)
+    assert (refused.value.code, readers.tokens) == ("board-journal", {"T-1"})
+    (data / "journal-1.db").unlink()
+    go(data=data)
+    (data / "journal-1.db").write_bytes(b"its own")
+    assert go(data=data).reader == go(None, data=data).reader == "a-7", "its own are no hindrance"
 
 
 def test_where_settings_cannot_be_written_no_token_is_used_up(go, path, readers):

@@ -130,6 +130,66 @@ def test_another_token_takes_no_readers_identity_away_unless_it_is_said(cables, 
     is_whole(look, cable, readers.made[1], "T-2")
 
 
+def test_a_token_that_the_store_refuses_takes_no_reader_off_its_door_whatever_was_said(cables, make, readers, look):
+    cable = cables()
+    make(cable)
+    make(cable, token=None, files=(*SMALL, File(path="journal", data=b"records")))
+    before = look(cable)
+    claim = readers.claim
+    readers.claim = too_old
+    with pytest.raises(ProvisionError, match="minutes"):
+        make(cable, token="T-2", wipe=True)
+    assert look(cable) == before, "who it is, what it recorded, and it is not held still"
+    readers.claim = claim
+    with pytest.raises(ProvisionError, match="used already"):
+        make(cable, token="T-2", wipe=True)
+    files, told = look(cable)
+    assert told == before[1] and "journal" in files
+    assert "hold" in files, "another may serve its door: green would be of a reader that counts nowhere"
+    readers.tokens = {"T-3"}
+    make(cable, token="T-3", wipe=True)
+    assert "journal" not in look(cable)[0]
+    is_whole(look, cable, readers.made[1], "T-3")
+
+
+@pytest.mark.proof
+@pytest.mark.long(60)
+@pytest.mark.timeout(240)
+def test_a_board_that_is_unplugged_while_it_is_wiped_becomes_the_new_reader_by_the_same_token(
+    cables, make, readers, look
+):
+    claim = readers.claim
+
+    def wiped(at):
+        """Another slot's reader on a board with records; unplugged at this piece of code. How many came before the claim."""
+        readers.claim, readers.tokens, readers.made[:] = claim, {"T-1"}, []
+        begun, claimed = [], []
+        cable = cables(on_code=lambda number: bool(begun) and number == begun[0] + at)
+        make(cable, self_test=False)
+        make(cable, token=None, files=(*SMALL, File(path="journal", data=b"records")), self_test=False)
+        begun.append(cable.codes)
+
+        def noted(token, board):
+            claimed.append(cable.codes - begun[0])
+            return claim(token, board)
+
+        readers.tokens, readers.claim = {"T-2"}, noted
+        assert make(cable, token="T-2", wipe=True, self_test=False).reader == "a-7"
+        assert len(readers.made) == 2, f"cut at {at}: the token is used once"
+        assert "journal" not in look(cable)[0]
+        is_whole(look, cable, readers.made[1], "T-2")
+        cable.unplug()
+        return claimed[0]
+
+    before = wiped(0)
+    for at in range(before, before + 7):
+        wiped(at)
+
+
+def too_old(token, board):
+    raise ProvisionError("slot-expired", "older than 15 minutes")
+
+
 def test_the_same_words_again_say_for_the_label_what_the_slot_was_for(cables, make, readers):
     cable = cables()
     make(cable)
@@ -147,6 +207,20 @@ def test_whose_releases_it_takes_is_said_at_the_claim_or_to_a_reader_that_is_the
     assert look(cable)[1] == before, "nobody said another"
     make(cable, token=None, release=second)
     assert look(cable)[1] == before | {"release": second}, "it stays who it is"
+
+
+def test_another_wifi_is_said_to_a_reader_that_is_there_and_it_stays_who_it_is(cables, make, readers, look):
+    mistyped, right, later = ({"ssid": "campus", "password": one} for one in ("mistyped", "as it is", "as it is now"))
+    cable = cables()
+    make(cable, wifi=mistyped)
+    before = look(cable)[1]
+    assert before["wifi"] == mistyped
+    make(cable, wifi=right)
+    assert look(cable)[1] == before | {"wifi": right}, "the same words but for the password, and the token used up"
+    make(cable, token=None)
+    assert look(cable)[1] == before | {"wifi": right}, "nobody said another"
+    make(cable, token=None, wifi=later)
+    assert look(cable)[1] == before | {"wifi": later} and len(readers.made) == 1
 
 
 @pytest.mark.long(15)

@@ -182,6 +182,13 @@ def test_what_no_reader_would_take_cannot_be_packed():
     assert release.read(manifest(LINE)).entries[0].name == "firmware/a.mpy"
 
 
+@pytest.mark.parametrize("version", ["", "0|2", "a b", '0.2"', "\u00e9", "1" * 33])
+def test_a_version_that_no_hello_can_say_is_not_made(tmp_path, capsys, version):
+    out = tmp_path / "x.pack"
+    assert command.main(["make", "--board", "pi", "--version", version, "--counter", "7", "--out", str(out)]) == 1
+    assert "0.2.0" in capsys.readouterr().err and not out.exists()
+
+
 @pytest.mark.needs("micropython")
 def test_micropython_verifies_the_same(micropython, tmp_path):
     parts = pack.take_apart(made.signed(2))

@@ -81,7 +81,12 @@ def test_a_clock_that_was_put_back_does_not_put_an_alert_off_for_ever():
         "[[rule]]\nname = 'x'\nmeasure = 'room'\nbelow = 9\nclear = 2\nafter_s = 0\nclear_after_s = 0",
         "[[rule]]\nname = 'x'\nmeasure = 'room'\nbelow = 9\nclear = 9\nafter_s = -1\nclear_after_s = 0",
         "[[rule]]\nname = 'x'\nmeasure = 'room'\nbelow = true\nclear = 9\nafter_s = 1\nclear_after_s = 0",
+        "[[rule]]\nname = 'x'\nmeasure = 'room'\nbelow = nan\nclear = 9\nafter_s = 1\nclear_after_s = 1",
         "[[rule]]\nname = 'x'\ncolour = 'red'",
+        "[[rules]]\nname = 'x'\nmeasure = 'room'\nbelow = 9\nclear = 9\nafter_s = 1\nclear_after_s = 1",
+        "[rule]\nname = 'x'",
+        "rule = 5",
+        "rule = ['x']",
         "[[rule",
     ],
 )

@@ -10,6 +10,8 @@ from gateway.counts import PREFIX as GATEWAY_PREFIX
 from server.fleet import figures
 from server.fleet.figures import EACH, METRICS, Line
 from server.fleet.watch import Watch
+from server.store.engine import writing
+from server.store.schema import institution
 from tests.server.store_client import Server
 from tests.server.store_world import NINE, wrap
 
@@ -94,6 +96,13 @@ def test_the_docs_list_the_same_metrics(repo):
     text = (repo / "docs" / "fleet.md").read_text()
     for name, (_, helps) in (METRICS | EACH).items():
         assert f"| `{figures.PREFIX}{name}` | {helps} |" in text, name
+
+
+def test_an_institutions_name_cannot_break_the_lines(world, server):
+    with writing(world.engine) as connection:
+        connection.execute(institution.update().values(name='St "X"\nmuster_x'))
+    for line in server.client.get("/metrics").text.splitlines():
+        assert line.startswith("#") or re.fullmatch(r'muster_\w+(\{(\w+="([^"\\]|\\.)*",?)*\})? [-0-9.e]+', line), line
 
 
 def test_a_rooms_name_cannot_break_the_lines():

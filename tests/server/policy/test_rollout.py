@@ -23,6 +23,7 @@ from server.policy.rollout import (
 
 SENT = Sent(tag="aa" * 8, counter=5, head=700, size=700 + 5 * 1024 + 10, firmware="muster-0.5")
 SOAK = 600_000
+LAST = "taking, and the last of it was sent"
 MINE = {"tag": SENT.tag, "counter": 1}
 
 
@@ -92,6 +93,9 @@ def test_the_next_pieces_go_as_soon_as_all_that_was_sent_is_there():
         (ASKED, SILENT_MS, ASKED),
         (ASKED, SILENT_MS + 1, SILENT),
         (TAKING, SILENT_MS + 1, SILENT),
+        (LAST, SILENT_MS + 1, TAKING),
+        (LAST, TRIAL_MS, TAKING),
+        (LAST, TRIAL_MS + 1, FAILED),
         (TRIAL, TRIAL_MS, TRIAL),
         (TRIAL, TRIAL_MS + 1, FAILED),
         (CONFIRMED, 10 * TRIAL_MS, CONFIRMED),
@@ -99,7 +103,21 @@ def test_the_next_pieces_go_as_soon_as_all_that_was_sent_is_there():
     ],
 )
 def test_whoever_says_nothing_is_left_and_whoever_never_came_back_has_failed(state, waited_ms, after):
-    assert rollout.aged(Progress(state=state, heard_ms=1000), 1000 + waited_ms).state == after
+    before = Progress(state=TAKING if state == LAST else state, until=SENT.size if state == LAST else 0, heard_ms=1000)
+    assert rollout.aged(before, SENT, 1000 + waited_ms).state == after
+
+
+@pytest.mark.parametrize("told", [{}, {"counter": 1}, {"counter": 9}, {"counter": 5}, {"trial": 5}])
+def test_whoever_says_nothing_good_of_what_is_on_trial_is_not_heard_anew_by_it(told):
+    before = Progress(state=TRIAL, have=SENT.size, heard_ms=1000)
+    assert rollout.heard(before, told, SENT, "muster-0.4", 60_000) == before
+
+
+@pytest.mark.parametrize("said", ["\ud800", "\0", "a" * 33, "", None, 7, ["x"], "<b>", "update unsigned"])
+def test_what_is_no_code_is_not_kept(said):
+    told = {"refused_tag": SENT.tag, "refused": said}
+    after = rollout.heard(Progress(state=ASKED, heard_ms=1, sent_ms=1), told, SENT, None, 9_000)
+    assert (after.state, after.code) == (REFUSED, "update-refused")
 
 
 @pytest.mark.parametrize(

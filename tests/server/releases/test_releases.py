@@ -6,7 +6,7 @@ from server import release_pack
 from server.errors import NotFound, Refused, StoreError
 from server.release_pack import Key
 from server.scope import LECTURER, Grant, Scope
-from server.store import releases, schema
+from server.store import releases, rollouts, schema
 from server.store.engine import reading, writing
 from tests.firmware.pico import release_packs as made
 from tests.server.releases.release_world import Fleet
@@ -31,6 +31,7 @@ def flipped(pack: bytes, at: int) -> bytes:
         (lambda: flipped(made.signed(2), -1), "release-cut"),
         (lambda: made.signed(2)[:-1], "release-cut"),
         (lambda: made.signed(2) + b"x", "release-cut"),
+        (lambda: made.signed(2, version="0|2"), "release-form"),
         (lambda: b"", "release-form"),
         (lambda: b"MUP1" + bytes(200), "release-form"),
         (lambda: b"PK\x03\x04" + bytes(200_000), "release-form"),
@@ -82,6 +83,34 @@ def test_a_key_that_is_trusted_no_more_signs_nothing_any_more(fleet):
         fleet.add(made.signed(2))
     assert refused.value.code == "release-unsigned"
     fleet.add(made.signed(2, by=2))
+
+
+def test_nothing_more_goes_out_of_a_key_that_is_trusted_no_more(world, tmp_path):
+    fleet = Fleet(world, tmp_path, 4)
+    one = fleet.start(fleet.add(made.signed(2)), percents=(25, 100), soak_min=0)
+    fleet.seconds(3)
+    with writing(world.engine) as connection:
+        assert rollouts.distrust(connection, fleet.scope, 1, fleet.now_ms) == 1
+    before = len(fleet.offers)
+    fleet.seconds(300)
+    assert len(fleet.offers) == before and fleet.one(one).state == rollouts.ENDED
+    with pytest.raises(Refused, match="trusted no more"):
+        fleet.act(rollouts.go_on, one)
+    assert [row.action for row in world.all(schema.audit)][-2:] == ["release.distrust", "rollout.end"]
+
+
+def test_what_an_old_key_signed_does_not_go_out_under_the_number_of_another(world, tmp_path):
+    fleet = Fleet(world, tmp_path, 2)
+    release_id = fleet.add(made.signed(2))
+    with writing(world.engine) as connection:
+        assert rollouts.distrust(connection, fleet.scope, 1, fleet.now_ms) == 0
+        assert rollouts.offered(connection, fleet.scope, "r-0", fleet.now_ms) is None
+        releases.trust(connection, fleet.scope, Key(1, made.key(2).n), fleet.now_ms)
+    with pytest.raises(Refused) as refused:
+        fleet.start(release_id)
+    assert refused.value.code == "release-distrusted"
+    with writing(world.engine) as connection, pytest.raises(Refused, match="trusted no more"):
+        rollouts.start_one(connection, fleet.scope, release_id, "r-0", fleet.now_ms)
 
 
 def test_a_trusted_number_is_not_given_another_key_by_the_way(fleet):

@@ -1,6 +1,7 @@
 """A release that the store carries goes out in stages and stops by itself: the reader's own code takes it, over a line
 that loses, through whichever of two gateways."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,27 @@ def test_a_roll_out_that_stopped_by_itself_is_an_alert_until_somebody_ends_it(wo
     assert [row.rule for row in world.all(fleet_alert)].count("rollout") == 1
     fleet.act(rollouts.end, one)
     assert "rollout" not in alerts()
+
+
+@pytest.mark.parametrize("said", ["\ud800", "\0"])
+def test_a_report_that_no_database_can_hold_keeps_nobodys_swipes_out(world, tmp_path, said):
+    fleet = Fleet(world, tmp_path, 1)
+    one = fleet.start(fleet.add(made.signed(2)), percents=(100,), soak_min=0)
+    fleet.look()
+    door = fleet.doors["r-0"]
+    door.there = False
+    fleet.up(door.head())
+    lie = {"v": 1, "update": {"refused_tag": fleet.offers[0]["tag"], "refused": said}}
+    fleet.up(wrap(json.dumps(lie), reader="r-0", kind="health"), door.head())
+    # What the judge did not take moved nothing either.
+    assert fleet.takers(one)["r-0"].code in (None, "update-refused")
+
+
+def test_a_report_that_the_judge_refused_moves_nothing(world, tmp_path):
+    fleet = Fleet(world, tmp_path, 1)
+    one = fleet.start(fleet.add(made.signed(2)), percents=(100,), soak_min=0)
+    fleet.look()
+    fleet.doors["r-0"].there = False
+    lie = {"v": 1, "update": {"failed": 2}, "more": "x" * 5000}
+    fleet.up(wrap(json.dumps(lie), reader="r-0", kind="health"))
+    assert fleet.takers(one)["r-0"].state == policy.ASKED

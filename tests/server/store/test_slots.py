@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -130,6 +131,30 @@ def test_of_two_boards_that_show_one_token_at_once_one_becomes_the_reader(world,
         assert row.board == won[0]
         [key] = [one for one in world.all(schema.reader_key) if one.reader_id == row.reader_id]
         assert world.vault.open(key.secret, f"reader-key/r-{round_}/1") == dict(outcomes)[won[0]]
+
+
+def test_of_two_slots_that_are_made_at_once_for_one_room_each_has_a_name_of_its_own(world, scope, claim):
+    for round_ in range(3):
+        together, made, problems = threading.Barrier(2), [], []
+
+        def technician(together=together, made=made, problems=problems):
+            together.wait()
+            try:
+                with writing(world.engine) as connection:
+                    made.append(slots.make(connection, scope, name=None, room_code="R1", now_ms=world.now_ms))
+                    # Whoever comes beside it must wait for the commit, and see it then.
+                    time.sleep(0.02)
+            except StoreError as error:
+                problems.append(error.code)
+
+        threads = [threading.Thread(target=technician) for _ in range(2)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        assert len({one.reader for one in made}) == 2 and problems == [], round_
+        # Under one name the second board's claim would have made the first one's key worth nothing.
+        assert [claim(one.token).key[0] for one in made] == [1, 1]
 
 
 def test_a_slot_made_anew_ends_the_token_before_it(make, claim):

@@ -227,7 +227,7 @@ def test_a_pi_asks_the_store_for_its_certificate_and_the_broker_takes_it(trust, 
     tls = Tls((trust.authority.certificate,), "localhost", 0, pair, pair)
     settings = Settings("main", "p-1", board.key, [board.key], {}, None, tls)
     until = certificate.renew(settings, "https://store", ask, datetime.now(UTC))
-    assert certificate.is_fresh(tls, datetime.now(UTC))
+    assert certificate.is_fresh(tls, "p-1", datetime.now(UTC))
     assert (until - datetime.now(UTC)).days in (29, 30)
     gateway = trust.of_gateway()
     pi = trust.client(account.user, account.password, port=trust.broker.mutual_port, context=pi_trust.context(tls))

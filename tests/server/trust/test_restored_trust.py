@@ -6,10 +6,24 @@ from pathlib import Path
 import pytest
 
 from server import certificates
-from server.store import agents, authorities, carried, credentials, endings, readers, revocations, turning
+from server.release_pack import Key
+from server.store import (
+    agents,
+    authorities,
+    carried,
+    credentials,
+    endings,
+    readers,
+    releases,
+    revocations,
+    rollouts,
+    turning,
+)
 from server.store.accounts import at_the_console
 from server.store.engine import reading, writing
+from server.store.schema_releases import release_key
 from server.store.schema_trust import reader_revocation
+from tests.firmware.pico import release_packs
 from tests.server.store_world import HOUR, MIN, NINE, UIDS, World
 
 
@@ -73,6 +87,22 @@ def test_what_was_credited_before_the_theft_goes_on_to_count_there(restored):
     assert len(new.credits()) == 1
     new.deliver(new.door.swipe(UIDS[1], NINE + 6 * MIN))
     assert len(new.credits()) == 1
+
+
+def test_a_release_key_that_was_trusted_no_more_is_not_trusted_again(restored):
+    told = []
+
+    def change(old, connection):
+        scope = at_the_console(old.institution_id)
+        for number in (1, 2):
+            releases.trust(connection, scope, Key(number, release_packs.key(number).n), old.now_ms)
+        rollouts.distrust(connection, scope, 1, old.now_ms)
+        told.append(releases.keys(connection, old.institution_id))
+
+    new = restored(change)
+    with reading(new.engine) as connection:
+        assert releases.keys(connection, new.institution_id) == told[0] == [Key(2, release_packs.key(2).n)]
+    assert [(row.number, row.ended_ms) for row in new.all(release_key)] == [(1, NINE + 3 * HOUR), (2, None)]
 
 
 def test_a_password_that_had_ended_does_not_hold_again(restored):
