@@ -70,10 +70,8 @@ class Program:
         self._reader.chip(False, board.uptime_ms())
         self._floor = None
         self._updates = None
-        if settings.release:
-            from firmware.reader.update import Updates  # where no key is known, none would be taken
-
-            self._updates = Updates(board.folder, settings.release)
+        if settings.release:  # where no key is known, none would be taken
+            self._updates = taking(board.folder, settings.release)
         self._link = self._make_link()
         gc.collect()
         self.log(
@@ -360,6 +358,18 @@ def run(board) -> None:
         return
     asyncio.run(program.run())
     board.reset()
+
+
+def taking(folder: str, keys: tuple):
+    """What takes updates, and judges the one on trial only where that one runs (slots.py)."""
+    from firmware.reader.update import Updates
+
+    updates = Updates(folder, keys)
+    if updates.on_trial:
+        from firmware.pico import slots
+
+        updates.on_trial = slots.runs_the_trial()
+    return updates
 
 
 async def _pulse(board):

@@ -14,7 +14,8 @@ from firmware.reader.releases import State, choose
 WATCHDOG_MS = 8000
 #: a release on trial that neither confirms itself nor gives up within so long is ended
 OVERDUE_MS = 900_000
-MOUNTED = "/slot"
+#: where a release is mounted: one that was confirmed, and one on trial
+MOUNTED, TRIED = "/slot", "/trial"
 #: what `main.py` imports before a release runs
 KEPT = (
     "firmware/__init__.mpy",
@@ -37,7 +38,7 @@ def start(folder: str, machine, installed: "bool | None" = None) -> "str | None"
     machine: the board's module, for the watchdog. A release on trial runs under it from its first line on, and is ended
     after OVERDUE_MS even where it lives and its own judgement does not.
     """
-    if MOUNTED in sys.path:
+    if MOUNTED in sys.path or TRIED in sys.path:
         return None  # once is enough
     if installed is None:
         try:
@@ -50,8 +51,9 @@ def start(folder: str, machine, installed: "bool | None" = None) -> "str | None"
     if on_trial:
         machine.WDT(timeout=WATCHDOG_MS)
         machine.Timer(mode=machine.Timer.ONE_SHOT, period=OVERDUE_MS, callback=lambda timer: _overdue(folder, machine))
-    vfs.mount(pack, MOUNTED)
-    sys.path.insert(0, MOUNTED)
+    here = TRIED if on_trial else MOUNTED
+    vfs.mount(pack, here)
+    sys.path.insert(0, here)
     # What has been imported so far came from beside the slots: the release brings all of it again.
     for name in list(sys.modules):
         if name == "firmware" or name.startswith("firmware."):
@@ -59,9 +61,15 @@ def start(folder: str, machine, installed: "bool | None" = None) -> "str | None"
     return pack.version
 
 
+def runs_the_trial() -> bool:
+    """Whether what runs came from the slot on trial. Where flash took no count of a try it is the one before that runs:
+    it must not confirm what it is not."""
+    return TRIED in sys.path
+
+
 def tidy(folder: str) -> None:
     """A release was confirmed: the program that provisioning copied makes room for the next one. What chooses stays."""
-    if MOUNTED in sys.path:
+    if MOUNTED in sys.path or TRIED in sys.path:
         _tidy(folder, "firmware")
 
 

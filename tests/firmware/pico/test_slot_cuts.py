@@ -68,6 +68,23 @@ def test_two_releases_fit_a_board_with_the_longest_lists_and_beside_single_files
     assert packed > 0 and tidied > single
 
 
+def test_where_flash_takes_no_count_of_a_try_the_one_that_runs_instead_confirms_nothing(micropython, repo, tmp_path):
+    for name, counter in (("old", 1), ("new", 2)):
+        pack = made.signed(counter, version=name, files=[("other/a.mpy", name.encode() * 500)])
+        (tmp_path / f"{name}.pack").write_bytes(pack)
+    (tmp_path / "n").write_text(f"{made.key().n:x}")
+    script = repo / "tests" / "firmware" / "pico" / "scripts" / "slot_refused.py"
+    path = [repo / "simulator" / "unixport"]
+    done = micropython.run(script, str(tmp_path), heapsize=RIG_HEAP, path=path, timeout_s=60)
+    assert done.stdout.splitlines() == [
+        "new True -",
+        "old False -",
+        "old False None",
+        "new True confirmed",
+        "new False None",
+    ]
+
+
 def test_what_stays_beside_the_slots_is_what_choosing_imports(repo):
     tree = ast.parse((repo / "firmware" / "pico" / "slots.py").read_text())
     kept = next(
