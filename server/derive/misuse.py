@@ -60,7 +60,7 @@ class Looking:
         if day != today:
             day, reached = today, 0
         found = misuse_taps.news(self._connection, self._institution_id, record_id, NEWS)
-        cases = self._of_news(found) if found.people else []
+        cases = [case for span in found.spans for case in self._of_news(span)]
         gone: list[int] = []
         if reached is not None:
             people = misuse_taps.people_after(self._connection, self._institution_id, reached, PEOPLE)
@@ -74,9 +74,9 @@ class Looking:
             cases=tuple(misuse.together(cases)), gone=tuple(gone), record_id=now[0], day=now[1], reached=now[2]
         )
 
-    def _of_news(self, found: misuse_taps.News) -> list[Case]:
+    def _of_news(self, span: misuse_taps.Span) -> list[Case]:
         # Of a day one flag is made: all of its taps are looked at, and not only those beside the new ones.
-        return self._places(found.people, found.from_ms - WHOLE_MS, found.to_ms + WHOLE_MS)
+        return self._places(span.people, span.from_ms - WHOLE_MS, span.to_ms + WHOLE_MS)
 
     def _places(self, people: Iterable[int], from_ms: int, to_ms: int, taps: list[Tap] | None = None) -> list[Case]:
         """Cases of two places and of lost cards, on the days that are seen whole: a flag speaks of a day."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,16 +17,25 @@ from server.store.schema_residence import check_in, check_in_reading
 #: why a card's time with somebody ended, where nobody should have it in the hand any more
 GONE = ("lost", "blocked")
 CHUNK = 400
+#: what lies further from each other than the days around two taps is looked at apart
+APART_MS = 3 * 24 * 3_600_000
 _GONE = or_(*(card_assignment.c.ended_why == one for one in GONE))
 
 
 @dataclass(frozen=True, kw_only=True)
-class News:
-    """What came since a record. people: who tapped, or had a card that was lost. up_to: that was looked at."""
+class Span:
+    """Taps of days that lie near each other. people: who tapped then, or had the card that was lost."""
 
     people: tuple[int, ...]
     from_ms: int
     to_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What came since a record. up_to: that was looked at."""
+
+    spans: tuple[Span, ...]
     up_to: int
     #: there is more
     more: bool
@@ -49,16 +58,25 @@ def news(connection: Connection, institution_id: int, after: int, most: int) -> 
         up_to = rows[-1].id
     values |= {"up_to": up_to}
     rows += _NEW_CHECK_INS.all(connection, values)
-    owners = _NEW_LOST.scalars(connection, values)
-    times = [row.at_ms for row in rows if row.at_ms is not None]
-    people = {row.person_id for row in rows if row.person_id is not None and row.at_ms is not None} | set(owners)
-    return News(
-        people=tuple(sorted(people)),
-        from_ms=min(times, default=0),
-        to_ms=max(times, default=0),
-        up_to=max(up_to, after),
-        more=more,
-    )
+    rows += _NEW_LOST.all(connection, values)
+    taps = {(row.at_ms, row.person_id) for row in rows if row.at_ms is not None and row.person_id is not None}
+    return News(spans=tuple(_spans(taps)), up_to=max(up_to, after), more=more)
+
+
+def _spans(taps: Iterable[tuple[int, int]]) -> Iterator[Span]:
+    """The same by time. A reader that was dark for months gives its taps with today's: what lies between is not read."""
+    near: list[tuple[int, int]] = []
+    for one in sorted(taps):
+        if near and one[0] - near[-1][0] > APART_MS:
+            yield _span(near)
+            near = []
+        near.append(one)
+    if near:
+        yield _span(near)
+
+
+def _span(near: list[tuple[int, int]]) -> Span:
+    return Span(people=tuple(sorted({person for _, person in near})), from_ms=near[0][0], to_ms=near[-1][0])
 
 
 _NEW = Prepared(
@@ -84,7 +102,7 @@ def _of_token(table: Any) -> Any:
 
 
 _NEW_LOST = Prepared(
-    select(card_assignment.c.person_id)
+    select(swipe.c.id, card_assignment.c.person_id, reading.c.at_ms)
     .select_from(swipe)
     .join(reading, and_(reading.c.swipe_id == swipe.c.id, reading.c.person_id.is_(None)))
     .join(card_token, and_(card_token.c.institution_id == swipe.c.institution_id, _of_token(swipe)))

@@ -102,6 +102,25 @@ def test_what_came_with_two_gateways_hours_apart_is_flagged_when_the_second_half
     assert len(campus.taps()) == 2
 
 
+def test_what_was_dark_for_months_is_looked_at_apart_from_today(campus, monkeypatch):
+    w, today = campus.w, NINE + 90 * DAY
+    w.now_ms = today + 2 * HOUR
+    w.deliver(campus.one.swipe(UIDS[0], NINE), campus.far.swipe(UIDS[0], NINE + 5 * MIN))
+    w.deliver(campus.one.swipe(UIDS[1], today), campus.far.swipe(UIDS[1], today + 5 * MIN))
+    asked = []
+
+    def of_people(connection, people, from_ms, to_ms, **more):
+        asked.append((tuple(people), to_ms - from_ms < 4 * DAY))
+        return real(connection, people, from_ms, to_ms, **more)
+
+    real = misuse_taps.of_people
+    monkeypatch.setattr(misuse_taps, "of_people", of_people)
+    campus.look()
+    assert campus.flags() == [("two-doors", student, None, 1) for student in w.students[:2]]
+    # The day's look at everybody comes after, and goes over weeks.
+    assert asked[:2] == [((w.students[0],), True), ((w.students[1],), True)]
+
+
 def test_a_lost_card_is_flagged_to_whoever_had_it_and_one_that_was_given_again_is_not(campus):
     w = campus.w
     with writing(w.engine) as c:
