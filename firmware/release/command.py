@@ -58,10 +58,24 @@ def main(argv: list[str]) -> int:
         return int(leave.code or 0)
     try:
         {"keys": _keys, "make": _make, "sign": _sign, "verify": _verify}[arguments.command](arguments)
-    except (ReleaseError, SettingsError, OSError, ValueError) as error:
+    except OSError as error:
+        print(f"muster release: {_of_file(error)}", file=sys.stderr)
+        return FAILED
+    except (ReleaseError, SettingsError, ValueError) as error:
         print(f"muster release: {error}", file=sys.stderr)
         return FAILED
     return OK
+
+
+def _of_file(error: OSError) -> str:
+    """What to do about a file that cannot be read or written."""
+    if isinstance(error, FileExistsError):
+        return (
+            f"{error.filename} is there already, and a key is never written over another: name a file that is not there"
+        )
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} is not there: look at its name, and at its folder's"
+    return f"{error.filename or 'a file'}: {error.strerror}: look at who may read and write it, and at the room on the disk"
 
 
 def _keys(arguments: argparse.Namespace) -> None:

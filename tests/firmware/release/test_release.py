@@ -32,13 +32,33 @@ def make(tmp_path, board, *more):
     return out
 
 
-def test_a_key_is_the_owner_s_alone_and_is_never_written_over(key_file):
+def test_a_key_is_the_owner_s_alone_and_is_never_written_over(key_file, capsys):
     path, trusted = key_file
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     before = path.read_bytes()
     assert command.main(["keys", str(path), "--no-passphrase"]) == 1
     assert path.read_bytes() == before
+    assert f"{path} is there already" in capsys.readouterr().err
     assert int(json.loads(trusted.read_text())["release"]["keys"][0]["n"], 16).bit_length() == 3072
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sign", "none.pack", "--key", "none.pem"], "none.pem is not there: look at its name"),
+        (["verify", "none.pack", "--settings", "none.json"], "none.json is not there: look at its name"),
+        (
+            ["keys", "none/key.pem", "--no-passphrase"],
+            "none/key.pem is not there: look at its name, and at its folder's",
+        ),
+        (["keys", ".", "--no-passphrase"], ". is there already, and a key is never written over another"),
+        (["sign", "none.pack", "--key", "."], ".: Is a directory: look at who may read and write it"),
+    ],
+)
+def test_a_file_that_cannot_be_had_is_named_with_what_to_do(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(words) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_a_key_is_locked_by_its_passphrase(tmp_path, monkeypatch, capsys):
