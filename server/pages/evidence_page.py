@@ -115,7 +115,7 @@ def conclusions(found: Evidence, from_ms: int, to_ms: int, local: Local) -> list
     """What follows from it, the gravest first."""
     said = []
     if found.revoked_ms is not None and found.revoked_ms < to_ms:
-        said.append(Said("bad", f"It is believed no more: it was out of our hands since {local.dated(found.revoked_ms)}, "
+        said.append(Said("bad", f"It is believed no more, of the time since {local.dated(found.revoked_ms)}, "
                                 f"{local.seconds(found.revoked_ms)}. What came from it since then proves nothing; its taps "
                                 "count only where a person let them."))  # fmt: skip
     if found.unproved:
